@@ -1,0 +1,1 @@
+//! Five-tuples and flow keys: which packets belong to one conversation.

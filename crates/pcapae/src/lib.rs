@@ -1,0 +1,39 @@
+//! Learns what normal traffic on an industrial network looks like from raw bytes, and flags what does not fit.
+//!
+//! The modules follow the data, in this order; each may use only those above it:
+//!
+//! ```text
+//! capture ─► flow ─► label ─► fragment ─► dataset ─► model ─► train ─► detect ─► metrics ─► report
+//! packets            verdicts  fixed-size  HDF5       convGRU            scores    how good   alerts
+//!                    of people bytes       file       autoencoder        threshold
+//! ```
+//!
+//! A higher score is more anomalous, everywhere.
+
+pub mod error;
+
+pub mod progress;
+
+pub mod whole_file;
+
+pub mod capture;
+
+pub mod flow;
+
+pub mod label;
+
+pub mod fragment;
+
+pub mod dataset;
+
+pub mod model;
+
+pub mod train;
+
+pub mod detect;
+
+pub mod metrics;
+
+pub mod report;
+
+pub use error::{Error, Result};
