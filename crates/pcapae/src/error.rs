@@ -21,6 +21,50 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A file given as a capture is none.
+    #[error("{} is not a capture: it is {found}", path.display())]
+    NotACapture {
+        /// The file, or `-` for standard input.
+        path: PathBuf,
+        /// What it seems to be.
+        found: String,
+    },
+
+    /// A capture in a version of its format that is not read.
+    #[error("{} is written in {found}, which is not read", path.display())]
+    UnsupportedCapture {
+        /// The file, or `-` for standard input.
+        path: PathBuf,
+        /// The format and its version.
+        found: String,
+    },
+
+    /// A list of captures names one that is not there.
+    #[error("{}, line {line}: there is no file {entry:?}, neither beside the list nor in the current folder", list.display())]
+    ListedMissing {
+        /// The list.
+        list: PathBuf,
+        /// Its line, counted from 1.
+        line: usize,
+        /// What that line names.
+        entry: String,
+    },
+
+    /// A list of captures names a list.
+    #[error("{}, line {line}: {entry:?} is text; a list of captures cannot name another list", list.display())]
+    NestedList {
+        /// The list.
+        list: PathBuf,
+        /// Its line, counted from 1.
+        line: usize,
+        /// What that line names.
+        entry: String,
+    },
+
+    /// Standard input was given more than once.
+    #[error("standard input (-) can be read only once")]
+    StandardInputTwice,
+
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
     Interrupted,
@@ -35,6 +79,16 @@ impl Error {
 
     /// What the user can do about it, as one sentence, where that is known.
     pub fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Error::NotACapture { .. } => {
+                Some("a capture is a pcap or pcapng file, plain or packed with gzip, zstd or lz4, or a text file that lists some".to_owned())
+            }
+            Error::UnsupportedCapture { .. } => Some("convert it with `editcap -F pcap`".to_owned()),
+            Error::Io { .. }
+            | Error::ListedMissing { .. }
+            | Error::NestedList { .. }
+            | Error::StandardInputTwice
+            | Error::Interrupted => None,
+        }
     }
 }

@@ -1,11 +1,47 @@
 //! Bytes to packets: pcap and pcapng files, packed or not, one after the other as one stream.
+//!
+//! [`Captures`] opens files, lists of files and standard input and lends one [`Packet`] after the other; what it read
+//! and what was wrong with it is in the [`CaptureSummary`]. [`headers`] finds the conversation inside a packet.
+//!
+//! The containers are read from one reused buffer, so memory does not grow with the capture: pcap and pcapng are a
+//! few fixed fields before each packet, and only a reader of our own can say at which byte a file is damaged.
+
+mod buffer;
+
+mod captures;
+
+pub mod headers;
+
+mod link_type;
+
+mod list;
+
+mod packing;
+
+mod pcap;
+
+mod pcapng;
+
+mod raw;
+
+mod summary;
+
+pub use captures::Captures;
+pub use link_type::LinkType;
+pub use packing::Packing;
+pub use summary::{CaptureSummary, Container, Place, Source, Warning};
+
+/// The longest packet that is believed, in bytes: Wireshark's limit, far above any frame a network carries.
+/// A record that claims more is taken as damage.
+pub const LONGEST_PACKET: usize = 262_144;
 
 /// One captured packet, borrowed from the reader until the next one is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Packet<'a> {
     /// Counts from 1 over all captures given, as Wireshark's `frame.number` does within one file.
     pub number: u64,
-    /// Capture time in nanoseconds since 1970-01-01T00:00:00Z.
+    /// Capture time in nanoseconds since 1970-01-01T00:00:00Z. A pcapng simple packet block has none: it takes the
+    /// time of the packet before it, or 0.
     pub time_ns: i64,
     /// What the bytes begin with.
     pub link: LinkType,
@@ -13,6 +49,20 @@ pub struct Packet<'a> {
     pub data: &'a [u8],
 }
 
-/// The link-layer header type of a packet: its number in the registry of link types (`LINKTYPE_…`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LinkType(pub u32);
+/// What a container's reader found: where in the buffer the packet's bytes are, and what it says of them.
+struct Record {
+    /// `None` where the container gives no time.
+    time_ns: Option<i64>,
+    link: LinkType,
+    bytes: std::ops::Range<usize>,
+}
+
+/// Why a container's reader gives no further packet.
+enum Stop {
+    /// The capture is over, as it should be.
+    End,
+    /// The bytes end within something; what.
+    Cut(&'static str),
+    /// The bytes contradict the format; how.
+    Damage(String),
+}

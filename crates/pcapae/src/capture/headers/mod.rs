@@ -1,0 +1,1 @@
+//! The conversation inside a packet: only what flows and alerts need.
