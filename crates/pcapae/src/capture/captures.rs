@@ -51,10 +51,10 @@ impl Captures {
         let mut total_bytes = Some(0);
         for path in paths {
             if path == Path::new(STANDARD_INPUT) {
-                if total_bytes.is_none() && waiting.iter().any(|input| matches!(input, Input::StandardInput)) {
+                if total_bytes.is_none() && waiting.iter().any(|input| matches!(input, Input::Pipe)) {
                     return Err(Error::StandardInputTwice);
                 }
-                waiting.push_back(Input::StandardInput);
+                waiting.push_back(Input::Pipe);
                 total_bytes = None;
                 continue;
             }
@@ -168,7 +168,7 @@ const STANDARD_INPUT: &str = "-";
 
 enum Input {
     File(PathBuf),
-    StandardInput,
+    Pipe,
     Reader(PathBuf, Box<dyn Read + Send>),
 }
 
@@ -199,7 +199,7 @@ impl Open {
                 let file = File::open(&path).map_err(Error::io("open", &path))?;
                 (path, Box::new(file))
             }
-            Input::StandardInput => (PathBuf::from(STANDARD_INPUT), Box::new(io::stdin())),
+            Input::Pipe => (PathBuf::from(STANDARD_INPUT), Box::new(io::stdin())),
             Input::Reader(name, reader) => (name, reader),
         };
         let mut stream = Unpacked::open(Raw::new(reader)).map_err(Error::io("read", &path))?;

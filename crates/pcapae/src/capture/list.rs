@@ -40,7 +40,9 @@ pub(super) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
         (None, false) => Ok(captures),
         (None, true) => Err(not_a_list(path, "text that names no capture".to_owned())),
         // Where not one line is a file, the text was hardly meant as a list.
-        (Some((line, name)), true) => Err(not_a_list(path, format!("text, and its line {line} ({name:?}) names no file"))),
+        (Some((line, name)), true) => {
+            Err(not_a_list(path, format!("text, and its line {line} ({name:?}) names no file")))
+        }
         (Some((line, entry)), false) => Err(Error::ListedMissing { list: path.to_owned(), line, entry }),
     }
 }

@@ -62,7 +62,9 @@ impl Unpacked {
             Packing::Plain => Unpacked::Plain(raw),
             Packing::Gzip => Unpacked::Gzip(Box::new(MultiGzDecoder::new(packed(raw)))),
             Packing::Zstd => Unpacked::Zstd(Box::new(zstd::Decoder::with_buffer(packed(raw))?)),
-            Packing::Lz4 => Unpacked::Lz4(Box::new(FrameDecoder::new(Lz4Frames { packed: packed(raw), starved: false }))),
+            Packing::Lz4 => {
+                Unpacked::Lz4(Box::new(FrameDecoder::new(Lz4Frames { packed: packed(raw), starved: false })))
+            }
         })
     }
 

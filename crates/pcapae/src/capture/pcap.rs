@@ -86,7 +86,9 @@ impl Pcap {
         }
         let length = length as usize;
         if length > LONGEST_PACKET {
-            return Err(Stop::Damage(format!("a packet of {length} bytes, more than the {LONGEST_PACKET} that can be")));
+            return Err(Stop::Damage(format!(
+                "a packet of {length} bytes, more than the {LONGEST_PACKET} that can be"
+            )));
         }
         let whole = self.record_header + length;
         if buffer.fill(source, whole).len() < whole {

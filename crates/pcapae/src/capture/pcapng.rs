@@ -84,7 +84,9 @@ impl PcapNg {
                 OBSOLETE_PACKET => self.obsolete(body)?,
                 _ => {
                     match kind {
-                        SECTION_HEADER => self.begin(block).map_err(|what| Stop::Damage(format!("a section in {what}")))?,
+                        SECTION_HEADER => {
+                            self.begin(block).map_err(|what| Stop::Damage(format!("a section in {what}")))?
+                        }
                         INTERFACE_DESCRIPTION => self.interfaces.push(interface(self.order, body)?),
                         _ => {}
                     }
@@ -109,7 +111,7 @@ impl PcapNg {
         let order = if kind == SECTION_HEADER { section_order(head)? } else { self.order };
         let length = order.u32(head, 4) as usize;
         let shortest = if kind == SECTION_HEADER { 28 } else { BLOCK_FRAME };
-        if length < shortest || length % 4 != 0 || length > LONGEST_BLOCK {
+        if length < shortest || !length.is_multiple_of(4) || length > LONGEST_BLOCK {
             return Err(Stop::Damage(format!("a block that claims to be {length} bytes long")));
         }
         let block = buffer.fill(source, length);
@@ -175,9 +177,9 @@ impl PcapNg {
     #[inline]
     fn interface(&self, number: u32) -> Result<&Interface, Stop> {
         let known = self.interfaces.len();
-        self.interfaces.get(number as usize).ok_or_else(|| {
-            Stop::Damage(format!("a packet of interface {number} where only {known} are described"))
-        })
+        self.interfaces
+            .get(number as usize)
+            .ok_or_else(|| Stop::Damage(format!("a packet of interface {number} where only {known} are described")))
     }
 }
 

@@ -136,12 +136,8 @@ mod tests {
             Warning::CutShort { place, within: "a packet's header".to_owned() }.to_string(),
             "a.pcap.gz: byte 40 of the capture inside the gzip file, after 1 packet: the capture ends within a packet's header"
         );
-        let backwards = Warning::TimeBackwards {
-            first_packet: 3,
-            path: "a.pcap".into(),
-            count: 2,
-            largest_step_ns: 1_500_000_000,
-        };
+        let backwards =
+            Warning::TimeBackwards { first_packet: 3, path: "a.pcap".into(), count: 2, largest_step_ns: 1_500_000_000 };
         assert_eq!(
             backwards.to_string(),
             "a.pcap: time runs backwards at packet 3, 2 times over all captures, by up to 1.5 s"

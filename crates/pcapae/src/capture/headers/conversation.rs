@@ -1,0 +1,145 @@
+//! Who talks to whom, and how: for people who read an alert.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::be16;
+use super::internet::internet;
+use super::link::{Network, ether, peel};
+use super::service::service;
+use crate::capture::LinkType;
+
+/// What can be seen of a packet's conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Conversation {
+    /// The sender.
+    pub source: Endpoint,
+    /// The receiver.
+    pub destination: Endpoint,
+    /// The protocol as people know it: "TCP", "ARP", "PROFINET".
+    pub protocol: &'static str,
+    /// The service that one of the ports stands for: "Modbus/TCP". The receiver's port is looked at first.
+    pub service: Option<&'static str>,
+}
+
+/// One end of a conversation, by the highest address that can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// An IP address, with the port where there is one.
+    Ip(IpAddr, Option<u16>),
+    /// A hardware address.
+    Mac([u8; 6]),
+    /// No address at all.
+    Unknown,
+}
+
+impl fmt::Display for Endpoint {
+    /// `10.0.0.1:502`, `[fe80::1]:502`, `fe80::1`, `00:1b:1b:00:00:01` or `?`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Endpoint::Ip(address @ IpAddr::V6(_), Some(port)) => write!(f, "[{address}]:{port}"),
+            Endpoint::Ip(address, Some(port)) => write!(f, "{address}:{port}"),
+            Endpoint::Ip(address, None) => write!(f, "{address}"),
+            Endpoint::Mac([a, b, c, d, e, g]) => write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"),
+            Endpoint::Unknown => f.write_str("?"),
+        }
+    }
+}
+
+/// Says of any packet who talks to whom, as far as it can be seen; never refuses.
+pub fn conversation(link: LinkType, data: &[u8]) -> Conversation {
+    let peeled = peel(link, data);
+    let on_link = |address: Option<[u8; 6]>| address.map_or(Endpoint::Unknown, Endpoint::Mac);
+    let below = |protocol| Conversation {
+        source: on_link(peeled.source),
+        destination: on_link(peeled.destination),
+        protocol,
+        service: None,
+    };
+    match peeled.network {
+        Network::Ip(packet) => over_ip(packet).unwrap_or_else(|| below("IP")),
+        Network::Other(ether::ARP, body) => arp(body).unwrap_or_else(|| below("ARP")),
+        Network::Other(kind, _) => below(ether_name(kind)),
+        Network::Llc([0x42, 0x42, ..]) => below("STP"),
+        Network::Llc(_) => below("LLC"),
+        Network::Broken(_) => below("?"),
+    }
+}
+
+fn over_ip(packet: &[u8]) -> Option<Conversation> {
+    let internet = internet(packet).ok()?;
+    let has_ports = matches!(internet.protocol, TCP | UDP | SCTP) && !internet.later_fragment;
+    let ports = match internet.payload {
+        [_, _, _, _, ..] if has_ports => Some((be16(internet.payload, 0), be16(internet.payload, 2))),
+        _ => None,
+    };
+    Some(Conversation {
+        source: Endpoint::Ip(internet.source, ports.map(|(source, _)| source)),
+        destination: Endpoint::Ip(internet.destination, ports.map(|(_, destination)| destination)),
+        protocol: ip_name(internet.protocol, internet.source),
+        service: ports.and_then(|(source, destination)| service(destination).or_else(|| service(source))),
+    })
+}
+
+/// Sender and target of an ARP packet for IPv4 over Ethernet.
+fn arp(body: &[u8]) -> Option<Conversation> {
+    let body = body.get(..28).filter(|body| body[..6] == [0, 1, 8, 0, 6, 4])?;
+    let address = |at: usize| {
+        let address = Ipv4Addr::new(body[at], body[at + 1], body[at + 2], body[at + 3]);
+        Endpoint::Ip(address.into(), None)
+    };
+    Some(Conversation { source: address(14), destination: address(24), protocol: "ARP", service: None })
+}
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const SCTP: u8 = 132;
+
+fn ip_name(protocol: u8, address: IpAddr) -> &'static str {
+    match protocol {
+        1 => "ICMP",
+        2 => "IGMP",
+        4 => "IP in IP",
+        TCP => "TCP",
+        UDP => "UDP",
+        41 => "IPv6 in IP",
+        46 => "RSVP",
+        47 => "GRE",
+        50 => "ESP",
+        51 => "AH",
+        58 => "ICMPv6",
+        88 => "EIGRP",
+        89 => "OSPF",
+        103 => "PIM",
+        112 => "VRRP",
+        SCTP => "SCTP",
+        _ if address.is_ipv6() => "IPv6",
+        _ => "IPv4",
+    }
+}
+
+/// IEEE's registry of EtherTypes, with the names in use.
+fn ether_name(kind: u16) -> &'static str {
+    match kind {
+        0x8035 => "RARP",
+        0x8137 => "IPX",
+        ether::MPLS | ether::MPLS_MULTICAST => "MPLS",
+        0x8863 | ether::PPPOE_SESSION => "PPPoE",
+        0x888e => "EAPOL",
+        0x8892 => "PROFINET",
+        0x88a4 => "EtherCAT",
+        0x88ab => "POWERLINK",
+        0x88b8 => "GOOSE",
+        0x88b9 => "GSE",
+        0x88ba => "Sampled Values",
+        0x88cc => "LLDP",
+        0x88cd => "SERCOS III",
+        0x88e3 => "MRP",
+        0x88e5 => "MACsec",
+        0x88f7 => "PTP",
+        0x88fb => "PRP",
+        0x892f => "HSR",
+        0x9000 => "Loopback test",
+        _ => "Ethernet",
+    }
+}

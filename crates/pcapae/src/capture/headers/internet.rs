@@ -1,0 +1,99 @@
+//! IPv4 and IPv6: addresses, and the payload as the IP length cuts it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::{LeftOut, be16};
+
+/// An IP packet's own header, read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Internet<'a> {
+    pub source: IpAddr,
+    pub destination: IpAddr,
+    /// The IP protocol number of the payload, after IPv6 extension headers.
+    pub protocol: u8,
+    /// A fragment that is not the first.
+    pub later_fragment: bool,
+    /// What follows the headers, without what follows the packet on the wire (Ethernet padding).
+    pub payload: &'a [u8],
+    /// Fewer bytes were captured than the header says there are.
+    pub cut: bool,
+}
+
+/// Reads an IP header; the version is the first nibble.
+pub(super) fn internet(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
+    match packet.first().map(|byte| byte >> 4) {
+        Some(4) => ipv4(packet),
+        Some(6) => ipv6(packet),
+        Some(_) => Err(LeftOut::Malformed),
+        None => Err(LeftOut::Cut),
+    }
+}
+
+fn ipv4(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
+    let header = packet.get(..20).ok_or(LeftOut::Cut)?;
+    let header_length = usize::from(header[0] & 0x0f) * 4;
+    let total = match usize::from(be16(header, 2)) {
+        // Left to the network card by segmentation offload: all there is.
+        0 => packet.len(),
+        total => total,
+    };
+    if header_length < 20 || total < header_length {
+        return Err(LeftOut::Malformed);
+    }
+    if packet.len() < header_length {
+        return Err(LeftOut::Cut);
+    }
+    Ok(Internet {
+        source: Ipv4Addr::new(header[12], header[13], header[14], header[15]).into(),
+        destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]).into(),
+        protocol: header[9],
+        later_fragment: be16(header, 6) & 0x1fff != 0,
+        payload: &packet[header_length..total.min(packet.len())],
+        cut: total > packet.len(),
+    })
+}
+
+fn ipv6(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
+    let (header, rest) = packet.split_at_checked(40).ok_or(LeftOut::Cut)?;
+    let length = match usize::from(be16(header, 4)) {
+        // A jumbogram, or segmentation offload: all there is.
+        0 => rest.len(),
+        length => length,
+    };
+    let cut = length > rest.len();
+    let (protocol, later_fragment, payload) = extensions(header[6], &rest[..length.min(rest.len())]).ok_or(if cut {
+        LeftOut::Cut
+    } else {
+        LeftOut::Malformed
+    })?;
+    let address = |at: usize| header.get(at..).and_then(|bytes| bytes.first_chunk::<16>()).copied().unwrap_or_default();
+    Ok(Internet {
+        source: Ipv6Addr::from(address(8)).into(),
+        destination: Ipv6Addr::from(address(24)).into(),
+        protocol,
+        later_fragment,
+        payload,
+        cut,
+    })
+}
+
+/// Walks the extension headers; `None` where one ends before its end. Each takes 8 bytes or more, so the walk ends.
+fn extensions(mut protocol: u8, mut rest: &[u8]) -> Option<(u8, bool, &[u8])> {
+    const FRAGMENT: u8 = 44;
+    const AUTHENTICATION: u8 = 51;
+    loop {
+        let length = match protocol {
+            // Hop by hop, routing, destination, mobility, host identity, shim6: in 8 bytes, the first not counted.
+            0 | 43 | 60 | 135 | 139 | 140 => (usize::from(*rest.get(1)?) + 1) * 8,
+            FRAGMENT => 8,
+            // In 4 bytes, the first two not counted.
+            AUTHENTICATION => (usize::from(*rest.get(1)?) + 2) * 4,
+            _ => return Some((protocol, false, rest)),
+        };
+        let (header, more) = rest.split_at_checked(length)?;
+        if protocol == FRAGMENT && be16(header, 2) & 0xfff8 != 0 {
+            return Some((header[0], true, more));
+        }
+        (protocol, rest) = (header[0], more);
+    }
+}
