@@ -64,6 +64,105 @@ pub enum Error {
     /// Standard input was given more than once.
     #[error("standard input (-) can be read only once")]
     StandardInputTwice,
+    /// The output is there already.
+    #[error("{} exists already", path.display())]
+    Exists {
+        /// The output.
+        path: PathBuf,
+    },
+
+    /// A file was expected where a folder is.
+    #[error("{} is a folder, expected the name of a file", path.display())]
+    IsFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+
+    /// A setting has a value that it cannot have.
+    #[error("{setting} {got}: expected {expected}")]
+    Setting {
+        /// The setting, as its users call it: "fragment size".
+        setting: &'static str,
+        /// Its value.
+        got: String,
+        /// The values it can have.
+        expected: String,
+        /// What to take instead, if that is known.
+        remedy: Option<String>,
+    },
+
+    /// A ground-truth file has fewer rows than there are packets.
+    #[error("{} has {rows} rows, fewer than the captures have packets", path.display())]
+    GroundTruthShort {
+        /// The ground-truth file.
+        path: PathBuf,
+        /// Its rows.
+        rows: u64,
+    },
+
+    /// A ground-truth file has more rows than there are packets.
+    #[error("{} has {rows} rows but the captures have {packets} packets", path.display())]
+    GroundTruthLong {
+        /// The ground-truth file.
+        path: PathBuf,
+        /// Its rows.
+        rows: u64,
+        /// The packets of all captures.
+        packets: u64,
+    },
+
+    /// A row of a ground-truth file does not begin with a label.
+    #[error("{}, row {row}: expected a label (-1 normal, 1 anomalous, 0 unknown) in the first column, got {found:?}", path.display())]
+    NotALabel {
+        /// The ground-truth file.
+        path: PathBuf,
+        /// The row, from 1.
+        row: u64,
+        /// What stands there.
+        found: String,
+    },
+
+    /// The HDF5 library refused.
+    #[error("cannot {action} {}: {reason}", path.display())]
+    Hdf5 {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// The dataset file.
+        path: PathBuf,
+        /// What the HDF5 library said.
+        reason: String,
+    },
+
+    /// A file is no bundle, or a damaged one.
+    #[error("{} is no bundle that this version can read: {reason}", path.display())]
+    NotABundle {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// Something cannot be put into the form of its file.
+    #[error("cannot write the {what}: {reason}")]
+    Unwritable {
+        /// What was to be written.
+        what: &'static str,
+        /// Why it cannot.
+        reason: String,
+    },
+
+    /// Too few packets to learn from.
+    #[error(
+        "{packets} packets are too few to learn from: they give {training} windows to train on and {validation} to validate on"
+    )]
+    TooLittle {
+        /// Packets in the captures.
+        packets: u64,
+        /// Windows among the first 70 % of the packets.
+        training: usize,
+        /// Windows among the next 10 % of the packets.
+        validation: usize,
+    },
 
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
@@ -89,6 +188,15 @@ impl Error {
             | Error::NestedList { .. }
             | Error::StandardInputTwice
             | Error::Interrupted => None,
+            Error::Exists { .. } => Some("give --force to replace it".into()),
+            Error::Setting { remedy, .. } => remedy.clone(),
+            Error::GroundTruthShort { .. } | Error::GroundTruthLong { .. } => {
+                Some("a ground truth has one row per packet, in file order, without a header".into())
+            }
+            Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
+            Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
+            Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
+            _ => None,
         }
     }
 }

@@ -26,14 +26,8 @@ pub mod fragment;
 
 pub mod dataset;
 
-pub mod model;
-
-pub mod train;
-
 pub mod detect;
 
 pub mod metrics;
-
-pub mod report;
 
 pub use error::{Error, Result};

@@ -1,5 +1,81 @@
 //! The dataset: fragments with their provenance and labels in an HDF5 file, and windows over them.
+//!
+//! The file's root has the attributes `format` (`"pcapae-dataset"`), `version`, `name`, `mode`, `fragment_size`, `one_d`, `compat`,
+//! `sources` and `left_out` (JSON), `tool`, and these datasets:
+//!
+//! | dataset | type, shape | meaning |
+//! |---|---|---|
+//! | `fragments` | u8 `[N, side, side]`, or `[N, size]` one-dimensional | the bytes, row-major |
+//! | `segment_offsets` | u64 `[N + 1]` | the segments of fragment i are rows `segment_offsets[i] .. segment_offsets[i+1]` |
+//! | `segments` | u64 `[M, 4]` | packet number, offset in the packet, offset in the fragment, length |
+//! | `flow` | u64 `[N]`, flow mode only | which flow |
+//! | `packets/time_ns` | i64 `[P]` | capture time in nanoseconds since 1970 |
+//! | `packets/label` | i8 `[P]` | −1 normal, 1 anomalous, 0 unknown |
+
+mod build;
+
+mod column;
+
+mod original;
 
 mod windows;
 
+mod writer;
+
+pub use build::{Built, Tally, build};
+pub use original::OriginalWriter;
 pub use windows::Windows;
+pub use writer::DatasetWriter;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::Source;
+use crate::capture::headers::LeftOutCounts;
+use crate::fragment::{Cutting, Receiver};
+use crate::{Error, Result};
+
+/// Value of the root attribute `format`.
+pub const FORMAT: &str = "pcapae-dataset";
+/// Version of the layout that this code writes.
+pub const VERSION: u32 = 1;
+
+/// What a dataset is, apart from its fragments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Description {
+    /// What people call it.
+    pub name: String,
+    /// How its fragments were cut.
+    pub cutting: Cutting,
+}
+
+/// How a dataset lies in its file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// Arrays over all fragments, as described [here](self).
+    Arrays,
+    /// A group per fragment, `"<i>/data"` and `"<i>/label"`, as the thesis's code writes and reads.
+    Original,
+}
+
+/// Writes a dataset piece by piece.
+pub trait Writer: Receiver {
+    /// Completes the file.
+    fn finish(self: Box<Self>, sources: &[Source], left_out: &LeftOutCounts) -> Result<()>;
+}
+
+/// Begins a dataset file of the wanted layout at `path`, replacing what is there.
+pub fn writer(path: &Path, description: &Description, layout: Layout) -> Result<Box<dyn Writer>> {
+    Ok(match layout {
+        Layout::Arrays => Box::new(DatasetWriter::create(path, description)?),
+        Layout::Original => Box::new(OriginalWriter::create(path, description.cutting.size)?),
+    })
+}
+
+/// A refusal of the HDF5 library with its place, for `map_err`.
+fn hdf5<E: std::fmt::Display>(action: &'static str, path: &Path) -> impl Fn(E) -> Error {
+    let path = path.to_owned();
+    move |error| Error::Hdf5 { action, path: path.clone(), reason: error.to_string() }
+}

@@ -1,5 +1,7 @@
 //! Windows: sequences of `frames` fragments that follow each other, as the model sees them.
 
+use std::ops::Range;
+
 /// A sequence of windows over fragments that lie one after the other in memory.
 ///
 /// Window `i` is `frames` consecutive fragments; neighbouring windows overlap in all but one (stride 1), and none
@@ -61,10 +63,10 @@ impl<'a> Windows<'a> {
         self.starts[i]
     }
 
-    /// The windows whose fragments all lie in `fragments`, a range of fragment indices.
-    pub fn inside(&self, fragments: std::ops::Range<usize>) -> Windows<'a> {
-        let within = |&start: &usize| fragments.contains(&start) && start + self.frames <= fragments.end;
-        Windows { starts: self.starts.iter().copied().filter(within).collect(), ..self.clone() }
+    /// The windows for which `wanted` is true of the range of their fragments' indices.
+    pub fn only(&self, wanted: impl Fn(Range<usize>) -> bool) -> Windows<'a> {
+        let starts = self.starts.iter().copied().filter(|&start| wanted(start..start + self.frames));
+        Windows { starts: starts.collect(), ..self.clone() }
     }
 }
 
@@ -94,9 +96,9 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_fragments_keeps_only_windows_inside_it() {
+    fn only_wanted_windows_are_kept() {
         let fragments = [0u8; 9];
-        let windows = Windows::over_run(&fragments, 1, 3).inside(2..6);
+        let windows = Windows::over_run(&fragments, 1, 3).only(|window| window.start >= 2 && window.end <= 6);
         let firsts: Vec<usize> = (0..windows.len()).map(|i| windows.first_fragment(i)).collect();
         assert_eq!(firsts, [2, 3]);
     }

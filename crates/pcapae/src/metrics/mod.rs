@@ -1,1 +1,8 @@
-//! To come.
+//! How good verdicts and scores are, measured against labels.
+
+mod confusion;
+
+mod ranking;
+
+pub use confusion::Confusion;
+pub use ranking::average_precision;

@@ -1,0 +1,134 @@
+//! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
+
+use std::path::PathBuf;
+
+use clap::builder::styling::{AnsiColor, Style, Styles};
+use clap::{Parser, Subcommand, ValueEnum};
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(Style::new());
+
+/// Learns what normal traffic on an industrial network looks like from raw bytes and flags what does not fit.
+#[derive(Debug, Parser)]
+#[command(name = "pcapae", version, styles = STYLES, max_term_width = 110)]
+pub struct Args {
+    /// Say nothing but warnings and errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Dataset(DatasetArgs),
+}
+
+/// Cut captures into fragments and write them as a dataset.
+#[derive(Debug, Parser)]
+#[command(
+    visible_alias = "pcap2ds",
+    after_help = "Example:\n  pcapae dataset monday.pcap.gz tuesday.pcapng -o week.h5 -m packet --fragment-size 256"
+)]
+pub struct DatasetArgs {
+    #[command(flatten)]
+    pub input: CaptureArgs,
+
+    /// The dataset to write; in a folder, the file is called after NAME.
+    #[arg(short, long, value_name = "OUT.h5")]
+    pub output: PathBuf,
+
+    #[command(flatten)]
+    pub cutting: CuttingArgs,
+
+    /// Ground truth: CSV with one row per packet, -1 normal or 1 anomalous in the first column.
+    #[arg(short = 'g', long = "labels", alias = "ground", value_name = "LABELS.csv")]
+    pub ground_truth: Option<PathBuf>,
+
+    /// Label of all packets; a ground truth goes before it.
+    #[arg(long, value_name = "LABEL")]
+    pub label: Option<LabelArg>,
+
+    /// Same as --label anomaly.
+    #[arg(long, hide = true, conflicts_with = "label")]
+    pub bad: bool,
+
+    /// Give bit for bit what the original pcap2ds gives: remainders dropped, flows from IPv4 over Ethernet only.
+    #[arg(long)]
+    pub compat: bool,
+
+    /// How the dataset lies in its file.
+    #[arg(long, value_name = "LAYOUT", default_value = "arrays")]
+    pub layout: LayoutArg,
+
+    /// What to call the dataset [default: the first capture's name].
+    #[arg(short, long)]
+    pub name: Option<String>,
+
+    /// Replace the output if it exists.
+    #[arg(long)]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub threads: ThreadsArg,
+}
+
+/// What to read.
+#[derive(Debug, clap::Args)]
+pub struct CaptureArgs {
+    /// pcap or pcapng files, also packed by gzip, zstd or lz4; text files that list captures; - for standard input.
+    #[arg(value_name = "CAPTURE", required = true)]
+    pub captures: Vec<PathBuf>,
+}
+
+/// How to cut.
+#[derive(Debug, clap::Args)]
+pub struct CuttingArgs {
+    /// How packets become fragments.
+    #[arg(short, long, alias = "modus", value_name = "MODE", default_value = "byte")]
+    pub mode: ModeArg,
+
+    /// Bytes in a fragment: a square from 16 to 65,536, or any number with --one-d.
+    #[arg(long, alias = "chunk", value_name = "BYTES", default_value_t = 1024)]
+    pub fragment_size: usize,
+
+    /// Leave fragments one-dimensional instead of square.
+    #[arg(long, alias = "oneD")]
+    pub one_d: bool,
+}
+
+/// How many processors to use.
+#[derive(Debug, clap::Args)]
+pub struct ThreadsArg {
+    /// Threads to work with [default: one per processor].
+    #[arg(short, long, alias = "workers", value_name = "THREADS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub threads: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ModeArg {
+    /// The bytes of all packets, concatenated and cut.
+    Byte,
+    /// The first bytes of each packet.
+    Packet,
+    /// Per TCP or UDP conversation, the first 64 bytes of each packet's transport segment.
+    Flow,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LabelArg {
+    Normal,
+    Anomaly,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LayoutArg {
+    /// Arrays over all fragments.
+    Arrays,
+    /// A group per fragment, as the original pcap2ds writes.
+    Original,
+}

@@ -1,0 +1,97 @@
+//! Progress bars on terminals, warnings, and the stop on Ctrl-C.
+
+use std::io::{IsTerminal, Write};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use pcapae::progress::Progress;
+
+/// Set by Ctrl-C, SIGTERM and SIGHUP.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// How often an idle bar redraws.
+const TICK: Duration = Duration::from_millis(120);
+
+/// Draws a bar on standard error if that is a terminal and the user did not ask for quiet.
+pub struct Talk {
+    quiet: bool,
+    bar: Mutex<ProgressBar>,
+}
+
+impl Talk {
+    /// Begins to listen for the stop signals.
+    pub fn new(quiet: bool) -> anyhow::Result<Talk> {
+        ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+        Ok(Talk { quiet, bar: Mutex::new(ProgressBar::hidden()) })
+    }
+
+    /// Says something to the user, unless quiet.
+    pub fn say(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            self.print(&text.to_string());
+        }
+    }
+
+    /// Warns the user, even if quiet.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        self.print(&format!("\x1b[1;33mwarning\x1b[0m: {text}"));
+    }
+
+    /// Removes the bar.
+    pub fn clear(&self) {
+        self.with_bar(|bar| bar.finish_and_clear());
+    }
+
+    fn print(&self, text: &str) {
+        self.with_bar(|bar| {
+            bar.suspend(|| {
+                // Where standard error is closed there is nobody to tell.
+                let _ = writeln!(anstream::stderr(), "{text}");
+            });
+        });
+    }
+
+    fn with_bar(&self, act: impl FnOnce(&mut ProgressBar)) {
+        if let Ok(mut bar) = self.bar.lock() {
+            act(&mut bar);
+        }
+    }
+}
+
+impl Progress for Talk {
+    fn begin(&self, what: &str, total: Option<u64>) {
+        let target = match std::io::stderr().is_terminal() && !self.quiet {
+            true => ProgressDrawTarget::stderr(),
+            false => ProgressDrawTarget::hidden(),
+        };
+        self.with_bar(|bar| {
+            bar.finish_and_clear();
+            *bar = ProgressBar::with_draw_target(total, target);
+            bar.set_style(style(total));
+            bar.set_prefix(what.to_owned());
+            bar.enable_steady_tick(TICK);
+        });
+    }
+
+    fn advance(&self, units: u64) {
+        self.with_bar(|bar| bar.inc(units));
+    }
+
+    fn remark(&self, text: &str) {
+        self.with_bar(|bar| bar.set_message(text.to_owned()));
+    }
+
+    fn interrupted(&self) -> bool {
+        STOP.load(Ordering::Relaxed)
+    }
+}
+
+fn style(total: Option<u64>) -> ProgressStyle {
+    let template = match total {
+        Some(_) => "{prefix:>12} {bar:30.cyan/blue} {percent:>3} % {msg} {eta} left",
+        None => "{prefix:>12} {spinner} {elapsed} {msg}",
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}

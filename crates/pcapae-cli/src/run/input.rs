@@ -1,0 +1,59 @@
+//! What commands have in common: threads, labels, and what to say of what was read.
+
+use std::path::Path;
+
+use pcapae::capture::CaptureSummary;
+use pcapae::capture::headers::LeftOutCounts;
+use pcapae::fragment::Mode;
+use pcapae::label::{GroundTruth, Label, Labels};
+use pcapae::whole_file::Existing;
+
+use crate::args::{ModeArg, ThreadsArg};
+use crate::progress::Talk;
+
+impl ThreadsArg {
+    /// Gives all parallel work the wanted number of threads.
+    pub fn apply(&self) -> anyhow::Result<()> {
+        if let Some(threads) = self.threads {
+            rayon::ThreadPoolBuilder::new().num_threads(threads.into()).build_global()?;
+        }
+        Ok(())
+    }
+}
+
+impl From<ModeArg> for Mode {
+    fn from(mode: ModeArg) -> Mode {
+        match mode {
+            ModeArg::Byte => Mode::Byte,
+            ModeArg::Packet => Mode::Packet,
+            ModeArg::Flow => Mode::Flow,
+        }
+    }
+}
+
+/// What `--force` means for an output that exists.
+pub fn existing(force: bool) -> Existing {
+    if force { Existing::Replace } else { Existing::Refuse }
+}
+
+/// Labels from a ground-truth file, or `otherwise` for every packet.
+pub fn labels(ground_truth: Option<&Path>, otherwise: Label) -> pcapae::Result<Labels> {
+    Ok(match ground_truth {
+        Some(path) => Labels::File(GroundTruth::open(path)?),
+        None => Labels::All(otherwise),
+    })
+}
+
+/// Tells the user what was odd about the captures.
+pub fn warn_of(summary: &CaptureSummary, talk: &Talk) {
+    for warning in &summary.warnings {
+        talk.warn(warning);
+    }
+}
+
+/// Tells the user which packets got into no fragment.
+pub fn say_left_out(left_out: &LeftOutCounts, talk: &Talk) {
+    for (reason, packets) in &left_out.0 {
+        talk.say(format_args!("left out: {packets} packets, {reason}"));
+    }
+}
