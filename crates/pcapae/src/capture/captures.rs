@@ -51,7 +51,7 @@ impl Captures {
         let mut total_bytes = Some(0);
         for path in paths {
             if path == Path::new(STANDARD_INPUT) {
-                if total_bytes.is_none() && waiting.iter().any(|input| matches!(input, Input::Pipe)) {
+                if waiting.iter().any(|input| matches!(input, Input::Pipe)) {
                     return Err(Error::StandardInputTwice);
                 }
                 waiting.push_back(Input::Pipe);
@@ -365,5 +365,211 @@ impl Clock {
                 });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use proptest::prelude::*;
+
+    use super::super::specimen::{self, Dialect, Specimen};
+    use super::*;
+
+    /// Every packet of a capture in memory, and the summary or the refusal.
+    fn read(bytes: Vec<u8>) -> (Vec<Specimen>, Result<CaptureSummary>) {
+        let mut captures = Captures::from_reader("test", io::Cursor::new(bytes));
+        let mut packets = Vec::new();
+        loop {
+            match captures.next_packet() {
+                Ok(Some(packet)) => {
+                    packets.push(Specimen { time_ns: packet.time_ns, link: packet.link, data: packet.data.to_vec() });
+                    assert_eq!(packet.number, packets.len() as u64);
+                }
+                Ok(None) => return (packets, Ok(captures.into_summary())),
+                Err(refusal) => return (packets, Err(refusal)),
+            }
+        }
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn lz4(bytes: &[u8]) -> Vec<u8> {
+        let mut packer = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        packer.write_all(bytes).unwrap();
+        packer.finish().unwrap()
+    }
+
+    fn zstd(bytes: &[u8]) -> Vec<u8> {
+        zstd::encode_all(bytes, 1).unwrap()
+    }
+
+    fn check_damage(bytes: Vec<u8>, packets: usize, reason: &str) {
+        let (found, summary) = read(bytes);
+        assert_eq!(found.len(), packets);
+        let warnings: Vec<String> = summary.unwrap().warnings.iter().map(Warning::to_string).collect();
+        assert!(warnings.iter().any(|warning| warning.contains(reason)), "{warnings:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_in_any_dialect_reads_back(
+            packets in specimen::packets(),
+            dialect in prop::sample::select(Dialect::ALL),
+        ) {
+            let (found, summary) = read(dialect.write(&packets));
+            let expected: Vec<Specimen> = packets.iter().map(|packet| dialect.rounded(packet)).collect();
+            prop_assert_eq!(found, expected);
+            let summary = summary.unwrap();
+            prop_assert_eq!(summary.sources[0].packets, packets.len() as u64);
+            let only_time = summary.warnings.iter().all(|warning| matches!(warning, Warning::TimeBackwards { .. }));
+            prop_assert!(only_time, "{:?}", summary.warnings);
+        }
+
+        #[test]
+        fn every_truncation_gives_the_packets_before_it(
+            packets in prop::collection::vec(specimen::packet(), 0..4),
+            dialect in prop::sample::select(Dialect::ALL),
+        ) {
+            let whole = dialect.write(&packets);
+            let (all, _) = read(whole.clone());
+            for end in 0..whole.len() {
+                let (found, summary) = read(whole[..end].to_vec());
+                prop_assert!(found.len() <= all.len() && found == all[..found.len()], "cut at {end}");
+                if let Ok(summary) = summary {
+                    let cut = summary.warnings.iter().any(|warning| matches!(warning, Warning::CutShort { .. }));
+                    prop_assert!(cut || dialect.is_border(&packets, end), "cut at {end} without a word");
+                } else {
+                    prop_assert!(found.is_empty(), "cut at {end}");
+                }
+            }
+        }
+
+        #[test]
+        fn packed_captures_read_as_plain_ones(packets in specimen::packets(), middle in any::<prop::sample::Index>()) {
+            let plain = Dialect::ALL[0].write(&packets);
+            let (expected, _) = read(plain.clone());
+            for pack in [gzip, zstd, lz4] {
+                let (left, right) = plain.split_at(middle.index(plain.len()));
+                for packed in [pack(&plain), [pack(left), pack(right)].concat()] {
+                    let (found, summary) = read(packed.clone());
+                    prop_assert_eq!(&found, &expected);
+                    let source = &summary.unwrap().sources[0];
+                    prop_assert_eq!(source.bytes, packed.len() as u64);
+                    let (cut, summary) = read(packed[..middle.index(packed.len())].to_vec());
+                    prop_assert_eq!(&cut[..], &expected[..cut.len()]);
+                    prop_assert!(summary.is_err() || cut == expected || !summary.unwrap().warnings.is_empty());
+                }
+            }
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(
+            head in prop::sample::select(vec![
+                vec![], vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0], vec![0xa1, 0xb2, 0x3c, 0x4d, 0, 2, 0, 4],
+                vec![0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0],
+                vec![0x1f, 0x8b, 8], vec![0x28, 0xb5, 0x2f, 0xfd], vec![0x04, 0x22, 0x4d, 0x18],
+            ]),
+            tail in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
+            let _ = read([head, tail].concat());
+        }
+
+        #[test]
+        fn one_flipped_byte_never_panics(
+            packets in specimen::packets(),
+            dialect in prop::sample::select(Dialect::ALL),
+            (at, value) in (any::<prop::sample::Index>(), any::<u8>()),
+        ) {
+            let mut bytes = dialect.write(&packets);
+            let at = at.index(bytes.len());
+            bytes[at] = value;
+            for pack in [gzip, zstd, lz4] {
+                let mut packed = pack(&bytes);
+                let at = at % packed.len();
+                packed[at] ^= value;
+                let _ = read(packed);
+            }
+            let _ = read(bytes);
+        }
+    }
+
+    fn two_packets() -> Vec<Specimen> {
+        let packet = |time_ns| Specimen { time_ns, link: LinkType::ETHERNET, data: vec![7; 60] };
+        vec![packet(1_000_000), packet(2_000_000)]
+    }
+
+    #[test]
+    fn a_packet_longer_than_any_is_damage() {
+        let mut bytes = Dialect::ALL[0].write(&two_packets());
+        bytes[24 + 16 + 60 + 11] = 0x7f;
+        check_damage(bytes, 1, "byte 100, after 1 packet: damaged");
+    }
+
+    #[test]
+    fn damage_in_gzip_data_is_reported_after_the_packets_before_it() {
+        let mut bytes = gzip(&Dialect::ALL[0].write(&two_packets()));
+        let end = bytes.len();
+        bytes[end - 6] ^= 1;
+        check_damage(bytes, 2, "gzip");
+    }
+
+    #[test]
+    fn what_is_no_capture_is_refused_in_one_sentence() {
+        for (bytes, found) in [
+            (&b""[..], "it is empty"),
+            (b"time,value\n1,2\n", "it is text"),
+            (b"\xd4\xc3\xb2\xa1", "cut within its header, 4 of 24 bytes"),
+            (b"\xfd7zXZ\0", "an xz file"),
+            (b"\x7fELF\x02\x01", "begins with 7f 45 4c 46"),
+        ] {
+            let refusal = read(bytes.to_vec()).1.unwrap_err().to_string();
+            assert!(refusal.starts_with("test is not a capture") && refusal.contains(found), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn numbers_and_clock_run_on_over_files_and_damage_ends_one_file_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let whole = Dialect::ALL[0].write(&two_packets());
+        let paths = [file("cut", &whole[..whole.len() - 1]), file("whole", &whole), file("empty", &whole[..24])];
+        let mut captures = Captures::open(&paths).unwrap();
+        let mut numbers = Vec::new();
+        while let Some(packet) = captures.next_packet().unwrap() {
+            numbers.push(packet.number);
+        }
+        assert_eq!(numbers, [1, 2, 3]);
+        assert_eq!(captures.bytes_read(), captures.total_bytes().unwrap());
+        let summary = captures.into_summary();
+        assert_eq!(summary.sources.iter().map(|source| source.packets).collect::<Vec<_>>(), [1, 2, 0]);
+        assert_eq!(summary.time_range_ns, Some((1_000_000, 2_000_000)));
+        assert!(matches!(summary.warnings[..], [Warning::CutShort { .. }]));
+    }
+
+    #[test]
+    fn time_that_runs_backwards_is_kept_and_counted() {
+        let packet = |time_ns| Specimen { time_ns, link: LinkType::ETHERNET, data: vec![] };
+        let times = [5_000, 3_000, 4_000, 1_000];
+        let (found, summary) = read(Dialect::ALL[0].write(&times.map(packet)));
+        assert_eq!(found.iter().map(|packet| packet.time_ns).collect::<Vec<_>>(), times);
+        let expected =
+            Warning::TimeBackwards { first_packet: 2, path: "test".into(), count: 2, largest_step_ns: 3_000 };
+        assert_eq!(summary.unwrap().warnings, [expected]);
+    }
+
+    #[test]
+    fn a_missing_file_and_a_second_standard_input_are_refused_before_reading() {
+        assert!(matches!(Captures::open(&["no such file".into()]), Err(Error::Io { .. })));
+        assert!(matches!(Captures::open(&["-".into(), "-".into()]), Err(Error::StandardInputTwice)));
     }
 }

@@ -26,6 +26,9 @@ mod raw;
 
 mod summary;
 
+#[cfg(test)]
+mod specimen;
+
 pub use captures::Captures;
 pub use link_type::LinkType;
 pub use packing::Packing;
