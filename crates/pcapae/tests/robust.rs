@@ -1,4 +1,9 @@
 //! Reads other people's captures, which lie beside the repository and are not part of it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "clippy allows it in test functions only, not in their helpers"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -461,10 +461,12 @@ mod tests {
                     prop_assert_eq!(&found, &expected);
                     let source = &summary.unwrap().sources[0];
                     prop_assert_eq!(source.bytes, packed.len() as u64);
-                    let (cut, summary) = read(packed[..middle.index(packed.len())].to_vec());
-                    prop_assert_eq!(&cut[..], &expected[..cut.len()]);
-                    prop_assert!(summary.is_err() || cut == expected || !summary.unwrap().warnings.is_empty());
                 }
+                // Of one piece only: between two pieces, a cut may leave a whole capture with fewer packets.
+                let packed = pack(&plain);
+                let (cut, summary) = read(packed[..middle.index(packed.len())].to_vec());
+                prop_assert_eq!(&cut[..], &expected[..cut.len()]);
+                prop_assert!(summary.is_err() || !summary.unwrap().warnings.is_empty(), "cut without a word");
             }
         }
 
