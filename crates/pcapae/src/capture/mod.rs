@@ -10,11 +10,15 @@ mod buffer;
 
 mod captures;
 
+mod clock;
+
 pub mod headers;
 
 mod link_type;
 
 mod list;
+
+mod one;
 
 mod packing;
 
