@@ -10,11 +10,15 @@ mod buffer;
 
 mod captures;
 
+mod clock;
+
 pub mod headers;
 
 mod link_type;
 
 mod list;
+
+mod one;
 
 mod packing;
 
@@ -25,6 +29,9 @@ mod pcapng;
 mod raw;
 
 mod summary;
+
+#[cfg(test)]
+mod specimen;
 
 pub use captures::Captures;
 pub use link_type::LinkType;

@@ -115,12 +115,14 @@ impl fmt::Display for Warning {
             Warning::Damaged { place, reason } => {
                 write!(f, "{place}: damaged, the rest of this capture is left out: {reason}")
             }
-            Warning::TimeBackwards { first_packet, path, count, largest_step_ns } => write!(
-                f,
-                "{}: time runs backwards at packet {first_packet}, {count} times over all captures, by up to {} s",
-                path.display(),
-                *largest_step_ns as f64 / 1e9,
-            ),
+            Warning::TimeBackwards { first_packet, path, count, largest_step_ns } => {
+                let step = *largest_step_ns as f64 / 1e9;
+                write!(f, "{}: packet {first_packet} is older than the one before it", path.display())?;
+                match count {
+                    1 => write!(f, ", by {step} s"),
+                    _ => write!(f, ", the first of {count} such packets; the largest step back is {step} s"),
+                }
+            }
         }
     }
 }
@@ -140,7 +142,7 @@ mod tests {
             Warning::TimeBackwards { first_packet: 3, path: "a.pcap".into(), count: 2, largest_step_ns: 1_500_000_000 };
         assert_eq!(
             backwards.to_string(),
-            "a.pcap: time runs backwards at packet 3, 2 times over all captures, by up to 1.5 s"
+            "a.pcap: packet 3 is older than the one before it, the first of 2 such packets; the largest step back is 1.5 s"
         );
     }
 

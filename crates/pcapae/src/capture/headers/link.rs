@@ -145,8 +145,7 @@ fn sll(hardware: u16, kind: u16, rest: &[u8]) -> Network<'_> {
     const NETLINK: u16 = 824;
     match (hardware, kind) {
         (NETLINK, _) => Network::Other(0, rest),
-        // 802.3 without LLC, and with it.
-        (_, 0x0001) => Network::Other(0, rest),
+        // IEEE 802.2; other numbers this low are not EtherTypes.
         (_, 0x0004) => ethernet(0, rest),
         (_, 0..=ether::LONGEST_LENGTH) => Network::Other(0, rest),
         (_, kind) => ethernet(kind, rest),
