@@ -5,6 +5,7 @@ No namespace has a route or an interface to the outside, so no frame can leave t
 """
 
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,3 +101,6 @@ class Network:
             resolver.unlink(missing_ok=True)
             if resolver.parent.exists():
                 resolver.parent.rmdir()
+        # Other programs may have files there.
+        with suppress(OSError):
+            Path("/etc/netns").rmdir()
