@@ -1,6 +1,6 @@
 """Labels per packet: which frames of the attack recording belong to an attack.
 
-    python3 label.py attack.pcap attacks.jsonl captures/attack
+    python3 label.py attack.pcap captures/attack.log.jsonl captures/attack
 
 writes captures/attack.labels.csv (one row per packet, no header: -1 normal or 1 anomalous, name of the
 episode or nothing) and captures/attack.episodes.csv. Needs nothing but Python.

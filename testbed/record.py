@@ -5,6 +5,7 @@ everything down again, whatever happens.
 """
 
 import argparse
+import shutil
 import signal
 import subprocess
 import sys
@@ -152,6 +153,7 @@ def main() -> None:
     capture = record(given.recording, seconds, SCHEDULE[given.recording], seed, given.work)
     if SCHEDULE[given.recording]:
         label.write(capture, log, given.out / given.recording)
+        shutil.copyfile(log, given.out / f"{given.recording}.log.jsonl")
     packed = given.out / f"{given.recording}.pcap.zst"
     subprocess.run(["zstd", "-q", "-19", "-f", str(capture), "-o", str(packed)], check=True)
 
