@@ -1,0 +1,1 @@
+"""The attacks of the testbed, one program each; episode.py is the log they write."""

@@ -1,0 +1,1 @@
+"""The hosts of the testbed, one program each."""
