@@ -117,12 +117,17 @@ def in_time(claim: dict, time: float, episode: dict) -> bool:
     return claim["kind"] != "sweep" or time <= episode["end"]
 
 
-def packets(data: bytes) -> Iterator[tuple[float, bytes]]:
-    """Time (seconds) and bytes of each packet of a pcap file with microseconds."""
+def byte_order(data: bytes) -> str:
+    """The byte order of a pcap file with microseconds, as struct writes it."""
     order = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}.get(data[:4])
     if order is None:
         raise ValueError(f"not a pcap file with microseconds: it starts with {data[:4].hex()}")
-    at = 24
+    return order
+
+
+def packets(data: bytes) -> Iterator[tuple[float, bytes]]:
+    """Time (seconds) and bytes of each packet of a pcap file with microseconds."""
+    order, at = byte_order(data), 24
     while at < len(data):
         seconds, microseconds, length, _ = struct.unpack_from(f"{order}4I", data, at)
         yield seconds + microseconds / 1e6, data[at + 16 : at + 16 + length]

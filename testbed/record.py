@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import label
+import order
 from network import ENGINEERING, MONITOR, OPERATOR, PLC, ROGUE, SUBNET, SWITCH, Network
 
 HERE = Path(__file__).resolve().parent
@@ -97,8 +98,8 @@ def start_hosts(programs: Programs, seed: int) -> subprocess.Popen:
         clock = programs.settings_file(f"chrony-{host.name}.conf", text + pid_file)
         programs.start(host.name, f"chrony-{host.name}", "chronyd", "-d", "-x", "-u", "root", "-f", clock)
     started = {}
-    for order, host in enumerate((PLC, MONITOR, OPERATOR, ENGINEERING)):
-        command = (sys.executable, "-m", f"hosts.{host.name}", "--seed", str(seed + order))
+    for place, host in enumerate((PLC, MONITOR, OPERATOR, ENGINEERING)):
+        command = (sys.executable, "-m", f"hosts.{host.name}", "--seed", str(seed + place))
         started[host.name] = programs.start(host.name, host.name, *command)
         time.sleep(1)
     return started[PLC.name]
@@ -151,6 +152,7 @@ def main() -> None:
     log = given.work / "attacks.jsonl"
     log.unlink(missing_ok=True)
     capture = record(given.recording, seconds, SCHEDULE[given.recording], seed, given.work)
+    capture.write_bytes(order.by_time(capture.read_bytes()))
     if SCHEDULE[given.recording]:
         label.write(capture, log, given.out / given.recording)
         shutil.copyfile(log, given.out / f"{given.recording}.log.jsonl")
