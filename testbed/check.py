@@ -57,7 +57,8 @@ def main() -> None:
     benign = Counter(service(label.parse(data)) for (_, data), row in zip(attack, rows) if row[0] == "-1")
     print("\nshare of normal packets       normal    attack")
     for name, count in ordinary.most_common():
-        print(f"  {name:20} {count:6} {count / ordinary.total():6.2%} {benign[name]:6} {benign[name] / benign.total():6.2%}")
+        shares = count / ordinary.total(), benign[name] / benign.total()
+        print(f"  {name:20} {count:6} {shares[0]:6.2%} {benign[name]:6} {shares[1]:6.2%}")
     require(set(benign) <= set(ordinary), f"normal packets of other services: {set(benign) - set(ordinary)}")
 
 

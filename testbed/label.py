@@ -15,7 +15,7 @@ import json
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 NORMAL, ANOMALOUS = -1, 1
@@ -40,6 +40,8 @@ class Frame:
     ports: tuple[int, int] | None = None
     echo_id: int | None = None
     arp_operation: int | None = None
+    # Of an ARP reply: whether the question it answers was asked by broadcast.
+    answers_broadcast: bool = False
 
 
 def mac(data: bytes) -> str:
@@ -65,6 +67,18 @@ def parse(data: bytes) -> Frame:
     return Frame(source, destination, ips, protocol)
 
 
+def frames(data: bytes) -> Iterator[tuple[float, Frame]]:
+    """Time and frame of each packet of a pcap file, ARP replies with what they answer."""
+    by_broadcast: dict[tuple[str, str], bool] = {}
+    for time, packet in packets(data):
+        frame = parse(packet)
+        if frame.arp_operation == 1:
+            by_broadcast[frame.ips] = frame.destination == BROADCAST
+        elif frame.arp_operation == 2:
+            frame = replace(frame, answers_broadcast=by_broadcast.get(frame.ips[::-1], False))
+        yield time, frame
+
+
 def covers(claim: dict, frame: Frame) -> bool:
     """Whether the claim of an attack covers this frame; time is not looked at."""
     match claim["kind"]:
@@ -77,7 +91,7 @@ def covers(claim: dict, frame: Frame) -> bool:
             return frame.echo_id == claim["id"] and claim["ip"] in frame.ips
         case "sweep":
             asks = frame.arp_operation == 1 and frame.source == claim["mac"] and frame.destination == BROADCAST
-            answers = frame.arp_operation == 2 and frame.destination == claim["mac"]
+            answers = frame.answers_broadcast and frame.destination == claim["mac"]
             return asks or answers
         case "between":
             at_attacker = claim["mac"] in (frame.source, frame.destination)
@@ -103,12 +117,17 @@ def in_time(claim: dict, time: float, episode: dict) -> bool:
     return claim["kind"] != "sweep" or time <= episode["end"]
 
 
-def packets(data: bytes) -> Iterator[tuple[float, bytes]]:
-    """Time (seconds) and bytes of each packet of a pcap file with microseconds."""
+def byte_order(data: bytes) -> str:
+    """The byte order of a pcap file with microseconds, as struct writes it."""
     order = {b"\xd4\xc3\xb2\xa1": "<", b"\xa1\xb2\xc3\xd4": ">"}.get(data[:4])
     if order is None:
         raise ValueError(f"not a pcap file with microseconds: it starts with {data[:4].hex()}")
-    at = 24
+    return order
+
+
+def packets(data: bytes) -> Iterator[tuple[float, bytes]]:
+    """Time (seconds) and bytes of each packet of a pcap file with microseconds."""
+    order, at = byte_order(data), 24
     while at < len(data):
         seconds, microseconds, length, _ = struct.unpack_from(f"{order}4I", data, at)
         yield seconds + microseconds / 1e6, data[at + 16 : at + 16 + length]
@@ -117,7 +136,7 @@ def packets(data: bytes) -> Iterator[tuple[float, bytes]]:
 
 def write(capture: Path, log: Path, out: Path) -> None:
     episodes = [json.loads(line) for line in log.read_text().splitlines()]
-    names = [episode_of(time, parse(data), episodes) for time, data in packets(capture.read_bytes())]
+    names = [episode_of(time, frame, episodes) for time, frame in frames(capture.read_bytes())]
     with open(f"{out}.labels.csv", "w") as file:
         for name in names:
             file.write(f"{ANOMALOUS},{name}\n" if name else f"{NORMAL},\n")

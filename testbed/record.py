@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import label
+import order
 from network import ENGINEERING, MONITOR, OPERATOR, PLC, ROGUE, SUBNET, SWITCH, Network
 
 HERE = Path(__file__).resolve().parent
@@ -21,20 +22,20 @@ WARM_UP_SECONDS = 15
 LONGEST_ATTACK_SECONDS = 120
 
 # Seconds of recording and seed of the hosts' behaviour.
-RECORDINGS = {"normal": (480, 1000), "attack": (450, 2000)}
+RECORDINGS = {"normal": (480, 1000), "attack": (390, 2000)}
 
 # When an attack starts (seconds into the recording), from which host, and which program.
 SCHEDULE = {
     "normal": (),
     "attack": (
-        (30, ENGINEERING, "address_scan"),
-        (60, ENGINEERING, "port_scan"),
-        (95, ENGINEERING, "modbus_scan"),
-        (140, ENGINEERING, "writes"),
-        (215, ENGINEERING, "arp_spoof"),
-        (300, ENGINEERING, "replay"),
-        (345, ENGINEERING, "flood"),
-        (400, ROGUE, "rogue_host"),
+        (20, ENGINEERING, "address_scan"),
+        (45, ENGINEERING, "port_scan"),
+        (75, ENGINEERING, "modbus_scan"),
+        (105, ENGINEERING, "writes"),
+        (170, ENGINEERING, "arp_spoof"),
+        (235, ENGINEERING, "replay"),
+        (275, ENGINEERING, "flood"),
+        (330, ROGUE, "rogue_host"),
     ),
 }
 
@@ -91,13 +92,14 @@ def start_hosts(programs: Programs, seed: int) -> subprocess.Popen:
     """Starts the plant and returns the controller's process."""
     names = programs.settings_file("dnsmasq.conf", DNSMASQ)
     programs.start(MONITOR.name, "dnsmasq", "dnsmasq", "--keep-in-foreground", f"--conf-file={names}")
-    for host, text in ((MONITOR, CHRONY_SERVER), (PLC, CHRONY_CLIENT), (OPERATOR, CHRONY_CLIENT), (ENGINEERING, CHRONY_CLIENT)):
+    for host in (MONITOR, PLC, OPERATOR, ENGINEERING):
+        text = CHRONY_SERVER if host == MONITOR else CHRONY_CLIENT
         pid_file = f"pidfile {programs.work}/chrony-{host.name}.pid\n"
         clock = programs.settings_file(f"chrony-{host.name}.conf", text + pid_file)
         programs.start(host.name, f"chrony-{host.name}", "chronyd", "-d", "-x", "-u", "root", "-f", clock)
     started = {}
-    for order, host in enumerate((PLC, MONITOR, OPERATOR, ENGINEERING)):
-        command = (sys.executable, "-m", f"hosts.{host.name}", "--seed", str(seed + order))
+    for place, host in enumerate((PLC, MONITOR, OPERATOR, ENGINEERING)):
+        command = (sys.executable, "-m", f"hosts.{host.name}", "--seed", str(seed + place))
         started[host.name] = programs.start(host.name, host.name, *command)
         time.sleep(1)
     return started[PLC.name]
@@ -107,12 +109,11 @@ def run_attacks(programs: Programs, schedule: tuple, plc: subprocess.Popen, begi
     for at, host, attack in schedule:
         time.sleep(max(0.0, begin + at - time.monotonic()))
         print(f"{at:4d} s  {attack}", flush=True)
-        plc.send_signal(signal.SIGUSR1)
         files = ("--log", str(work / "attacks.jsonl"), "--loot", str(work / "loot.json"))
         process = programs.start(host.name, f"attack-{attack}", sys.executable, "-m", f"attacks.{attack}", *files)
         if process.wait(timeout=LONGEST_ATTACK_SECONDS) != 0:
             raise SystemExit(f"{attack} failed, see {work}/attack-{attack}.log")
-        plc.send_signal(signal.SIGUSR2)
+        plc.send_signal(signal.SIGUSR1)
 
 
 def record(name: str, seconds: int, schedule: tuple, seed: int, work: Path) -> Path:
@@ -151,6 +152,7 @@ def main() -> None:
     log = given.work / "attacks.jsonl"
     log.unlink(missing_ok=True)
     capture = record(given.recording, seconds, SCHEDULE[given.recording], seed, given.work)
+    capture.write_bytes(order.by_time(capture.read_bytes()))
     if SCHEDULE[given.recording]:
         label.write(capture, log, given.out / given.recording)
         shutil.copyfile(log, given.out / f"{given.recording}.log.jsonl")

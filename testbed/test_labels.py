@@ -30,6 +30,12 @@ def arp(source: str, destination: str, operation: int, source_ip: str, destinati
     return ethernet(source, destination, 0x0806, body)
 
 
+def capture_of(frames: list[bytes]) -> bytes:
+    """A pcap file with these frames, all at 105 s."""
+    records = b"".join(struct.pack("<4I", 105, 0, len(frame), len(frame)) + frame for frame in frames)
+    return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + records
+
+
 def episode(*claims: dict) -> dict:
     return {"episode": "attack", "description": "", "start": 100.0, "end": 110.0, "claims": list(claims)}
 
@@ -63,9 +69,8 @@ class Rule(unittest.TestCase):
     def test_the_end_of_a_connection_after_the_attack_program_is_anomalous(self):
         self.check(PORTS, tcp(PLC, ATTACKER, PLC_IP, ATTACKER_IP, (502, 40000)), True, time=111.0)
 
-    def test_a_sweep_covers_broadcast_questions_and_the_replies_to_them(self):
+    def test_a_sweep_covers_broadcast_questions(self):
         self.check(SWEEP, arp(ATTACKER, label.BROADCAST, 1, ATTACKER_IP, PLC_IP), True)
-        self.check(SWEEP, arp(PLC, ATTACKER, 2, PLC_IP, ATTACKER_IP), True)
         self.check(SWEEP, arp(ATTACKER, PLC, 1, ATTACKER_IP, PLC_IP), False)
         self.check(SWEEP, arp(ATTACKER, label.BROADCAST, 1, ATTACKER_IP, PLC_IP), False, time=110.5)
 
@@ -82,6 +87,14 @@ class Rule(unittest.TestCase):
         self.check(HOST, arp(PLC, label.BROADCAST, 1, PLC_IP, OPERATOR_IP), False)
 
 
+    def test_a_reply_belongs_to_the_sweep_if_its_question_was_a_broadcast(self):
+        reply = arp(PLC, ATTACKER, 2, PLC_IP, ATTACKER_IP)
+        for asked, expected in ((label.BROADCAST, "attack"), (PLC, None)):
+            question = arp(ATTACKER, asked, 1, ATTACKER_IP, PLC_IP)
+            (_, _), (time, frame) = label.frames(capture_of([question, reply]))
+            self.assertEqual(label.episode_of(time, frame, [episode(SWEEP)]), expected)
+
+
 class Files(unittest.TestCase):
     def test_there_is_one_row_per_packet_and_one_per_episode(self):
         frames = [
@@ -91,8 +104,7 @@ class Files(unittest.TestCase):
         ]
         with tempfile.TemporaryDirectory() as folder:
             capture, log, out = (Path(folder, name) for name in ("a.pcap", "a.jsonl", "a"))
-            records = b"".join(struct.pack("<4I", 105, 0, len(frame), len(frame)) + frame for frame in frames)
-            capture.write_bytes(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1) + records)
+            capture.write_bytes(capture_of(frames))
             log.write_text(json.dumps(episode(PORTS)) + "\n")
             label.write(capture, log, out)
             self.assertEqual(Path(f"{out}.labels.csv").read_text(), "-1,\n1,attack\n-1,\n")

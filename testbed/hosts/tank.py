@@ -44,19 +44,18 @@ class Tank:
         self.inflow = self.outflow = self.speed = 0.0
         self.energy, self.volume, self.time = 183_000.0, 48_211.0, self.random.uniform(2_000, 20_000)
         self.demand = 1.0
-        plate = struct.unpack(">18H", NAME_PLATE.encode().ljust(36))
-        self.holding = [520, 520, 850, 200, 350, 60, 1, 450, 120, 417, 3, 12, 1800, 75, *plate]
-        self.coils = [True, True, True, True, True, True, False, False]
+        self.holding: list[int] = []
+        self.coils: list[bool] = []
+        self.commission()
         self.inputs = [0] * 16
         self.discrete = [False] * 12
         self._publish()
 
-    def settings(self) -> tuple[list[int], list[bool]]:
-        """What a client may write: holding registers and coils."""
-        return list(self.holding), list(self.coils)
-
-    def put_back(self, settings: tuple[list[int], list[bool]]) -> None:
-        self.holding[:], self.coils[:] = settings
+    def commission(self) -> None:
+        """Gives all settings, which are what a client may write, the values the plant starts with."""
+        plate = struct.unpack(">18H", NAME_PLATE.encode().ljust(36))
+        self.holding[:] = [520, 520, 850, 200, 350, 60, 1, 450, 120, 417, 3, 12, 1800, 75, *plate]
+        self.coils[:] = [True, True, True, True, True, True, False, False]
 
     def step(self, seconds: float) -> None:
         self.time += seconds
@@ -115,7 +114,8 @@ class Tank:
         self.inputs[:8] = [max(0, min(65535, round(value))) for value in analog]
         self.inputs[8:10] = struct.unpack(">2H", struct.pack(">I", int(self.energy)))
         self.inputs[10:12] = struct.unpack(">2H", struct.pack(">f", self.volume))
-        self.inputs[12:16] = [int(self.time) & 0xFFFF, alarm_word, int(self.time * 2) & 0xFFFF, round(3998 + noise(0, 8))]
+        heartbeat, supply = int(self.time * 2) & 0xFFFF, round(3998 + noise(0, 8))
+        self.inputs[12:16] = [int(self.time) & 0xFFFF, alarm_word, heartbeat, supply]
         c = self.coils
         self.discrete[:] = [
             self.speed > 0.5, c[INLET], c[OUTLET], high, low, self.heating,
