@@ -164,6 +164,48 @@ pub enum Error {
         validation: usize,
     },
 
+    /// A model file, or a tensor in it, is not what it should be.
+    #[error("the model cannot be read: {reason}")]
+    Checkpoint {
+        /// What is wrong with it.
+        reason: String,
+        /// What the user can do about it, if that is known.
+        remedy: Option<String>,
+    },
+
+    /// There is nothing to train or to validate with.
+    #[error("there is no window of {what}: every run of fragments is shorter than {frames} frames")]
+    NoWindows {
+        /// "training data" or "validation data".
+        what: &'static str,
+        /// Fragments in a window.
+        frames: usize,
+    },
+
+    /// The windows do not have the shape that the model takes.
+    #[error("windows of {what} have {got_frames} frames of {got_size} bytes, but the model takes {frames} of {size}")]
+    WindowShape {
+        /// "training data" or "validation data".
+        what: &'static str,
+        /// Frames in a window.
+        got_frames: usize,
+        /// Bytes in a fragment.
+        got_size: usize,
+        /// Frames that the model takes.
+        frames: usize,
+        /// Bytes in a fragment that the model takes.
+        size: usize,
+    },
+
+    /// Training has run away.
+    #[error("the loss is not a number in epoch {epoch}, batch {batch}")]
+    LossNotFinite {
+        /// Counted from 1.
+        epoch: usize,
+        /// Counted from 1.
+        batch: usize,
+    },
+
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
     Interrupted,
@@ -183,19 +225,15 @@ impl Error {
                 Some("a capture is a pcap or pcapng file, plain or packed with gzip, zstd or lz4, or a text file that lists some".to_owned())
             }
             Error::UnsupportedCapture { .. } => Some("convert it with `editcap -F pcap`".to_owned()),
-            Error::Io { .. }
-            | Error::ListedMissing { .. }
-            | Error::NestedList { .. }
-            | Error::StandardInputTwice
-            | Error::Interrupted => None,
             Error::Exists { .. } => Some("give --force to replace it".into()),
-            Error::Setting { remedy, .. } => remedy.clone(),
+            Error::Setting { remedy, .. } | Error::Checkpoint { remedy, .. } => remedy.clone(),
             Error::GroundTruthShort { .. } | Error::GroundTruthLong { .. } => {
                 Some("a ground truth has one row per packet, in file order, without a header".into())
             }
             Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
+            Error::LossNotFinite { .. } => Some("try a smaller learning rate or a smaller clipping norm".into()),
             _ => None,
         }
     }

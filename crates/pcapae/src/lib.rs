@@ -26,8 +26,16 @@ pub mod fragment;
 
 pub mod dataset;
 
+pub mod model;
+
+pub mod train;
+
 pub mod detect;
 
+pub mod bundle;
+
 pub mod metrics;
+
+pub mod report;
 
 pub use error::{Error, Result};

@@ -1,7 +1,11 @@
 //! One file a subcommand.
 
 mod dataset;
+mod demo;
+mod detect;
+mod event_table;
 mod input;
+mod learn;
 
 use std::process::ExitCode;
 
@@ -12,6 +16,9 @@ use crate::progress::Talk;
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let talk = Talk::new(args.quiet)?;
     match args.command {
+        Command::Learn(args) => learn::run(args, &talk),
+        Command::Detect(args) => detect::run(args, &talk),
+        Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
     }
 }

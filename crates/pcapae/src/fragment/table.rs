@@ -1,5 +1,7 @@
 //! Fragments held in memory, with their provenance.
 
+use std::ops::Range;
+
 use super::{Fragment, Segment};
 
 /// Fragments one after the other, each with its segments and its flow.
@@ -42,6 +44,11 @@ impl FragmentTable {
         &self.bytes
     }
 
+    /// The bytes of a range of fragments.
+    pub fn bytes_of(&self, fragments: Range<usize>) -> &[u8] {
+        &self.bytes[fragments.start * self.fragment_size..fragments.end * self.fragment_size]
+    }
+
     /// The flow of each fragment.
     pub fn flows(&self) -> &[u64] {
         &self.flows
@@ -55,8 +62,7 @@ impl FragmentTable {
 
     /// Fragment `i`.
     pub fn fragment(&self, i: usize) -> Fragment<'_> {
-        let bytes = &self.bytes[i * self.fragment_size..(i + 1) * self.fragment_size];
-        Fragment { bytes, segments: self.segments(i), flow: Some(self.flows[i]) }
+        Fragment { bytes: self.bytes_of(i..i + 1), segments: self.segments(i), flow: Some(self.flows[i]) }
     }
 
     /// Forgets all but the last `kept` fragments.

@@ -33,6 +33,16 @@ pub enum Endpoint {
     Unknown,
 }
 
+impl Endpoint {
+    /// The endpoint without its port: the host.
+    pub fn host(self) -> Endpoint {
+        match self {
+            Endpoint::Ip(address, _) => Endpoint::Ip(address, None),
+            other => other,
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     /// `10.0.0.1:502`, `[fe80::1]:502`, `fe80::1`, `00:1b:1b:00:00:01` or `?`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,104 @@
+//! `pcapae demo`: learns a small recorded plant, detects attacks on it, and says what was found and what was missed.
+
+use std::io::{Cursor, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{CellAlignment, Table};
+use pcapae::bundle::{Detection, LearnConfig, learn};
+use pcapae::capture::Captures;
+use pcapae::label::{GroundTruth, Labels};
+use pcapae::report::events;
+use pcapae::whole_file::{Existing, WholeFile};
+
+use super::detect::text;
+use super::learn::report;
+use crate::args::DemoArgs;
+use crate::progress::Talk;
+
+const NORMAL: &[u8] = include_bytes!("../../../../testbed/captures/normal.pcap.zst");
+const ATTACK: &[u8] = include_bytes!("../../../../testbed/captures/attack.pcap.zst");
+const LABELS: &[u8] = include_bytes!("../../../../testbed/captures/attack.labels.csv");
+
+/// Events shown of the attack recording.
+const EVENTS_SHOWN: usize = 15;
+
+/// Runs `learn` and `detect` with their defaults on the recordings inside the program.
+pub fn run(args: DemoArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    args.threads.apply()?;
+    talk.say("learning normal.pcap: Modbus/TCP between an operator's station and a controller, recorded in the project's testbed");
+    let learned = learn(Captures::from_reader("normal.pcap.zst", Cursor::new(NORMAL)), &LearnConfig::default(), talk)?;
+    talk.clear();
+    report(&learned, talk);
+    if let Some(folder) = &args.keep {
+        keep(folder, &learned.bundle.to_bytes()?)?;
+        talk.say(format_args!("{}: bundle, captures and labels to try other commands on", folder.display()));
+    }
+
+    talk.say("\ndetecting on attack.pcap: the same plant, attacked from a third host\n");
+    let captures = Captures::from_reader("attack.pcap.zst", Cursor::new(ATTACK));
+    let labels = Labels::File(GroundTruth::from_reader(Path::new("attack.labels.csv"), LABELS));
+    let detection = learned.bundle.detect(captures, labels, talk)?;
+    talk.clear();
+    let shown = format!("{}\n{}", text(&events(&detection), &detection, EVENTS_SHOWN), found_and_missed(&detection)?);
+    std::io::stdout().lock().write_all(shown.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn keep(folder: &Path, bundle: &[u8]) -> pcapae::Result<()> {
+    std::fs::create_dir_all(folder).map_err(pcapae::Error::io("create", folder))?;
+    let files = [
+        ("plant.pcapae", bundle),
+        ("normal.pcap.zst", NORMAL),
+        ("attack.pcap.zst", ATTACK),
+        ("attack.labels.csv", LABELS),
+    ];
+    for (name, bytes) in files {
+        WholeFile::create(&folder.join(name), Existing::Replace)?.write(bytes)?;
+    }
+    Ok(())
+}
+
+/// Packets of one attack, and how many of them raised an alert.
+struct Episode {
+    name: String,
+    packets: u64,
+    flagged: u64,
+}
+
+/// A table of the attacks with the share of their packets that raised an alert.
+fn found_and_missed(detection: &Detection) -> anyhow::Result<String> {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["attack", "packets", "flagged", "share", ""]);
+    for episode in episodes(detection)? {
+        let share = episode.flagged as f64 / episode.packets as f64;
+        let verdict = if episode.flagged == 0 { "missed" } else { "found" };
+        let (packets, flagged) = (episode.packets.to_string(), episode.flagged.to_string());
+        table.add_row([episode.name, packets, flagged, format!("{:.0} %", share * 100.0), verdict.into()]);
+    }
+    for column in 1..4 {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    Ok(format!("{table}\n"))
+}
+
+/// The attacks in the order of their first packets, by the second column of the labels.
+fn episodes(detection: &Detection) -> anyhow::Result<Vec<Episode>> {
+    let mut episodes: Vec<Episode> = Vec::new();
+    let mut rows = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(LABELS);
+    for (row, packet) in rows.records().zip(1..) {
+        let row = row?;
+        let Some(name) = row.get(1).filter(|name| !name.is_empty()) else { continue };
+        let flagged = detection.scores.get(packet).is_some_and(|score| detection.threshold.exceeded_by(score));
+        let index = episodes.iter().position(|episode| episode.name == name).unwrap_or_else(|| {
+            episodes.push(Episode { name: name.to_owned(), packets: 0, flagged: 0 });
+            episodes.len() - 1
+        });
+        episodes[index].packets += 1;
+        episodes[index].flagged += u64::from(flagged);
+    }
+    Ok(episodes)
+}

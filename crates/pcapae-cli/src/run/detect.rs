@@ -1,0 +1,94 @@
+//! `pcapae detect`: new captures to alerts.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use pcapae::bundle::{Bundle, Detection};
+use pcapae::capture::Captures;
+use pcapae::label::Label;
+use pcapae::report::{Event, Summary, event_json, events, scores_csv, summary_json};
+use pcapae::whole_file::WholeFile;
+
+use super::event_table::event_table;
+use super::input::{existing, labels, say_left_out, warn_of};
+use crate::args::DetectArgs;
+use crate::failure::ALERTS;
+use crate::progress::Talk;
+
+/// Scores the captures and prints what exceeds the threshold.
+pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    args.threads.apply()?;
+    let bundle = Bundle::open(&args.bundle)?;
+    let labels = labels(args.ground_truth.as_deref(), Label::Unknown)?;
+    let captures = Captures::open(&args.input.captures)?;
+    let scores = args.scores.as_ref().map(|place| WholeFile::create(place, existing(args.force))).transpose()?;
+    let detection = bundle.detect(captures, labels, talk)?;
+    if let Some(file) = scores {
+        file.write(&scores_csv(&detection)?)?;
+    }
+    talk.clear();
+    warn_of(&detection.captures, talk);
+    say_left_out(&detection.left_out, talk);
+
+    let events = events(&detection);
+    let printed = if args.json { json_lines(&events, &detection) } else { text(&events, &detection, args.top) };
+    std::io::stdout().lock().write_all(printed.as_bytes())?;
+    Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
+}
+
+fn json_lines(events: &[Event], detection: &Detection) -> String {
+    let mut lines: Vec<String> =
+        events.iter().map(|event| event_json(event, &detection.threshold).to_string()).collect();
+    lines.push(summary_json(&Summary::of(detection)).to_string());
+    lines.join("\n") + "\n"
+}
+
+/// The table of events and the numbers, as the user reads them.
+pub fn text(events: &[Event], detection: &Detection, top: usize) -> String {
+    let summary = Summary::of(detection);
+    let mut text = String::new();
+    if !events.is_empty() {
+        let mut shown: Vec<&Event> = events.iter().collect();
+        shown.sort_by(|a, b| b.peak_score.total_cmp(&a.peak_score));
+        shown.truncate(top);
+        shown.sort_by_key(|event| event.packets.first());
+        text += &format!("{}\n", event_table(&shown));
+        if shown.len() < events.len() {
+            text += &format!(
+                "… and {} events with lower scores (--top {} shows all)\n",
+                events.len() - shown.len(),
+                events.len()
+            );
+        }
+    }
+    text += &format!(
+        "{} alerts in {} events among {} packets, {} of them scored; threshold {:.5}\n",
+        summary.alerts,
+        events.len(),
+        summary.packets,
+        summary.scored,
+        detection.threshold.value
+    );
+    text + &metrics(&summary)
+}
+
+/// The metrics where there are labels.
+fn metrics(summary: &Summary) -> String {
+    let Some(confusion) = summary.confusion else { return String::new() };
+    let number = |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.3}"));
+    let rate = confusion.false_positive_rate().map_or("undefined".into(), |rate| format!("{:.2} %", rate * 100.0));
+    format!(
+        "\n                 flagged   not flagged\n  anomalous {:>12} {:>13}\n  normal    {:>12} {:>13}\n\n  \
+         precision {}   recall {}   F1 {}   false-positive rate {rate}\n  \
+         area under the precision-recall curve {} (flagging everything: {})\n",
+        confusion.true_positives,
+        confusion.false_negatives,
+        confusion.false_positives,
+        confusion.true_negatives,
+        number(confusion.precision()),
+        number(confusion.recall()),
+        number(confusion.f1()),
+        number(summary.average_precision),
+        number(confusion.base_rate()),
+    )
+}

@@ -1,0 +1,64 @@
+//! Events as a table for people.
+
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
+use pcapae::report::{Event, timestamp};
+
+/// The events, one a row; a column for the labels where they are known.
+pub fn event_table(events: &[&Event]) -> Table {
+    let labelled = events.iter().any(|event| event.anomalous.is_some());
+    let mut header = vec!["time (UTC)", "packets", "alerts", "from", "to", "protocol", "score"];
+    if labelled {
+        header.push("attack");
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.into_iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+    for event in events {
+        table.add_row(row(event, labelled));
+    }
+    for column in [2, 6] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table
+}
+
+fn row(event: &Event, labelled: bool) -> Vec<Cell> {
+    let talk = &event.peak_conversation;
+    let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
+    let start = timestamp(event.first_ns).replace('T', " ").chars().take(19).collect::<String>();
+    let time = if seconds < 1.0 { start } else { format!("{start} +{seconds:.0}s") };
+    let packets = match (event.packets.first(), event.packets.last()) {
+        (Some(first), Some(last)) if first != last => format!("{first}–{last}"),
+        (Some(first), _) => first.to_string(),
+        _ => String::new(),
+    };
+    let to = match event.peers {
+        0 | 1 => talk.destination.to_string(),
+        peers => format!("{} (of {peers} peers)", talk.destination),
+    };
+    let protocol = match talk.service {
+        Some(service) => format!("{} {service}", talk.protocol),
+        None => talk.protocol.to_string(),
+    };
+    let mut row = vec![
+        Cell::new(time),
+        Cell::new(packets),
+        Cell::new(event.packets.len()),
+        Cell::new(&talk.source),
+        Cell::new(to),
+        Cell::new(protocol),
+        Cell::new(format!("{:.1}×", event.peak_multiple)),
+    ];
+    if labelled {
+        row.push(Cell::new(match event.anomalous {
+            Some(0) => "no".into(),
+            Some(count) if count == event.packets.len() => "yes".into(),
+            Some(count) => format!("{count} of {}", event.packets.len()),
+            None => String::from("?"),
+        }));
+    }
+    row
+}

@@ -1,0 +1,61 @@
+//! Running the program, and captures to run it on.
+#![allow(dead_code, reason = "each test file uses its part")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The program with these arguments.
+pub fn pcapae(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pcapae"));
+    command.args(arguments);
+    command
+}
+
+/// What a run wrote to standard error.
+pub fn stderr(run: &Output) -> String {
+    String::from_utf8_lossy(&run.stderr).into_owned()
+}
+
+/// What a run wrote to standard output.
+pub fn stdout(run: &Output) -> String {
+    String::from_utf8_lossy(&run.stdout).into_owned()
+}
+
+/// Checks that a run was refused with one sentence and at most a hint, after any warnings.
+pub fn sentence(run: &Output) {
+    let talk = stderr(run);
+    let kinds: Vec<&str> = talk.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    let refusals = kinds.iter().filter(|kind| **kind == "error").count();
+    assert_eq!(refusals, 1, "{talk}");
+    assert!(kinds.iter().all(|kind| ["error", "hint", "warning"].contains(kind)), "{talk}");
+    assert!(!talk.contains("panicked") && !talk.contains('\x1b'), "{talk}");
+}
+
+/// A folder of the shared material beside the repository; where it is absent, says that the test is skipped.
+pub fn shared(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not here", path.display());
+    None
+}
+
+/// Writes a pcap of Ethernet frames, 10 ms apart.
+pub fn write_capture(folder: &Path, name: &str, packets: &[&[u8]]) -> PathBuf {
+    let mut bytes = Vec::new();
+    for word in [0xa1b2_c3d4_u32, 2 | 4 << 16, 0, 0, 262_144, 1] {
+        bytes.extend(word.to_le_bytes());
+    }
+    for (packet, i) in packets.iter().zip(0u32..) {
+        let length = packet.len() as u32;
+        for word in [1_700_000_000 + i / 100, i % 100 * 10_000, length, length] {
+            bytes.extend(word.to_le_bytes());
+        }
+        bytes.extend_from_slice(packet);
+    }
+    let path = folder.join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}

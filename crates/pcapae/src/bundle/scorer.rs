@@ -1,0 +1,170 @@
+//! Scores of all packets of a stream of fragments, with memory for one block of them.
+
+use std::ops::Range;
+
+use crate::detect::{PacketScores, reconstruction_error};
+use crate::fragment::{Fragment, FragmentTable};
+use crate::model::Autoencoder;
+
+/// Fragments that are scored together, in parallel.
+const BLOCK: usize = 2048;
+
+/// Scores fragments as they come.
+///
+/// A fragment is judged in the window that ends with it, by the reconstruction error of its own frame: what went before is
+/// context and counts no second time. The first fragments of a run (of a flow, or of the whole stream outside flow mode)
+/// are judged in the run's first window; a run shorter than a window is a window of its own.
+pub struct Scorer {
+    /// The model for windows of 1 fragment, of 2, and so on up to its own number of frames; the weights are the same.
+    models: Vec<Autoencoder>,
+    fragment_size: usize,
+    block: FragmentTable,
+    /// How many fragments at the front of the block are scored already and serve as context.
+    context: usize,
+    scores: PacketScores,
+}
+
+/// A window in the block and the first of its fragments that it scores.
+#[derive(Debug, PartialEq, Eq)]
+struct Judgement {
+    window: Range<usize>,
+    first_scored: usize,
+}
+
+impl Scorer {
+    /// A scorer that judges by `model`.
+    pub fn new(model: &Autoencoder) -> Scorer {
+        let fragment_size = model.config().side.fragment_size();
+        Scorer {
+            models: (1..=model.config().frames.count()).filter_map(|frames| model.with_frames(frames).ok()).collect(),
+            fragment_size,
+            block: FragmentTable::new(fragment_size),
+            context: 0,
+            scores: PacketScores::default(),
+        }
+    }
+
+    /// Takes the next fragment.
+    pub fn push(&mut self, fragment: Fragment<'_>) {
+        self.block.push(fragment);
+        if self.block.len() >= BLOCK.max(2 * self.models.len()) {
+            self.score_block(Rest::Follows);
+        }
+    }
+
+    /// Scores what is left and gives the scores of all packets.
+    pub fn finish(mut self) -> PacketScores {
+        self.score_block(Rest::Ended);
+        self.scores
+    }
+
+    fn score_block(&mut self, rest: Rest) {
+        let (judgements, kept, context) = judgements(self.block.flows(), self.models.len(), self.context, rest);
+        for (model, frames) in self.models.iter().zip(1..) {
+            let of_this_length: Vec<&Judgement> = judgements.iter().filter(|j| j.window.len() == frames).collect();
+            let bytes: Vec<&[u8]> = of_this_length.iter().map(|j| self.block.bytes_of(j.window.clone())).collect();
+            for (judgement, residual) in of_this_length.into_iter().zip(model.residual_all(&bytes)) {
+                let residuals = residual.chunks(self.fragment_size);
+                for (fragment, residual) in judgement.window.clone().zip(residuals) {
+                    if fragment >= judgement.first_scored {
+                        self.scores.add(self.block.segments(fragment), reconstruction_error(residual));
+                    }
+                }
+            }
+        }
+        self.block.keep_last(kept);
+        self.context = context;
+    }
+}
+
+/// Whether the last run of a block may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    Follows,
+    Ended,
+}
+
+/// Which windows to judge, so that each fragment from `context` on is scored once, in order; how many fragments to keep for the
+/// next block; and how many of those are scored already.
+fn judgements(flows: &[u64], frames: usize, context: usize, rest: Rest) -> (Vec<Judgement>, usize, usize) {
+    let mut judgements = Vec::new();
+    let mut start = 0;
+    let mut scored = context;
+    for run in flows.chunk_by(|a, b| a == b) {
+        let end = start + run.len();
+        let may_go_on = end == flows.len() && rest == Rest::Follows;
+        if may_go_on && run.len() < frames {
+            return (judgements, end - start, scored.saturating_sub(start));
+        }
+        if scored <= start {
+            let window = start..end.min(start + frames);
+            scored = window.end;
+            judgements.push(Judgement { window, first_scored: start });
+        }
+        judgements.extend((scored..end).map(|i| Judgement { window: i + 1 - frames..i + 1, first_scored: i }));
+        scored = end;
+        if may_go_on {
+            return (judgements, frames - 1, frames - 1);
+        }
+        start = end;
+    }
+    (judgements, 0, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Which windows score which fragments if everything comes in one block.
+    fn whole(flows: &[u64], frames: usize) -> Vec<(Range<usize>, usize)> {
+        let (judged, kept, _) = judgements(flows, frames, 0, Rest::Ended);
+        assert_eq!(kept, 0);
+        scored(&judged, 0)
+    }
+
+    fn scored(judged: &[Judgement], offset: usize) -> Vec<(Range<usize>, usize)> {
+        let each = |j: &Judgement| {
+            let window = j.window.start + offset..j.window.end + offset;
+            (j.first_scored..j.window.end).map(move |i| (window.clone(), i + offset)).collect::<Vec<_>>()
+        };
+        judged.iter().flat_map(each).collect()
+    }
+
+    #[test]
+    fn the_first_window_scores_all_its_fragments_and_later_ones_their_last() {
+        assert_eq!(whole(&[0; 4], 2), [(0..2, 0), (0..2, 1), (1..3, 2), (2..4, 3)]);
+    }
+
+    #[test]
+    fn a_short_run_is_its_own_window() {
+        assert_eq!(whole(&[0, 1, 1], 3), [(0..1, 0), (1..3, 1), (1..3, 2)]);
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_the_stream_into_blocks_changes_nothing(
+            runs in prop::collection::vec(1usize..12, 1..12),
+            frames in 1usize..5,
+            block in 10usize..20,
+        ) {
+            let flows: Vec<u64> = runs.iter().zip(0..).flat_map(|(&n, flow)| std::iter::repeat_n(flow, n)).collect();
+            let mut got = Vec::new();
+            let (mut held, mut dropped, mut context) = (Vec::new(), 0, 0);
+            for &flow in &flows {
+                held.push(flow);
+                if held.len() >= block {
+                    let (judged, kept, next_context) = judgements(&held, frames, context, Rest::Follows);
+                    got.extend(scored(&judged, dropped));
+                    dropped += held.len() - kept;
+                    held.drain(..held.len() - kept);
+                    context = next_context;
+                }
+            }
+            let (judged, ..) = judgements(&held, frames, context, Rest::Ended);
+            got.extend(scored(&judged, dropped));
+            prop_assert_eq!(&got, &whole(&flows, frames));
+            prop_assert!(got.iter().map(|(_, i)| *i).eq(0..flows.len()));
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Events as JSON, in the names of Suricata's EVE so that existing collectors take them.
+
+use serde_json::{Map, Value, json};
+
+use super::{Event, Summary};
+use crate::capture::headers::Endpoint;
+use crate::detect::Threshold;
+
+/// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
+/// packet with the highest score, and an object `pcapae` with score, threshold and packets.
+pub fn event_json(event: &Event, threshold: &Threshold) -> Value {
+    let talk = &event.peak_conversation;
+    let mut object = Map::new();
+    object.insert("timestamp".into(), timestamp(event.first_ns).into());
+    object.insert("event_type".into(), "alert".into());
+    put_endpoint(&mut object, "src", &talk.source);
+    put_endpoint(&mut object, "dest", &talk.destination);
+    object.insert("proto".into(), talk.protocol.to_string().into());
+    if let Some(service) = talk.service {
+        object.insert("app_proto".into(), service.to_string().into());
+    }
+    object.insert("pcap_cnt".into(), event.peak_packet.into());
+    let detail = json!({
+        "score": event.peak_score,
+        "threshold": threshold.value,
+        "multiple": event.peak_multiple,
+        "first_packet": event.packets.first(),
+        "last_packet": event.packets.last(),
+        "last_timestamp": timestamp(event.last_ns),
+        "packets": event.packets,
+        "peers": event.peers,
+        "anomalous": event.anomalous,
+    });
+    object.insert("pcapae".into(), detail);
+    Value::Object(object)
+}
+
+/// The summary as a JSON object with `event_type: "summary"`; undefined values are null.
+pub fn summary_json(summary: &Summary) -> Value {
+    let mut object = json!({
+        "event_type": "summary",
+        "packets": summary.packets,
+        "scored": summary.scored,
+        "alerts": summary.alerts,
+    });
+    if let (Some(confusion), Some(fields)) = (summary.confusion, object.as_object_mut()) {
+        let metrics = json!({
+            "true_positives": confusion.true_positives,
+            "false_positives": confusion.false_positives,
+            "true_negatives": confusion.true_negatives,
+            "false_negatives": confusion.false_negatives,
+            "precision": confusion.precision(),
+            "recall": confusion.recall(),
+            "f1": confusion.f1(),
+            "false_positive_rate": confusion.false_positive_rate(),
+            "average_precision": summary.average_precision,
+            "base_rate": confusion.base_rate(),
+        });
+        fields.insert("metrics".into(), metrics);
+    }
+    object
+}
+
+/// RFC 3339 in UTC, to the microsecond.
+pub fn timestamp(time_ns: i64) -> String {
+    match jiff::Timestamp::from_nanosecond(time_ns.into()) {
+        Ok(time) => format!("{time:.6}"),
+        // An i64 of nanoseconds is always within the range of time stamps (the years 1677 to 2262).
+        Err(_) => String::from("?"),
+    }
+}
+
+fn put_endpoint(object: &mut Map<String, Value>, side: &str, endpoint: &Endpoint) {
+    match endpoint {
+        Endpoint::Ip(address, port) => {
+            object.insert(format!("{side}_ip"), address.to_string().into());
+            if let Some(port) = port {
+                object.insert(format!("{side}_port"), (*port).into());
+            }
+        }
+        Endpoint::Mac(_) => {
+            object.insert(format!("{side}_mac"), endpoint.to_string().into());
+        }
+        Endpoint::Unknown => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_utc_to_the_microsecond() {
+        assert_eq!(timestamp(1_500_000_000_123_456_789), "2017-07-14T02:40:00.123456Z");
+        assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn every_time_has_a_stamp() {
+        for time_ns in [i64::MIN, i64::MAX, -1] {
+            assert_ne!(timestamp(time_ns), "?");
+        }
+    }
+}
