@@ -21,6 +21,54 @@ pub enum Error {
         source: io::Error,
     },
 
+    /// A network of this shape does not exist.
+    #[error("the model's {what} must be {expected}, not {got}")]
+    ModelConfig {
+        /// The property: "side", "number of frames".
+        what: &'static str,
+        /// What it can be.
+        expected: &'static str,
+        /// What it was.
+        got: usize,
+    },
+
+    /// A model file, or a tensor in it, is not what it should be.
+    #[error(transparent)]
+    Checkpoint(#[from] crate::model::CheckpointError),
+
+    /// There is nothing to train or to validate with.
+    #[error("there is no window of {what}: every run of fragments is shorter than {frames} frames")]
+    NoWindows {
+        /// "training data" or "validation data".
+        what: &'static str,
+        /// Fragments in a window.
+        frames: usize,
+    },
+
+    /// The windows do not have the shape that the model takes.
+    #[error("windows of {what} have {got_frames} frames of {got_size} bytes, but the model takes {frames} of {size}")]
+    WindowShape {
+        /// "training data" or "validation data".
+        what: &'static str,
+        /// Frames in a window.
+        got_frames: usize,
+        /// Bytes in a fragment.
+        got_size: usize,
+        /// Frames that the model takes.
+        frames: usize,
+        /// Bytes in a fragment that the model takes.
+        size: usize,
+    },
+
+    /// Training has run away.
+    #[error("the loss is not a number in epoch {epoch}, batch {batch}")]
+    LossNotFinite {
+        /// Counted from 1.
+        epoch: usize,
+        /// Counted from 1.
+        batch: usize,
+    },
+
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
     Interrupted,
@@ -35,6 +83,10 @@ impl Error {
 
     /// What the user can do about it, as one sentence, where that is known.
     pub fn hint(&self) -> Option<String> {
-        None
+        match self {
+            Error::LossNotFinite { .. } => Some("try a smaller learning rate or a smaller clipping norm".into()),
+            Error::Checkpoint(error) => error.hint(),
+            _ => None,
+        }
     }
 }

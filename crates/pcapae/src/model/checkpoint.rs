@@ -1,0 +1,275 @@
+//! Model files: safetensors under the original's parameter names, the configuration as JSON beside them.
+
+use std::collections::HashMap;
+
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+
+use super::autoencoder::Autoencoder;
+use super::config::{Cell, Frames, ModelConfig, Norm, Side};
+use crate::{Error, Result};
+
+/// Metadata key, and its value, that make a safetensors file a model of ours.
+const FORMAT: (&str, &str) = ("format", "pcapae-model");
+
+/// Metadata key, and the only value so far, of the file's version.
+const VERSION: (&str, &str) = ("version", "1");
+
+/// Metadata key of the configuration.
+const CONFIG: &str = "config";
+
+/// Why a file is not a model. `Display` is one sentence without a trailing period.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// The container itself is damaged.
+    #[error("not a safetensors file: {0}")]
+    Container(safetensors::SafeTensorError),
+
+    /// A safetensors file, but of something else, or from the future.
+    #[error("the file's {key} is {got:?}, but this program reads {expected:?}")]
+    Metadata {
+        /// The metadata key.
+        key: &'static str,
+        /// What it says.
+        got: String,
+        /// What it should say.
+        expected: &'static str,
+    },
+
+    /// The configuration cannot be read.
+    #[error("the model's configuration is unusable: {0}")]
+    Config(serde_json::Error),
+
+    /// There is no configuration, and the number of frames does not follow from the weights.
+    #[error("the file holds weights only, without the number of frames in a window")]
+    FramesUnknown,
+
+    /// The names of the tensors are those of no network we know.
+    #[error("the tensors are not those of a GRU autoencoder of side 16, 32 or 64")]
+    UnknownNetwork,
+
+    /// A tensor is not there.
+    #[error("the tensor {name} is missing")]
+    Missing {
+        /// Its name.
+        name: String,
+    },
+
+    /// A tensor has another shape than the configuration asks for.
+    #[error("the tensor {name} has the shape {got:?} instead of {expected:?}")]
+    Shape {
+        /// Its name.
+        name: String,
+        /// The shape in the file.
+        got: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+
+    /// A tensor does not hold 32-bit floats.
+    #[error("the tensor {name} holds {got:?} instead of 32-bit floats")]
+    Type {
+        /// Its name.
+        name: String,
+        /// What it holds.
+        got: Dtype,
+    },
+
+    /// A weight is infinite or not a number.
+    #[error("element {index} of the tensor {name} is {value}")]
+    NotFinite {
+        /// The tensor's name.
+        name: String,
+        /// Which element, row-major, from 0.
+        index: usize,
+        /// Its value.
+        value: f32,
+    },
+
+    /// A tensor that no network of this configuration has.
+    #[error("the tensor {name} does not belong to a network of this configuration")]
+    Surplus {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl CheckpointError {
+    /// What the user can do about it, as one sentence, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            CheckpointError::FramesUnknown => Some("say how many frames the model was trained with".into()),
+            _ => None,
+        }
+    }
+}
+
+impl Autoencoder {
+    /// The model as a file: the weights under the original's names, `format`, `version` and `config` in the metadata.
+    pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        let config = serde_json::to_string(self.config()).map_err(CheckpointError::Config)?;
+        let metadata = [FORMAT, VERSION, (CONFIG, &config)].map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
+            .parameters()
+            .tensors()
+            .map(|(name, shape, values)| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .collect();
+        let mut views = Vec::with_capacity(bytes.len());
+        for (name, shape, bytes) in &bytes {
+            let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(CheckpointError::Container)?;
+            views.push((*name, view));
+        }
+        Ok(serialize(views, Some(HashMap::from(metadata))).map_err(CheckpointError::Container)?)
+    }
+
+    /// Reads a model file, or a bare state dict of the original saved as safetensors.
+    ///
+    /// A bare state dict says by names and shapes which side and normalisation it is of, but not how many frames: `frames`
+    /// says that, and is ignored where the file has a configuration. Nothing in the file is trusted: names, shapes, types
+    /// and values are checked.
+    pub fn from_safetensors(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Container)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(CheckpointError::Container)?;
+        let config = match metadata.metadata() {
+            Some(metadata) if metadata.contains_key(CONFIG) => config_of(metadata)?,
+            _ => guess_config(&tensors, frames)?,
+        };
+        let model = Autoencoder::from_tensors(&tensors, config)?;
+        let known = |name: &str| model.parameters().tensor(name).is_some();
+        match tensors.names().into_iter().filter(|name| !known(name)).min() {
+            Some(name) => Err(CheckpointError::Surplus { name: name.to_owned() }.into()),
+            None => Ok(model),
+        }
+    }
+
+    /// Takes the weights of a network of `config` out of a file that may hold further tensors.
+    pub fn from_tensors(tensors: &SafeTensors, config: ModelConfig) -> Result<Autoencoder> {
+        let mut model = Autoencoder::new(config, 0);
+        let mut loaded = Vec::with_capacity(model.parameters().values().len());
+        for tensor in model.parameters().shapes() {
+            let name = || tensor.name.clone();
+            let view = tensors.tensor(&tensor.name).map_err(|_| CheckpointError::Missing { name: name() })?;
+            if view.dtype() != Dtype::F32 {
+                return Err(CheckpointError::Type { name: name(), got: view.dtype() }.into());
+            }
+            if view.shape() != tensor.shape {
+                let (got, expected) = (view.shape().to_vec(), tensor.shape.clone());
+                return Err(CheckpointError::Shape { name: name(), got, expected }.into());
+            }
+            for (index, bytes) in view.data().as_chunks::<4>().0.iter().enumerate() {
+                let value = f32::from_le_bytes(*bytes);
+                if !value.is_finite() {
+                    return Err(CheckpointError::NotFinite { name: name(), index, value }.into());
+                }
+                loaded.push(value);
+            }
+        }
+        model.update(|values| values.copy_from_slice(&loaded));
+        Ok(model)
+    }
+}
+
+fn config_of(metadata: &HashMap<String, String>) -> Result<ModelConfig, CheckpointError> {
+    for (key, expected) in [FORMAT, VERSION] {
+        let got = metadata.get(key).cloned().unwrap_or_default();
+        if got != expected {
+            return Err(CheckpointError::Metadata { key, got, expected });
+        }
+    }
+    let config = metadata.get(CONFIG).map_or("", String::as_str);
+    serde_json::from_str(config).map_err(CheckpointError::Config)
+}
+
+/// The number of encoder cells gives the side; whether they have a normalisation gives the norm.
+fn guess_config(tensors: &SafeTensors, frames: Option<Frames>) -> Result<ModelConfig, Error> {
+    let has = |name: &str| tensors.tensor(name).is_ok();
+    let cells = (1..).take_while(|s| has(&format!("encoder.rnn{s}.conv_gates.0.weight"))).count();
+    let side = Side::ALL.into_iter().find(|side| side.stages() == cells).ok_or(CheckpointError::UnknownNetwork)?;
+    let norm = if has("encoder.rnn1.conv_gates.1.weight") { Norm::Group } else { Norm::None };
+    let frames = frames.ok_or(CheckpointError::FramesUnknown)?;
+    Ok(ModelConfig { cell: Cell::Gru, side, frames, norm })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn model(norm: Norm) -> Autoencoder {
+        Autoencoder::new(ModelConfig { norm, ..ModelConfig::new(Side::Sixteen) }, 9)
+    }
+
+    /// A file with the tensors of `model` after `change`.
+    fn file(model: &Autoencoder, change: impl Fn(&str, &mut Vec<usize>, &mut Vec<u8>) -> bool) -> Vec<u8> {
+        let mut tensors = Vec::new();
+        for (name, shape, values) in model.parameters().tensors() {
+            let (mut shape, mut bytes) = (shape.to_vec(), values.iter().flat_map(|v| v.to_le_bytes()).collect());
+            if change(name, &mut shape, &mut bytes) {
+                tensors.push((name, shape, bytes));
+            }
+        }
+        let views = tensors
+            .iter()
+            .map(|(name, shape, bytes)| (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+        serialize(views, None).unwrap()
+    }
+
+    fn refusal(bytes: &[u8]) -> String {
+        Autoencoder::from_safetensors(bytes, Some(Frames::default())).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_model_survives_its_file() {
+        let model = model(Norm::Group);
+        let bytes = model.to_safetensors().unwrap();
+        let again = Autoencoder::from_safetensors(&bytes, None).unwrap();
+        assert_eq!(again.config(), model.config());
+        assert_eq!(again.parameters(), model.parameters());
+        assert_eq!(again.to_safetensors().unwrap().len(), bytes.len());
+    }
+
+    #[test]
+    fn a_bare_state_dict_says_all_but_the_frames() {
+        let model = model(Norm::None);
+        let bytes = file(&model, |_, _, _| true);
+        let frames = Frames::try_from(3).unwrap();
+        let again = Autoencoder::from_safetensors(&bytes, Some(frames)).unwrap();
+        assert_eq!(*again.config(), ModelConfig { frames, ..*model.config() });
+        let error = Autoencoder::from_safetensors(&bytes, None).unwrap_err();
+        assert!(matches!(error, Error::Checkpoint(CheckpointError::FramesUnknown)));
+    }
+
+    #[test]
+    fn damage_is_refused_with_its_place() {
+        const NAME: &str = "decoder.rnn2.conv_can.0.bias";
+        let model = model(Norm::Group);
+        let nan = file(&model, |name, _, bytes| {
+            if name == NAME {
+                bytes[4..8].copy_from_slice(&f32::NAN.to_le_bytes());
+            }
+            true
+        });
+        assert_eq!(refusal(&nan), format!("element 1 of the tensor {NAME} is NaN"));
+        let missing = file(&model, |name, _, _| name != NAME);
+        assert_eq!(refusal(&missing), format!("the tensor {NAME} is missing"));
+        let shape = file(&model, |name, shape, _| {
+            if name == NAME {
+                *shape = vec![2, 2];
+            }
+            true
+        });
+        assert_eq!(refusal(&shape), format!("the tensor {NAME} has the shape [2, 2] instead of [4]"));
+        assert!(refusal(b"{}").starts_with("not a safetensors file"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_of_a_byte_makes_it_panic(at in 0usize..7000, to: u8) {
+            let mut bytes = model(Norm::Group).to_safetensors().unwrap();
+            bytes[at] = to;
+            let _ = Autoencoder::from_safetensors(&bytes, None);
+            let _ = Autoencoder::from_safetensors(&bytes[..at], None);
+        }
+    }
+}

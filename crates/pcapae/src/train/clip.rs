@@ -1,0 +1,27 @@
+//! Clipping of the gradient (Pascanu et al., *On the difficulty of training recurrent neural networks*, 2013).
+
+/// Shortens a gradient longer than `max_norm` to that length and returns the length (2-norm) that it had.
+///
+/// A gradient that is not finite is left alone: the loss is then not a number either, and training stops.
+pub fn clip_norm(gradient: &mut [f32], max_norm: f64) -> f64 {
+    let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    if norm.is_finite() && norm > max_norm {
+        let factor = (max_norm / norm) as f32;
+        gradient.iter_mut().for_each(|g| *g *= factor);
+    }
+    norm
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_long_gradient_is_shortened() {
+        let mut gradient = [3.0, 4.0];
+        assert_eq!(clip_norm(&mut gradient, 5.0), 5.0);
+        assert_eq!(gradient, [3.0, 4.0]);
+        assert_eq!(clip_norm(&mut gradient, 1.0), 5.0);
+        assert!((gradient[0] - 0.6).abs() < 1e-6 && (gradient[1] - 0.8).abs() < 1e-6);
+    }
+}
