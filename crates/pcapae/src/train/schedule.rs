@@ -62,8 +62,7 @@ mod tests {
         assert!((0..29).all(|s| rate(s) < rate(s + 1)) && (29..99).all(|s| rate(s) > rate(s + 1)));
     }
 
-    /// PyTorch's OneCycleLR(max_lr=1e-3, total_steps=24): the rates of the first two steps of the original's run of three
-    /// epochs of eight batches, golden/train/gru_cycle.
+    /// PyTorch's OneCycleLR(max_lr=1e-3, total_steps=24), steps 0 to 2, as logged by a run of the original.
     #[test]
     fn the_cycle_is_that_of_pytorch() {
         for (step, expected) in [(0, 4.0e-5), (1, 1.003e-4), (2, 2.661e-4)] {
