@@ -10,7 +10,7 @@
 //! input, and in the first step the encoder's cells have no state. Both absences are `Option`s, not zeros: what would be
 //! multiplied by zero is not computed.
 //!
-//! The arithmetic is written once, in [`stencil`], without fused multiply-add and in a fixed order of summation, so the same
+//! The arithmetic is written once, in `stencil.rs`, without fused multiply-add and in a fixed order of summation, so the same
 //! weights and input give the same bytes on every processor and with any number of threads.
 //!
 //! Kopp, *Representation Learning for Content-Sensitive Anomaly Detection in Industrial Networks*, 2022; the recurrent
