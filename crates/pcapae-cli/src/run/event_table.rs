@@ -47,7 +47,7 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
         Cell::new(time),
         Cell::new(packets),
         Cell::new(event.packets.len()),
-        Cell::new(&talk.source),
+        Cell::new(talk.source),
         Cell::new(to),
         Cell::new(protocol),
         Cell::new(format!("{:.1}×", event.peak_multiple)),
