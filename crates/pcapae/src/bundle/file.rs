@@ -82,8 +82,16 @@ impl Bundle {
         if calibration.dtype() != Dtype::F32 {
             return Err(format!("`{CALIBRATION}` is {:?}, expected F32", calibration.dtype()));
         }
-        let calibration =
+        let calibration: Vec<f32> =
             calibration.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        // Scores are mean squared errors.
+        let is_score = |value: &f32| value.is_finite() && *value >= 0.0;
+        if let Some(value) = calibration.iter().find(|value| !is_score(value)) {
+            return Err(format!("`{CALIBRATION}` holds {value}, which is no score"));
+        }
+        if !is_score(&record.threshold.value) {
+            return Err(format!("its threshold is {}, which is no score", record.threshold.value));
+        }
         let model = Autoencoder::from_tensors(&tensors, record.model).map_err(|error| error.to_string())?;
         let cutting = Cutting { mode: record.mode, size, semantics: record.semantics };
         Ok(Bundle { cutting, model, calibration, threshold: record.threshold, lesson: record.lesson })

@@ -235,3 +235,239 @@ impl Cutter {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use etherparse::PacketBuilder;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::capture::LinkType;
+    use crate::capture::headers::{LeftOut, Protocol};
+    use crate::fragment::Shape;
+
+    /// Protocol and IP version of the conversations; those of equal kind differ in a port only.
+    const CONVERSATIONS: [(Protocol, u8); 6] = [
+        (Protocol::Udp, 4),
+        (Protocol::Tcp, 4),
+        (Protocol::Tcp, 4),
+        (Protocol::Udp, 6),
+        (Protocol::Tcp, 6),
+        (Protocol::Udp, 4),
+    ];
+
+    /// Who sends a packet.
+    #[derive(Debug, Clone, Copy)]
+    enum Kind {
+        Talk { conversation: usize, answer: bool },
+        Arp,
+        Icmp,
+    }
+
+    #[derive(Debug, Clone)]
+    struct Sent {
+        kind: Kind,
+        payload: Vec<u8>,
+        /// Zeros behind the IP packet, as short Ethernet frames have them.
+        trailer: usize,
+        label: Label,
+    }
+
+    impl Sent {
+        fn frame(&self) -> Vec<u8> {
+            let mut frame = Vec::new();
+            let link = PacketBuilder::ethernet2([2; 6], [4; 6]);
+            match self.kind {
+                Kind::Arp => frame.extend([&[0xff; 12][..], &[8, 6], &self.payload].concat()),
+                Kind::Icmp => link
+                    .ipv4([10, 0, 0, 1], [10, 0, 0, 2], 64)
+                    .icmpv4_echo_request(1, 2)
+                    .write(&mut frame, &self.payload)
+                    .unwrap(),
+                Kind::Talk { conversation, answer } => {
+                    let (protocol, version) = CONVERSATIONS[conversation];
+                    let (mut hosts, mut ports) = ([9, 1], [502, 1000 + conversation as u16]);
+                    if answer {
+                        hosts.reverse();
+                        ports.reverse();
+                    }
+                    let network = match version {
+                        4 => link.ipv4([10, 0, 0, hosts[0]], [10, 0, 0, hosts[1]], 64),
+                        _ => link.ipv6([hosts[0]; 16], [hosts[1]; 16], 64),
+                    };
+                    match protocol {
+                        Protocol::Tcp => {
+                            network.tcp(ports[0], ports[1], 7, 9).write(&mut frame, &self.payload).unwrap();
+                        }
+                        Protocol::Udp => network.udp(ports[0], ports[1]).write(&mut frame, &self.payload).unwrap(),
+                    }
+                }
+            }
+            frame.resize(frame.len() + self.trailer, 0);
+            frame
+        }
+
+        /// Conversation, and the offset and length of the transport segment.
+        fn segment(&self) -> Option<(usize, usize, usize)> {
+            let Kind::Talk { conversation, .. } = self.kind else { return None };
+            let (protocol, version) = CONVERSATIONS[conversation];
+            let header = if protocol == Protocol::Tcp { 20 } else { 8 };
+            Some((conversation, if version == 4 { 34 } else { 54 }, header + self.payload.len()))
+        }
+    }
+
+    fn sent() -> impl Strategy<Value = Sent> {
+        let talk = (0..CONVERSATIONS.len(), any::<bool>())
+            .prop_map(|(conversation, answer)| Kind::Talk { conversation, answer });
+        let kind = prop_oneof![8 => talk, 1 => Just(Kind::Arp), 1 => Just(Kind::Icmp)];
+        let label = prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]);
+        (kind, prop::collection::vec(1u8.., 0..90), 0usize..20, label)
+            .prop_map(|(kind, payload, trailer, label)| Sent { kind, payload, trailer, label })
+    }
+
+    /// A byte of a flow: its value, the packet that gave it or its padding, and where in the packet it lies unless it pads.
+    type Traced = (u8, Option<u64>, Option<usize>);
+
+    /// The definition, all in memory: per conversation, everything that its packets give, one after the other.
+    fn flows(packets: &[Sent], with_ipv6: bool) -> Vec<Vec<Vec<Traced>>> {
+        let mut flows: Vec<(usize, Vec<Vec<Traced>>)> = Vec::new();
+        for (packet, number) in packets.iter().zip(1u64..) {
+            let Some((conversation, offset, length)) = packet.segment() else { continue };
+            if CONVERSATIONS[conversation].1 == 6 && !with_ipv6 {
+                continue;
+            }
+            let frame = packet.frame();
+            let taken = length.min(64);
+            let mut given: Vec<Traced> =
+                (offset..offset + taken).map(|at| (frame[at], Some(number), Some(at))).collect();
+            given.resize(if taken <= 32 { 32 } else { 64 }, (0, Some(number), None));
+            match flows.iter_mut().find(|(known, _)| *known == conversation) {
+                Some((_, flow)) => flow.push(given),
+                None => flows.push((conversation, vec![given])),
+            }
+        }
+        let (tcp, udp): (Vec<_>, Vec<_>) =
+            flows.into_iter().partition(|(conversation, _)| CONVERSATIONS[*conversation].0 == Protocol::Tcp);
+        tcp.into_iter().chain(udp).map(|(_, flow)| flow).collect()
+    }
+
+    /// A fragment: its flow, its bytes, and the packets in it in order, each with its label.
+    type Traceable = (u64, Vec<Traced>, Vec<(u64, Label)>);
+
+    fn expected(packets: &[Sent], size: usize, semantics: Semantics) -> Vec<Traceable> {
+        let mut fragments = Vec::new();
+        for (flow, number) in flows(packets, semantics == Semantics::Complete).into_iter().zip(0..) {
+            let mut stream = flow.concat();
+            let most = match semantics {
+                Semantics::Complete => {
+                    stream.resize(stream.len().next_multiple_of(size), (0, None, None));
+                    usize::MAX
+                }
+                // Every packet brings at least 32 bytes, so that each cuts one smaller fragment, and one only.
+                Semantics::Compat if size < SHORT_SEGMENT_BYTES => flow.len(),
+                Semantics::Compat => usize::MAX,
+            };
+            for bytes in stream.chunks_exact(size).take(most) {
+                let mut holders: Vec<u64> = bytes.iter().filter_map(|(_, packet, _)| *packet).collect();
+                holders.dedup();
+                let labelled = holders.iter().map(|&packet| (packet, packets[packet as usize - 1].label)).collect();
+                fragments.push((number, bytes.to_vec(), labelled));
+            }
+        }
+        fragments
+    }
+
+    /// What the fragmenter gives, in the words of the definition.
+    fn got(packets: &[Sent], size: FragmentSize, semantics: Semantics) -> (Vec<Traceable>, LeftOutCounts) {
+        let mut fragments = Vec::new();
+        let mut sink = |fragment: Fragment<'_>| {
+            let mut traced: Vec<Traced> = fragment.bytes.iter().map(|&byte| (byte, None, None)).collect();
+            let mut end = 0;
+            for segment in fragment.segments {
+                let start = segment.fragment_offset as usize;
+                assert!(start >= end, "segments overlap or are out of order: {:?}", fragment.segments);
+                end = start + segment.length as usize;
+                for (byte, at) in traced[start..end].iter_mut().zip(segment.packet_offset as usize..) {
+                    (byte.1, byte.2) = (Some(segment.packet), Some(at));
+                }
+            }
+            let labelled = fragment.segments.iter().map(|segment| (segment.packet, segment.label)).collect();
+            fragments.push((fragment.flow.unwrap(), traced, labelled));
+            Ok(())
+        };
+        let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics));
+        for (packet, number) in packets.iter().zip(1..) {
+            let packet_read = Packet { number, time_ns: 0, link: LinkType::ETHERNET, data: &packet.frame() };
+            fragmenter.push(&packet_read, packet.label, &mut sink).unwrap();
+        }
+        let left_out = fragmenter.finish(&mut sink).unwrap();
+        (fragments, left_out)
+    }
+
+    fn check(packets: &[Sent], semantics: Semantics) -> Result<(), TestCaseError> {
+        for (size, shape) in [(16, Shape::Square), (64, Shape::Square), (100, Shape::Line), (256, Shape::Square)] {
+            let size = FragmentSize::new(size, shape).unwrap();
+            let mut expected = expected(packets, size.bytes(), semantics);
+            // The padding of a packet is no byte of it, so that no segment covers it.
+            for (_, bytes, _) in &mut expected {
+                bytes.iter_mut().filter(|byte| byte.2.is_none()).for_each(|byte| byte.1 = None);
+            }
+            let (fragments, left_out) = got(packets, size, semantics);
+            prop_assert_eq!(fragments, expected, "{:?}", size);
+
+            let count = |wanted: fn(&Sent) -> bool| packets.iter().filter(|packet| wanted(packet)).count() as u64;
+            let counted = |reason| left_out.0.get(&reason).copied().unwrap_or_default();
+            prop_assert_eq!(counted(LeftOut::NotIp), count(|packet| matches!(packet.kind, Kind::Arp)));
+            prop_assert_eq!(counted(LeftOut::OtherProtocol), count(|packet| matches!(packet.kind, Kind::Icmp)));
+            let ipv6 = count(|packet| matches!(packet.segment(), Some((_, 54, _))));
+            prop_assert_eq!(counted(LeftOut::Ipv6), if semantics == Semantics::Compat { ipv6 } else { 0 });
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn flows_are_the_conversations_concatenated_and_cut(packets in prop::collection::vec(sent(), 0..40)) {
+            check(&packets, Semantics::Complete)?;
+        }
+
+        #[test]
+        fn compat_drops_remainders_and_cuts_once_a_packet(packets in prop::collection::vec(sent(), 0..40)) {
+            check(&packets, Semantics::Compat)?;
+        }
+
+        #[test]
+        fn a_contribution_survives_its_record(
+            packet: u64,
+            packet_offset: u32,
+            segment in prop::collection::vec(any::<u8>(), 0..100),
+            label in prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]),
+        ) {
+            let end = ([10, 0, 0, 1].into(), 502);
+            let transport = Transport {
+                protocol: Protocol::Tcp,
+                source: end,
+                destination: end,
+                segment: &segment,
+                offset: packet_offset as usize,
+            };
+            let contribution = Contribution::new(packet, label, &transport);
+            prop_assert_eq!(Contribution::from_bytes(&contribution.to_bytes()), contribution);
+        }
+    }
+
+    #[test]
+    fn a_flow_shorter_than_a_fragment_is_padded_or_in_compat_lost() {
+        let packet = Sent {
+            kind: Kind::Talk { conversation: 0, answer: false },
+            payload: vec![7],
+            trailer: 0,
+            label: Label::Anomalous,
+        };
+        let size = FragmentSize::new(256, Shape::Square).unwrap();
+        let (fragments, _) = got(std::slice::from_ref(&packet), size, Semantics::Complete);
+        assert_eq!(fragments.len(), 1);
+        assert_eq!(fragments[0].2, [(1, Label::Anomalous)]);
+        assert!(got(&[packet], size, Semantics::Compat).0.is_empty());
+    }
+}

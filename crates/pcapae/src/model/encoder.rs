@@ -130,3 +130,45 @@ impl EncoderTape {
         &steps[steps.len() - 1].cell.h
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use npyz::NpyFile;
+    use npyz::npz::NpzArchive;
+
+    use super::*;
+    use crate::model::{Autoencoder, Side};
+
+    /// The original's last states of every stage, for four windows: `tests/golden/README.md` says how they were made.
+    #[test]
+    fn every_stage_ends_in_the_state_of_the_original() {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/gru16_f1");
+        let weights = std::fs::read(golden.join("init_state.safetensors")).unwrap();
+        let model = Autoencoder::from_safetensors(&weights, Some(Default::default())).unwrap();
+        let mut layout = Layout::default();
+        let mut encoder = Encoder::new(&mut layout, model.config());
+        encoder.load(model.parameters().values());
+        let input: Vec<f32> =
+            NpyFile::new(&std::fs::read(golden.join("input.npy")).unwrap()[..]).unwrap().into_vec().unwrap();
+        let mut states = NpzArchive::open(golden.join("encoder_states.npz")).unwrap();
+        let mut tape = encoder.tape(1);
+        for s in 0..Side::Sixteen.stages() {
+            let name = format!("stage{}_h", s + 1);
+            let expected: Vec<f32> = states.by_name(&name).unwrap().unwrap().into_vec().unwrap();
+            let windows = input.chunks(256);
+            assert_eq!(windows.len(), 4);
+            for (window, expected) in windows.zip(expected.chunks(expected.len() / 4)) {
+                let mut frame = Planes::zeros(Grid { side: 16 }, 1);
+                frame.set_pixels(window.iter().copied());
+                encoder.forward(&[frame], &mut tape);
+                let got: Vec<f32> = tape.last_state(s).pixels().collect();
+                assert_eq!(got.len(), expected.len());
+                for (got, expected) in got.iter().zip(expected) {
+                    assert!((got - expected).abs() < 1e-5, "{name}: {got} instead of {expected}");
+                }
+            }
+        }
+    }
+}

@@ -115,7 +115,8 @@ pub fn fit(
             progress.advance(batch.len() as u64);
         }
         let train_loss = total / order.len() as f64;
-        let validation_loss = validate(model, &validation, progress)?;
+        let last = Place { epoch, batch: order.len().div_ceil(batch_size) };
+        let validation_loss = last.finite(validate(model, &validation, progress)?)?;
         history.epochs.push(Epoch { train: train_loss, validation: validation_loss });
         progress.remark(&format!("loss {train_loss:.6}, validation {validation_loss:.6}"));
         match stopping.observe(validation_loss) {
@@ -228,6 +229,15 @@ mod tests {
         let wild = TrainConfig { learning_rate: f64::INFINITY, ..config() };
         let error = fit(&mut model(), &windows, &windows, &wild, &()).unwrap_err();
         assert!(matches!(error, Error::LossNotFinite { epoch: 1, batch: 2 }), "{error}");
+    }
+
+    #[test]
+    fn a_validation_loss_that_is_not_a_number_is_refused_too() {
+        let bytes = pattern();
+        let windows = Windows::over_run(&bytes, 256, 1);
+        let one_step = TrainConfig { learning_rate: 1e30, epochs: 1, batch: 1000, ..config() };
+        let error = fit(&mut model(), &windows, &windows, &one_step, &()).unwrap_err();
+        assert!(matches!(error, Error::LossNotFinite { epoch: 1, batch: 1 }), "{error}");
     }
 
     #[test]
