@@ -3,7 +3,6 @@
 //! `golden/gru16_f1` is part of the repository. The other configurations, and a whole training run, are compared where the
 //! full set of golden files is at hand; elsewhere those tests say so and pass.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
 use std::collections::HashMap;

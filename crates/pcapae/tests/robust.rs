@@ -1,6 +1,5 @@
 //! Reads other people's captures, which lie beside the repository and are not part of it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,

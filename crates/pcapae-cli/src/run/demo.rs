@@ -41,7 +41,8 @@ pub fn run(args: DemoArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let labels = Labels::File(GroundTruth::from_reader(Path::new("attack.labels.csv"), LABELS));
     let detection = learned.bundle.detect(captures, labels, talk)?;
     talk.clear();
-    let shown = format!("{}\n{}", text(&events(&detection), &detection, EVENTS_SHOWN), found_and_missed(&detection)?);
+    let shown =
+        format!("{}\n{}", text(&events(detection.alerts()), &detection, EVENTS_SHOWN), found_and_missed(&detection)?);
     std::io::stdout().lock().write_all(shown.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -92,13 +93,12 @@ fn episodes(detection: &Detection) -> anyhow::Result<Vec<Episode>> {
     for (row, packet) in rows.records().zip(1..) {
         let row = row?;
         let Some(name) = row.get(1).filter(|name| !name.is_empty()) else { continue };
-        let flagged = detection.scores.get(packet).is_some_and(|score| detection.threshold.exceeded_by(score));
         let index = episodes.iter().position(|episode| episode.name == name).unwrap_or_else(|| {
             episodes.push(Episode { name: name.to_owned(), packets: 0, flagged: 0 });
             episodes.len() - 1
         });
         episodes[index].packets += 1;
-        episodes[index].flagged += u64::from(flagged);
+        episodes[index].flagged += u64::from(detection.is_flagged(packet));
     }
     Ok(episodes)
 }

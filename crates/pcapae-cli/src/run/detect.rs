@@ -30,7 +30,7 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     warn_of(&detection.captures, talk);
     say_left_out(&detection.left_out, talk);
 
-    let events = events(&detection);
+    let events = events(detection.alerts());
     let printed = if args.json { json_lines(&events, &detection) } else { text(&events, &detection, args.top) };
     std::io::stdout().lock().write_all(printed.as_bytes())?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })

@@ -8,7 +8,7 @@ mod learn;
 
 mod scorer;
 
-pub use detection::{Detection, PacketLog};
+pub use detection::{Alert, Detection, PacketLog};
 pub use learn::{LearnConfig, Learned, learn};
 pub use scorer::Scorer;
 
