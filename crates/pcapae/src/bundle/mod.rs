@@ -9,7 +9,7 @@ mod learn;
 mod scorer;
 
 pub use detection::{Alert, Detection, PacketLog};
-pub use learn::{LearnConfig, Learned, learn};
+pub use learn::{DEFAULT_STEPS, Effort, LearnConfig, Learned, learn};
 pub use scorer::Scorer;
 
 use serde::{Deserialize, Serialize};
