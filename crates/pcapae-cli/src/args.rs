@@ -63,9 +63,9 @@ pub struct LearnArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
     pub false_alarm_rate: f64,
 
-    /// Passes over the training windows at most; training stops before where validation improves no more.
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub epochs: u32,
+    /// Passes over all training windows, instead of as many as make 4,000 steps of the optimiser.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub epochs: Option<u32>,
 
     /// Windows in a batch.
     #[arg(short, long, alias = "batch_size", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]

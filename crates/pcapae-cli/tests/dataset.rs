@@ -1,5 +1,7 @@
 //! `pcapae dataset` as a user runs it.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+
 mod support;
 
 use std::fs;

@@ -1,4 +1,5 @@
 //! Reads other people's captures, which lie beside the repository and are not part of it.
+
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,

@@ -71,7 +71,7 @@ fn report(built: &Built, mode: Mode, place: &Path, talk: &Talk) {
         built.tally.packets,
         built.tally.anomalous_packets
     ));
-    say_left_out(&built.left_out, talk);
+    say_left_out(&built.left_out, &built.captures, talk);
     if mode == Mode::Flow && built.left_out.total() == built.tally.packets && built.tally.packets > 0 {
         talk.warn("no packet belongs to a TCP or UDP conversation; byte and packet mode take any traffic");
     }

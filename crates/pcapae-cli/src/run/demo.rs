@@ -9,7 +9,7 @@ use comfy_table::{CellAlignment, Table};
 use pcapae::bundle::{Detection, LearnConfig, learn};
 use pcapae::capture::Captures;
 use pcapae::label::{GroundTruth, Labels};
-use pcapae::report::events;
+use pcapae::report::{Summary, events};
 use pcapae::whole_file::{Existing, WholeFile};
 
 use super::detect::text;
@@ -41,7 +41,8 @@ pub fn run(args: DemoArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let labels = Labels::File(GroundTruth::from_reader(Path::new("attack.labels.csv"), LABELS));
     let detection = learned.bundle.detect(captures, labels, talk)?;
     talk.clear();
-    let shown = format!("{}\n{}", text(&events(&detection), &detection, EVENTS_SHOWN), found_and_missed(&detection)?);
+    let shown =
+        format!("{}\n{}", text(&events(detection.alerts()), &detection, EVENTS_SHOWN), found_and_missed(&detection)?);
     std::io::stdout().lock().write_all(shown.as_bytes())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -67,15 +68,29 @@ struct Episode {
     flagged: u64,
 }
 
+impl Episode {
+    /// Found only if clearly more packets are flagged than as many normal packets would be: by more than three standard
+    /// deviations of a Poisson count.
+    fn verdict(&self, false_positive_rate: f64) -> &'static str {
+        let by_chance = self.packets as f64 * false_positive_rate;
+        match self.flagged {
+            0 => "missed",
+            flagged if flagged as f64 > by_chance + 3.0 * by_chance.sqrt() => "found",
+            _ => "no more than by chance",
+        }
+    }
+}
+
 /// A table of the attacks with the share of their packets that raised an alert.
 fn found_and_missed(detection: &Detection) -> anyhow::Result<String> {
+    let false_positive_rate = Summary::of(detection).confusion.and_then(|confusion| confusion.false_positive_rate());
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["attack", "packets", "flagged", "share", ""]);
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["attack", "packets", "flagged", "share", "verdict"]);
     for episode in episodes(detection)? {
         let share = episode.flagged as f64 / episode.packets as f64;
-        let verdict = if episode.flagged == 0 { "missed" } else { "found" };
+        let verdict = episode.verdict(false_positive_rate.unwrap_or_default()).to_owned();
         let (packets, flagged) = (episode.packets.to_string(), episode.flagged.to_string());
-        table.add_row([episode.name, packets, flagged, format!("{:.0} %", share * 100.0), verdict.into()]);
+        table.add_row([episode.name, packets, flagged, format!("{:.0} %", share * 100.0), verdict]);
     }
     for column in 1..4 {
         if let Some(column) = table.column_mut(column) {
@@ -92,13 +107,26 @@ fn episodes(detection: &Detection) -> anyhow::Result<Vec<Episode>> {
     for (row, packet) in rows.records().zip(1..) {
         let row = row?;
         let Some(name) = row.get(1).filter(|name| !name.is_empty()) else { continue };
-        let flagged = detection.scores.get(packet).is_some_and(|score| detection.threshold.exceeded_by(score));
         let index = episodes.iter().position(|episode| episode.name == name).unwrap_or_else(|| {
             episodes.push(Episode { name: name.to_owned(), packets: 0, flagged: 0 });
             episodes.len() - 1
         });
         episodes[index].packets += 1;
-        episodes[index].flagged += u64::from(flagged);
+        episodes[index].flagged += u64::from(detection.is_flagged(packet));
     }
     Ok(episodes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_alerts_in_a_long_attack_are_not_a_find() {
+        let episode = |flagged| Episode { name: String::new(), packets: 1000, flagged };
+        assert_eq!(episode(0).verdict(0.002), "missed");
+        assert_eq!(episode(5).verdict(0.002), "no more than by chance");
+        assert_eq!(episode(7).verdict(0.002), "found");
+        assert_eq!(episode(1).verdict(0.0), "found");
+    }
 }

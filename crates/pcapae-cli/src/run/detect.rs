@@ -28,9 +28,9 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     }
     talk.clear();
     warn_of(&detection.captures, talk);
-    say_left_out(&detection.left_out, talk);
+    say_left_out(&detection.left_out, &detection.captures, talk);
 
-    let events = events(&detection);
+    let events = events(detection.alerts());
     let printed = if args.json { json_lines(&events, &detection) } else { text(&events, &detection, args.top) };
     std::io::stdout().lock().write_all(printed.as_bytes())?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
@@ -52,7 +52,9 @@ pub fn text(events: &[Event], detection: &Detection, top: usize) -> String {
         shown.sort_by(|a, b| b.peak_score.total_cmp(&a.peak_score));
         shown.truncate(top);
         shown.sort_by_key(|event| event.packets.first());
-        text += &format!("{}\n", event_table(&shown));
+        if !shown.is_empty() {
+            text += &format!("{}\n", event_table(&shown));
+        }
         if shown.len() < events.len() {
             text += &format!(
                 "… and {} events with lower scores (--top {} shows all)\n",

@@ -35,9 +35,9 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
         (Some(first), _) => first.to_string(),
         _ => String::new(),
     };
-    let to = match event.peers {
-        0 | 1 => talk.destination.to_string(),
-        peers => format!("{} (of {peers} peers)", talk.destination),
+    let to = match event.hosts {
+        0..=2 => talk.destination.to_string(),
+        hosts => format!("{} (of {hosts} hosts)", talk.destination),
     };
     let protocol = match talk.service {
         Some(service) => format!("{} {service}", talk.protocol),

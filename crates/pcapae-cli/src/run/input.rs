@@ -1,9 +1,10 @@
 //! What commands have in common: threads, labels, and what to say of what was read.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use pcapae::capture::CaptureSummary;
-use pcapae::capture::headers::LeftOutCounts;
+use pcapae::capture::headers::{LeftOut, LeftOutCounts};
+use pcapae::capture::{CaptureSummary, LinkType};
 use pcapae::fragment::Mode;
 use pcapae::label::{GroundTruth, Label, Labels};
 use pcapae::whole_file::Existing;
@@ -51,9 +52,17 @@ pub fn warn_of(summary: &CaptureSummary, talk: &Talk) {
     }
 }
 
-/// Tells the user which packets got into no fragment.
-pub fn say_left_out(left_out: &LeftOutCounts, talk: &Talk) {
+/// Tells the user which packets got into no fragment; warns where their link type is not one that flow mode reads.
+pub fn say_left_out(left_out: &LeftOutCounts, summary: &CaptureSummary, talk: &Talk) {
     for (reason, packets) in &left_out.0 {
-        talk.say(format_args!("left out: {packets} packets, {reason}"));
+        let sentence = format!("left out: {packets} packets, {reason}");
+        if *reason == LeftOut::LinkType {
+            let types: BTreeSet<LinkType> =
+                summary.sources.iter().flat_map(|source| source.link_types.keys().copied()).collect();
+            let types: Vec<String> = types.iter().map(LinkType::to_string).collect();
+            talk.warn(format_args!("{sentence}; the captures' link types are {}", types.join(", ")));
+        } else {
+            talk.say(sentence);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use pcapae::bundle::{Bundle, LearnConfig, Learned, learn};
+use pcapae::bundle::{Bundle, Effort, LearnConfig, Learned, learn};
 use pcapae::capture::Captures;
 use pcapae::detect::FalseAlarmRate;
 use pcapae::model::{Frames, ModelConfig, Side};
@@ -35,12 +35,12 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
         mode: args.mode.into(),
         model: ModelConfig { frames: Frames::try_from(usize::from(args.frames))?, ..ModelConfig::new(side) },
         training: TrainConfig {
-            epochs: args.epochs as usize,
             batch: args.batch as usize,
             learning_rate: args.learning_rate,
             seed: args.seed,
             ..defaults.training
         },
+        effort: args.epochs.map_or(defaults.effort, |epochs| Effort::Epochs(epochs as usize)),
         false_alarm_rate: FalseAlarmRate::new(args.false_alarm_rate)?,
     })
 }
@@ -48,7 +48,7 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
 /// Says what was learned, and what to expect of it.
 pub fn report(learned: &Learned, talk: &Talk) {
     warn_of(&learned.captures, talk);
-    say_left_out(&learned.left_out, talk);
+    say_left_out(&learned.left_out, &learned.captures, talk);
     let Bundle { lesson, threshold, .. } = &learned.bundle;
     talk.say(format_args!(
         "learned from {} packets: {} windows to train on, {} epochs, validation error {:.5}",

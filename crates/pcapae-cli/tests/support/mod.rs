@@ -1,5 +1,6 @@
 //! Running the program, and captures to run it on.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -27,6 +27,42 @@ pub struct Detection {
     pub captures: CaptureSummary,
 }
 
+/// A packet whose score exceeds the threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alert {
+    /// Its number, from 1.
+    pub packet: u64,
+    /// Its capture time in nanoseconds since 1970.
+    pub time_ns: i64,
+    /// Its score.
+    pub score: f32,
+    /// Its score as a multiple of the threshold.
+    pub multiple: f32,
+    /// Who talked to whom.
+    pub conversation: Conversation,
+    /// What the ground truth says.
+    pub label: Label,
+}
+
+impl Detection {
+    /// True if the packet raised an alert.
+    pub fn is_flagged(&self, packet: u64) -> bool {
+        self.scores.get(packet).is_some_and(|score| self.threshold.exceeded_by(score))
+    }
+
+    /// All alerts, in the order of their packets.
+    pub fn alerts(&self) -> impl Iterator<Item = Alert> + '_ {
+        self.scores.iter().filter(|(_, score)| self.threshold.exceeded_by(*score)).map(|(packet, score)| Alert {
+            packet,
+            time_ns: self.packets.time_ns(packet),
+            score,
+            multiple: self.threshold.multiple(score),
+            conversation: *self.packets.conversation(packet),
+            label: self.packets.label(packet),
+        })
+    }
+}
+
 /// What is kept of every packet: time, label, and who talked to whom. Equal conversations are kept once.
 #[derive(Debug, Default)]
 pub struct PacketLog {

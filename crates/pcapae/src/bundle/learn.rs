@@ -12,10 +12,10 @@ use crate::progress::Progress;
 use crate::train::{Schedule, TrainConfig, fit};
 use crate::{Error, Result};
 
-/// Share of the packets, from the front, that the weights are fitted to.
-const TRAINING_SHARE: f64 = 0.7;
-/// Share of the packets, after those, that decide when to stop. The rest calibrates the threshold.
-const VALIDATION_SHARE: f64 = 0.1;
+/// Percentage of the packets, from the front, that the weights are fitted to.
+const TRAINING_PERCENT: u64 = 70;
+/// Percentage of the packets, after those, that decide when to stop. The rest calibrates the threshold.
+const VALIDATION_PERCENT: u64 = 10;
 
 /// How to learn.
 #[derive(Debug, Clone)]
@@ -24,22 +24,57 @@ pub struct LearnConfig {
     pub mode: Mode,
     /// What to train.
     pub model: ModelConfig,
-    /// How to train it.
+    /// How to train it; `epochs` and `patience` follow from `effort`.
     pub training: TrainConfig,
+    /// How long to train.
+    pub effort: Effort,
     /// The wanted share of normal packets that raise an alert.
     pub false_alarm_rate: FalseAlarmRate,
 }
 
+/// How long to train.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// About this many steps of the optimiser, however many windows there are: few windows are seen often, and of very many an
+    /// even selection is seen [`EPOCHS_MIN`] times. So learning takes about the same time whatever the captures.
+    Steps(usize),
+    /// This many passes over all training windows.
+    Epochs(usize),
+}
+
+/// Steps of the default effort.
+pub const DEFAULT_STEPS: usize = 4000;
+/// Fewest passes over the windows that are looked at.
+const EPOCHS_MIN: usize = 4;
+/// Most passes over few windows: a handful of packets deserves no more.
+const EPOCHS_MAX: usize = 400;
+
 impl Default for LearnConfig {
-    /// Packet mode with fragments of 256 bytes, one to a window; batches of 32, 20 epochs at most; one false alarm in 1,000.
+    /// Packet mode with fragments of 256 bytes, one to a window; [`DEFAULT_STEPS`] steps of 32 windows; one false alarm in 1,000.
     ///
     /// Short batches make many steps out of the few thousand packets that a small plant gives in an hour.
     fn default() -> Self {
         LearnConfig {
             mode: Mode::Packet,
             model: ModelConfig::new(Side::Sixteen),
-            training: TrainConfig { epochs: 20, batch: 32, schedule: Schedule::Cycle, ..TrainConfig::default() },
+            training: TrainConfig { batch: 32, schedule: Schedule::Cycle, ..TrainConfig::default() },
+            effort: Effort::Steps(DEFAULT_STEPS),
             false_alarm_rate: FalseAlarmRate::default(),
+        }
+    }
+}
+
+impl Effort {
+    /// How many passes over how large a share of `windows`: every n-th of them.
+    fn plan(self, windows: usize, batch: usize) -> (usize, usize) {
+        match self {
+            Effort::Epochs(epochs) => (epochs, 1),
+            Effort::Steps(steps) => {
+                let looks = steps * batch.max(1);
+                let every = windows.div_ceil((looks / EPOCHS_MIN).max(1));
+                let epochs = looks / windows.div_ceil(every).max(1);
+                (epochs.clamp(EPOCHS_MIN, EPOCHS_MAX), every)
+            }
         }
     }
 }
@@ -73,8 +108,11 @@ struct Split {
 
 impl Split {
     fn of(packets: u64) -> Split {
-        let share = |share: f64| (packets as f64 * share) as u64;
-        Split { training_end: share(TRAINING_SHARE), validation_end: share(TRAINING_SHARE + VALIDATION_SHARE) }
+        let percent = |percent: u64| packets * percent / 100;
+        Split {
+            training_end: percent(TRAINING_PERCENT),
+            validation_end: percent(TRAINING_PERCENT + VALIDATION_PERCENT),
+        }
     }
 }
 
@@ -105,7 +143,12 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
     }
 
     let mut model = Autoencoder::new(config.model, config.training.seed);
-    let history = fit(&mut model, &training, &validation, &config.training, progress)?;
+    let (epochs, every) = config.effort.plan(training.len(), config.training.batch);
+    let training = training.every(every);
+    // The rate falls towards the end of the cycle, and the loss with it: to stop long before would lose that.
+    let patience = config.training.patience.max(epochs / 3);
+    let plan = TrainConfig { epochs, patience, ..config.training.clone() };
+    let history = fit(&mut model, &training, &validation, &plan, progress)?;
 
     progress.begin("calibrating", None);
     let held_back = (0..fragments.len()).filter(|&fragment| first_packet(fragment) > split.training_end);
@@ -158,4 +201,23 @@ fn alarm_rate(scores: &PacketScores, split: &Split, threshold: &Threshold) -> f6
     let (alarms, all) = validation
         .fold((0u64, 0u64), |(alarms, all), (_, score)| (alarms + u64::from(threshold.exceeded_by(score)), all + 1));
     if all == 0 { 0.0 } else { alarms as f64 / all as f64 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_windows_are_seen_often_and_of_many_a_selection() {
+        assert_eq!(Effort::Steps(4000).plan(1434, 32), (89, 1));
+        assert_eq!(Effort::Steps(4000).plan(10, 32), (EPOCHS_MAX, 1));
+        assert_eq!(Effort::Steps(4000).plan(1_000_000, 32), (4, 32));
+        assert_eq!(Effort::Epochs(3).plan(1_000_000, 32), (3, 1));
+    }
+
+    #[test]
+    fn the_last_packets_are_held_back() {
+        let split = Split::of(1000);
+        assert_eq!((split.training_end, split.validation_end), (700, 800));
+    }
 }

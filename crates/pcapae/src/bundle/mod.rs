@@ -8,8 +8,8 @@ mod learn;
 
 mod scorer;
 
-pub use detection::{Detection, PacketLog};
-pub use learn::{LearnConfig, Learned, learn};
+pub use detection::{Alert, Detection, PacketLog};
+pub use learn::{DEFAULT_STEPS, Effort, LearnConfig, Learned, learn};
 pub use scorer::Scorer;
 
 use serde::{Deserialize, Serialize};

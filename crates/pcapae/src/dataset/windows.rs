@@ -63,6 +63,11 @@ impl<'a> Windows<'a> {
         self.starts[i]
     }
 
+    /// Every n-th window, the first included.
+    pub fn every(&self, n: usize) -> Windows<'a> {
+        Windows { starts: self.starts.iter().copied().step_by(n.max(1)).collect(), ..self.clone() }
+    }
+
     /// The windows for which `wanted` is true of the range of their fragments' indices.
     pub fn only(&self, wanted: impl Fn(Range<usize>) -> bool) -> Windows<'a> {
         let starts = self.starts.iter().copied().filter(|&start| wanted(start..start + self.frames));
@@ -88,6 +93,12 @@ mod tests {
         let windows = Windows::within_flows(&fragments, 1, 2, &[0, 0, 1, 2, 2, 2]);
         let firsts: Vec<usize> = (0..windows.len()).map(|i| windows.first_fragment(i)).collect();
         assert_eq!(firsts, [0, 3, 4]);
+    }
+
+    #[test]
+    fn every_second_window_begins_with_the_first() {
+        let windows = Windows::over_run(&[0u8; 5], 1, 1).every(2);
+        assert_eq!((windows.len(), windows.first_fragment(1)), (3, 2));
     }
 
     #[test]

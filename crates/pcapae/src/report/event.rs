@@ -1,13 +1,15 @@
 //! Neighbouring alerts merged into events, which is what an analyst looks at.
 
-use crate::bundle::Detection;
+use std::collections::BTreeSet;
+
+use crate::bundle::Alert;
 use crate::capture::headers::{Conversation, Endpoint};
 use crate::label::Label;
 
-/// Alerts of one host further apart than this, 10 s, are two events.
-pub const EVENT_GAP_NS: i64 = 10_000_000_000;
+/// Alerts further apart in time than this, 10 s, are never one event.
+pub const EVENT_GAP_NS: u64 = 10_000_000_000;
 
-/// Alerts that belong together: close in time and with one host in all of them.
+/// Alerts that belong together: close in time, and one host takes part in all of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Numbers of the packets above the threshold, in order.
@@ -24,81 +26,145 @@ pub struct Event {
     pub peak_multiple: f32,
     /// Who talked to whom in it.
     pub peak_conversation: Conversation,
-    /// How many different hosts the event's host exchanged alerted packets with.
-    pub peers: usize,
+    /// How many different hosts take part.
+    pub hosts: usize,
     /// How many of the packets are labelled anomalous; `None` where no label is known.
     pub anomalous: Option<usize>,
 }
 
-/// Merges the alerts of a detection into events, in the order of their first packets.
+/// Merges alerts, which come in the order of their packets, into events, in the order of their first packets.
 ///
-/// An alert joins the latest event whose host, the sender of the event's first packet, it comes from or goes to, if that event's
-/// last packet is at most [`EVENT_GAP_NS`] away in time.
-pub fn events(detection: &Detection) -> Vec<Event> {
+/// An alert joins the latest event of which one host takes part in all alerts, this one included, if the event's last packet is
+/// at most [`EVENT_GAP_NS`] away in time. So the packets of a scan from one host are one event, and those of a flood from
+/// many forged addresses to one host are, too.
+pub fn events(alerts: impl IntoIterator<Item = Alert>) -> Vec<Event> {
     let mut open: Vec<Growing> = Vec::new();
     let mut closed: Vec<Growing> = Vec::new();
-    let alerts = detection.scores.iter().filter(|(_, score)| detection.threshold.exceeded_by(*score));
-    for (packet, score) in alerts {
-        let time_ns = detection.packets.time_ns(packet);
-        let talk = detection.packets.conversation(packet);
-        let (source, destination) = (talk.source.host(), talk.destination.host());
-        let (near, far): (Vec<Growing>, Vec<Growing>) =
-            open.into_iter().partition(|event| time_ns.abs_diff(event.last_ns) <= EVENT_GAP_NS as u64);
+    for alert in alerts {
+        let is_near = |event: &Growing| event.last_ns.abs_diff(alert.time_ns) <= EVENT_GAP_NS;
+        let (near, far): (Vec<_>, Vec<_>) = open.into_iter().partition(is_near);
         open = near;
         closed.extend(far);
-        let joined = open.iter_mut().rev().find(|event| event.host == source || event.host == destination);
-        match joined {
-            Some(event) => event.add(packet, score, time_ns, if event.host == source { destination } else { source }),
-            None => open.push(Growing::new(packet, score, time_ns, source, destination)),
+        match open.iter_mut().rev().find(|event| event.takes(&alert)) {
+            Some(event) => event.add(&alert),
+            None => open.push(Growing::new(&alert)),
         }
     }
     closed.extend(open);
     closed.sort_by_key(|event| event.packets[0]);
-    closed.into_iter().map(|event| event.finish(detection)).collect()
+    closed.into_iter().map(Growing::finish).collect()
 }
 
 /// An event to which alerts may still be added.
 struct Growing {
     packets: Vec<u64>,
-    host: Endpoint,
-    peers: Vec<Endpoint>,
     first_ns: i64,
     last_ns: i64,
-    peak: (u64, f32),
+    peak: Alert,
+    /// Hosts that take part in all alerts so far: one or two.
+    in_all: Vec<Endpoint>,
+    hosts: BTreeSet<Endpoint>,
+    labelled: bool,
+    anomalous: usize,
+}
+
+fn hosts(alert: &Alert) -> [Endpoint; 2] {
+    [alert.conversation.source.host(), alert.conversation.destination.host()]
 }
 
 impl Growing {
-    fn new(packet: u64, score: f32, time_ns: i64, host: Endpoint, peer: Endpoint) -> Growing {
-        let (first_ns, last_ns, peak) = (time_ns, time_ns, (packet, score));
-        Growing { packets: vec![packet], host, peers: vec![peer], first_ns, last_ns, peak }
+    fn new(alert: &Alert) -> Growing {
+        let mut event = Growing {
+            packets: Vec::new(),
+            first_ns: alert.time_ns,
+            last_ns: alert.time_ns,
+            peak: *alert,
+            in_all: hosts(alert).to_vec(),
+            hosts: BTreeSet::new(),
+            labelled: false,
+            anomalous: 0,
+        };
+        event.add(alert);
+        event
     }
 
-    fn add(&mut self, packet: u64, score: f32, time_ns: i64, peer: Endpoint) {
-        self.packets.push(packet);
-        self.last_ns = time_ns;
-        if score > self.peak.1 {
-            self.peak = (packet, score);
-        }
-        if let Err(place) = self.peers.binary_search(&peer) {
-            self.peers.insert(place, peer);
-        }
+    fn takes(&self, alert: &Alert) -> bool {
+        hosts(alert).iter().any(|host| self.in_all.contains(host))
     }
 
-    fn finish(self, detection: &Detection) -> Event {
-        let labels: Vec<Label> = self.packets.iter().map(|&packet| detection.packets.label(packet)).collect();
-        let labelled = labels.iter().any(|label| *label != Label::Unknown);
-        let anomalous = labels.iter().filter(|label| **label == Label::Anomalous).count();
-        let (peak_packet, peak_score) = self.peak;
+    fn add(&mut self, alert: &Alert) {
+        self.packets.push(alert.packet);
+        self.last_ns = alert.time_ns;
+        if alert.score > self.peak.score {
+            self.peak = *alert;
+        }
+        self.in_all.retain(|host| hosts(alert).contains(host));
+        self.hosts.extend(hosts(alert));
+        self.labelled |= alert.label != Label::Unknown;
+        self.anomalous += usize::from(alert.label == Label::Anomalous);
+    }
+
+    fn finish(self) -> Event {
         Event {
+            packets: self.packets,
             first_ns: self.first_ns,
             last_ns: self.last_ns,
-            peak_packet,
-            peak_score,
-            peak_multiple: detection.threshold.multiple(peak_score),
-            peak_conversation: *detection.packets.conversation(peak_packet),
-            peers: self.peers.len(),
-            anomalous: labelled.then_some(anomalous),
-            packets: self.packets,
+            peak_packet: self.peak.packet,
+            peak_score: self.peak.score,
+            peak_multiple: self.peak.multiple,
+            peak_conversation: self.peak.conversation,
+            hosts: self.hosts.len(),
+            anomalous: self.labelled.then_some(self.anomalous),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    /// An alert at a time in seconds from host 10.0.0.`source` to host 10.0.0.`destination`, with a port of its own.
+    fn alert(packet: u64, seconds: i64, source: u8, destination: u8) -> Alert {
+        let host = |last| Endpoint::Ip(Ipv4Addr::new(10, 0, 0, last).into(), Some(1000 + packet as u16));
+        let (source, destination) = (host(source), host(destination));
+        let conversation = Conversation { source, destination, protocol: "TCP", service: None };
+        let (score, multiple) = (packet as f32, packet as f32 / 2.0);
+        Alert { packet, time_ns: seconds * 1_000_000_000, score, multiple, conversation, label: Label::Unknown }
+    }
+
+    fn merged(alerts: &[Alert]) -> Vec<Vec<u64>> {
+        events(alerts.iter().copied()).into_iter().map(|event| event.packets).collect()
+    }
+
+    #[test]
+    fn a_scan_from_one_host_and_the_answers_to_it_are_one_event() {
+        let found = events([alert(1, 0, 9, 1), alert(2, 1, 9, 2), alert(3, 2, 2, 9), alert(4, 3, 9, 3)]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].hosts, found[0].peak_packet, found[0].peak_multiple), (4, 4, 2.0));
+    }
+
+    #[test]
+    fn a_flood_from_forged_addresses_is_one_event() {
+        assert_eq!(merged(&[alert(1, 0, 50, 1), alert(2, 0, 51, 1), alert(3, 0, 52, 1)]), [[1, 2, 3]]);
+    }
+
+    #[test]
+    fn alerts_of_strangers_or_far_apart_are_events_of_their_own() {
+        assert_eq!(merged(&[alert(1, 0, 1, 2), alert(2, 1, 3, 4), alert(3, 2, 2, 1)]), [vec![1, 3], vec![2]]);
+        assert_eq!(merged(&[alert(1, 0, 1, 2), alert(2, 11, 1, 2)]), [[1], [2]]);
+    }
+
+    #[test]
+    fn a_chain_of_neighbours_without_a_common_host_is_not_one_event() {
+        assert_eq!(merged(&[alert(1, 0, 1, 2), alert(2, 0, 2, 3), alert(3, 0, 3, 4)]), [vec![1, 2], vec![3]]);
+    }
+
+    #[test]
+    fn labels_are_counted_only_where_there_are_any() {
+        let unknown = alert(1, 0, 1, 2);
+        assert_eq!(events([unknown])[0].anomalous, None);
+        let anomalous = Alert { label: Label::Anomalous, ..alert(2, 0, 1, 2) };
+        assert_eq!(events([unknown, anomalous])[0].anomalous, Some(1));
     }
 }

@@ -28,7 +28,7 @@ pub fn event_json(event: &Event, threshold: &Threshold) -> Value {
         "last_packet": event.packets.last(),
         "last_timestamp": timestamp(event.last_ns),
         "packets": event.packets,
-        "peers": event.peers,
+        "hosts": event.hosts,
         "anomalous": event.anomalous,
     });
     object.insert("pcapae".into(), detail);

@@ -22,20 +22,18 @@ pub struct Summary {
 impl Summary {
     /// Sums up a detection.
     pub fn of(detection: &Detection) -> Summary {
-        let labelled = |packet: u64| detection.packets.label(packet) != Label::Unknown;
         let numbers = 1..=detection.packets.len() as u64;
-        let flagged =
-            |packet: u64| detection.scores.get(packet).is_some_and(|score| detection.threshold.exceeded_by(score));
+        let labelled = numbers.clone().any(|packet| detection.packets.label(packet) != Label::Unknown);
         let mut confusion = Confusion::default();
-        for packet in numbers.clone() {
-            confusion.add(detection.packets.label(packet), flagged(packet));
+        for packet in numbers {
+            confusion.add(detection.packets.label(packet), detection.is_flagged(packet));
         }
         let scored = detection.scores.iter().map(|(packet, score)| (score, detection.packets.label(packet)));
         Summary {
             packets: detection.packets.len() as u64,
             scored: detection.scores.iter().count() as u64,
-            alerts: numbers.clone().filter(|&packet| flagged(packet)).count() as u64,
-            confusion: numbers.into_iter().any(labelled).then_some(confusion),
+            alerts: detection.alerts().count() as u64,
+            confusion: labelled.then_some(confusion),
             average_precision: average_precision(scored),
         }
     }

@@ -1,4 +1,5 @@
 //! Where tests find captures and numbers that are not part of the project.
+#![allow(clippy::print_stderr, reason = "this is test code")]
 
 use std::path::PathBuf;
 
