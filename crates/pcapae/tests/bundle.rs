@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use pcapae::bundle::{Bundle, LearnConfig, learn};
+use pcapae::bundle::{Bundle, Effort, LearnConfig, learn};
 use pcapae::capture::Captures;
 use pcapae::fragment::Mode;
 use pcapae::model::{Frames, ModelConfig, Side};
@@ -39,7 +39,8 @@ fn learned(mode: Mode, frames: usize, seed: u64) -> Bundle {
     let config = LearnConfig {
         mode,
         model: ModelConfig { frames, ..ModelConfig::new(Side::Sixteen) },
-        training: TrainConfig { epochs: 2, seed, ..LearnConfig::default().training },
+        training: TrainConfig { seed, ..LearnConfig::default().training },
+        effort: Effort::Epochs(2),
         ..LearnConfig::default()
     };
     learn(captures, &config, &()).unwrap().bundle
