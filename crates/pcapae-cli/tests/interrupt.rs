@@ -24,6 +24,11 @@ fn header_and_packet() -> (Vec<u8>, Vec<u8>) {
 /// Runs a command that reads packets from a pipe that never ends and writes to a folder, sends it the signal while it is at it,
 /// and checks how it ends.
 fn stopped_by(signal: &str, arguments: &[&str]) {
+    stopped_while_fed(500, signal, arguments);
+}
+
+/// The same with so many packets at a time, which is every 10 ms.
+fn stopped_while_fed(packets: usize, signal: &str, arguments: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     let mut child = pcapae(arguments)
         .arg("-o")
@@ -37,11 +42,11 @@ fn stopped_by(signal: &str, arguments: &[&str]) {
     let mut pipe = child.stdin.take().unwrap();
     let feeding = std::thread::spawn(move || {
         let (header, packet) = header_and_packet();
-        let packets = packet.repeat(500);
+        let packets = packet.repeat(packets);
         // Ends when the program has gone and nobody reads any more.
         let _ = pipe.write_all(&header);
         while pipe.write_all(&packets).is_ok() {
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(10));
         }
     });
     let began = Instant::now();
@@ -84,4 +89,9 @@ fn sigterm_stops_a_dataset_in_flow_mode() {
 #[test]
 fn ctrl_c_stops_learning_while_it_reads() {
     stopped_by("-INT", &["learn"]);
+}
+
+#[test]
+fn a_quiet_network_does_not_keep_it_from_stopping() {
+    stopped_while_fed(1, "-TERM", &["dataset"]);
 }

@@ -7,7 +7,7 @@ use crate::label::{Label, Labels};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Packets or fragments between two looks at the progress.
+/// Packets between two reports of progress, and fragments between two looks at whether to stop.
 const STEPS_PER_REPORT: u64 = 1024;
 
 /// How to cut.
@@ -58,8 +58,9 @@ impl Cutting {
             receiver.packet(&packet, label)?;
             fragmenter.push(&packet, label, &mut |fragment| receiver.fragment(fragment))?;
             packets += 1;
+            // Not only now and then: packets may come slowly, from a quiet network through a pipe.
+            check(progress)?;
             if packets % STEPS_PER_REPORT == 0 {
-                check(progress)?;
                 let bytes = captures.bytes_read();
                 progress.advance(bytes - bytes_reported);
                 bytes_reported = bytes;
