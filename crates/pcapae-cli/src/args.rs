@@ -13,7 +13,16 @@ const STYLES: Styles = Styles::styled()
 
 /// Learns what normal traffic on an industrial network looks like from raw bytes and flags what does not fit.
 #[derive(Debug, Parser)]
-#[command(name = "pcapae", version, styles = STYLES, max_term_width = 110)]
+#[command(
+    name = "pcapae",
+    version,
+    styles = STYLES,
+    max_term_width = 110,
+    after_help = "\
+Begin with the demo, which brings its own captures:
+  pcapae demo --keep demo
+  pcapae detect demo/plant.pcapae demo/attack.pcap.zst -g demo/attack.labels.csv"
+)]
 pub struct Args {
     /// Say nothing but warnings and errors.
     #[arg(short, long, global = true)]
@@ -55,15 +64,15 @@ pub struct LearnArgs {
     #[arg(long, alias = "chunk", value_name = "BYTES", default_value_t = 256)]
     pub fragment_size: usize,
 
-    /// Fragments in a window.
-    #[arg(long, alias = "finput", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    /// Fragments in a window, 1 to 256.
+    #[arg(long, alias = "finput", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub frames: u16,
 
     /// Share of normal packets that may raise an alert.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001, allow_negative_numbers = true)]
     pub false_alarm_rate: f64,
 
-    /// Passes over all training windows, instead of as many as make 4,000 steps of the optimiser.
+    /// Passes over all training windows [default: as many as make about 4,000 steps of the optimiser].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
 
@@ -72,7 +81,7 @@ pub struct LearnArgs {
     pub batch: u32,
 
     /// Highest step size of the optimiser.
-    #[arg(long, alias = "learn_rate", value_name = "RATE", default_value_t = 1e-3)]
+    #[arg(long, alias = "learn_rate", value_name = "RATE", default_value_t = 1e-3, allow_negative_numbers = true, value_parser = positive)]
     pub learning_rate: f64,
 
     /// Seed of the first weights and of the order of windows: the same seed and captures give the same bundle.
@@ -92,7 +101,7 @@ pub struct LearnArgs {
 #[command(after_help = "\
 Examples:
   pcapae detect plant.pcapae today.pcap
-  pcapae detect plant.pcapae today.pcap --json | jq .pcapae.multiple
+  pcapae detect plant.pcapae today.pcap --json | jq 'select(.pcapae).pcapae.multiple'
   pcapae detect plant.pcapae exercise.pcap -g exercise.labels.csv
 
 Exit code: 0 done, 1 refused, 2 wrong usage, 3 with --fail-on-alert where there is an alert.")]
@@ -104,11 +113,11 @@ pub struct DetectArgs {
     #[command(flatten)]
     pub input: CaptureArgs,
 
-    /// Ground truth: CSV with one row per packet, -1 normal or 1 anomalous in the first column.
+    /// Ground truth: CSV with one row per packet, in the first column -1 normal, 1 anomalous or 0 unknown.
     #[arg(short = 'g', long = "labels", alias = "ground", value_name = "LABELS.csv")]
     pub ground_truth: Option<PathBuf>,
 
-    /// Print events as JSON lines, and a summary as the last line.
+    /// Print all events as JSON lines, and a summary as the last line.
     #[arg(long)]
     pub json: bool,
 
@@ -134,10 +143,15 @@ pub struct DetectArgs {
 
 /// Learn a small recorded plant, detect attacks on it, and say what was found and what was missed.
 #[derive(Debug, Parser)]
+#[command(after_help = "Example:\n  pcapae demo --keep demo")]
 pub struct DemoArgs {
-    /// Keep the bundle and the captures in this folder, to try other commands on.
+    /// Keep the bundle, the captures and the labels in this folder, to try other commands on.
     #[arg(long, value_name = "FOLDER")]
     pub keep: Option<PathBuf>,
+
+    /// Replace files in the folder.
+    #[arg(long, requires = "keep")]
+    pub force: bool,
 
     #[command(flatten)]
     pub threads: ThreadsArg,
@@ -160,11 +174,11 @@ pub struct DatasetArgs {
     #[command(flatten)]
     pub cutting: CuttingArgs,
 
-    /// Ground truth: CSV with one row per packet, -1 normal or 1 anomalous in the first column.
+    /// Ground truth: CSV with one row per packet, in the first column -1 normal, 1 anomalous or 0 unknown.
     #[arg(short = 'g', long = "labels", alias = "ground", value_name = "LABELS.csv")]
     pub ground_truth: Option<PathBuf>,
 
-    /// Label of all packets; a ground truth goes before it.
+    /// Label of all packets, where no ground truth is given.
     #[arg(long, value_name = "LABEL")]
     pub label: Option<LabelArg>,
 
@@ -180,7 +194,7 @@ pub struct DatasetArgs {
     #[arg(long, value_name = "LAYOUT", default_value = "arrays")]
     pub layout: LayoutArg,
 
-    /// What to call the dataset [default: the first capture's name].
+    /// What to call the dataset [default: the first capture's name without its endings, dots replaced].
     #[arg(short, long)]
     pub name: Option<String>,
 
@@ -190,6 +204,13 @@ pub struct DatasetArgs {
 
     #[command(flatten)]
     pub threads: ThreadsArg,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
+        _ => Err("expected a number above 0".into()),
+    }
 }
 
 /// What to read.
@@ -207,7 +228,7 @@ pub struct CuttingArgs {
     #[arg(short, long, alias = "modus", value_name = "MODE", default_value = "byte")]
     pub mode: ModeArg,
 
-    /// Bytes in a fragment: a square from 16 to 65,536, or any number with --one-d.
+    /// Bytes in a fragment: a square from 16 to 65,536, or with --one-d any number up to 1,048,576.
     #[arg(long, alias = "chunk", value_name = "BYTES", default_value_t = 1024)]
     pub fragment_size: usize,
 

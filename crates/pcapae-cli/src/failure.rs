@@ -12,7 +12,7 @@ pub const ALERTS: u8 = 3;
 pub fn explain(error: &anyhow::Error) -> ExitCode {
     let mut talk = anstream::stderr();
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(talk, "\x1b[1;31merror\x1b[0m: {error:#}");
+    let _ = writeln!(talk, "\x1b[1;31merror\x1b[0m: {error}");
     let hint = error.chain().find_map(|cause| cause.downcast_ref::<pcapae::Error>()?.hint());
     if let Some(hint) = hint {
         let _ = writeln!(talk, "\x1b[1;36mhint\x1b[0m: {hint}");

@@ -14,6 +14,14 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// How often an idle bar redraws.
 const TICK: Duration = Duration::from_millis(120);
 
+/// Writes data to standard output. Where the reader has gone away, as `head` does, that is no failure.
+pub fn print(data: &str) -> std::io::Result<()> {
+    match std::io::stdout().lock().write_all(data.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
 /// Draws a bar on standard error if that is a terminal and the user did not ask for quiet.
 pub struct Talk {
     quiet: bool,

@@ -71,10 +71,26 @@ pub enum Error {
         path: PathBuf,
     },
 
-    /// A file was expected where a folder is.
-    #[error("{} is a folder, expected the name of a file", path.display())]
-    IsFolder {
+    /// The output is to be where something other than a file is: a folder, a device.
+    #[error("{} is not a file, so no file can take its place", path.display())]
+    NotAFile {
+        /// What is there.
+        path: PathBuf,
+    },
+
+    /// The output is to be in a folder that is not there.
+    #[error("cannot write {}: there is no folder {}", path.display(), folder.display())]
+    NoFolder {
+        /// The output.
+        path: PathBuf,
         /// The folder.
+        folder: PathBuf,
+    },
+
+    /// The output is one of the inputs.
+    #[error("{} is an input, and would be lost as the output", path.display())]
+    OutputIsInput {
+        /// The file.
         path: PathBuf,
     },
 

@@ -27,17 +27,19 @@ pub struct WholeFile {
 impl WholeFile {
     /// An empty file beside `place`; refuses at once what would fail at the end.
     pub fn create(place: &Path, existing: Existing) -> Result<WholeFile> {
-        if existing == Existing::Refuse && place.symlink_metadata().is_ok() {
-            return Err(Error::Exists { path: place.to_owned() });
-        }
-        if place.is_dir() {
-            return Err(Error::IsFolder { path: place.to_owned() });
+        let name = place.file_name().ok_or_else(|| Error::NotAFile { path: place.to_owned() })?;
+        match (place.metadata(), existing) {
+            (Ok(there), _) if !there.is_file() => return Err(Error::NotAFile { path: place.to_owned() }),
+            (Ok(_), Existing::Refuse) => return Err(Error::Exists { path: place.to_owned() }),
+            _ => {}
         }
         let folder = match place.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),
         };
-        let name = place.file_name().ok_or_else(|| Error::IsFolder { path: place.to_owned() })?;
+        if !folder.is_dir() {
+            return Err(Error::NoFolder { path: place.to_owned(), folder: folder.to_owned() });
+        }
         let mut prefix = std::ffi::OsString::from(".");
         prefix.push(name);
         prefix.push(".");
@@ -101,6 +103,14 @@ mod tests {
         assert_eq!(std::fs::read(&place).unwrap(), b"one");
         replacement.write(b"two").unwrap();
         assert_eq!(std::fs::read(&place).unwrap(), b"two");
+    }
+
+    #[test]
+    fn neither_a_folder_nor_a_device_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        for place in [folder.path(), Path::new("/dev/null"), Path::new("/")] {
+            assert!(matches!(WholeFile::create(place, Existing::Replace), Err(Error::NotAFile { .. })), "{place:?}");
+        }
     }
 
     #[test]

@@ -7,11 +7,13 @@ use pcapae::capture::Captures;
 use pcapae::dataset::{Built, Description, Layout, build};
 use pcapae::fragment::{Cutting, FragmentSize, Mode, Semantics, Shape};
 use pcapae::label::Label;
-use pcapae::whole_file::WholeFile;
 
-use super::input::{existing, labels, say_left_out, warn_of};
+use super::input::{counted, labels, output, say_left_out, warn_of};
 use crate::args::{DatasetArgs, LabelArg, LayoutArg};
 use crate::progress::Talk;
+
+/// Endings that are no part of a dataset's name.
+const ENDINGS: [&str; 7] = ["gz", "zst", "lz4", "pcap", "pcapng", "cap", "txt"];
 
 /// Builds the dataset, then puts it in its place.
 pub fn run(args: DatasetArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
@@ -20,7 +22,10 @@ pub fn run(args: DatasetArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let shape = if args.cutting.one_d { Shape::Line } else { Shape::Square };
     let size = FragmentSize::new(args.cutting.fragment_size, shape)?;
     let semantics = if args.compat { Semantics::Compat } else { Semantics::Complete };
-    let name = args.name.clone().unwrap_or_else(|| name_of(&args.input.captures[0]));
+    let name = match &args.name {
+        Some(name) => checked_name(name)?,
+        None => name_of(&args.input.captures[0]),
+    };
     let place = if args.output.is_dir() { args.output.join(format!("{name}.h5")) } else { args.output.clone() };
     let layout = match args.layout {
         LayoutArg::Arrays => Layout::Arrays,
@@ -31,7 +36,7 @@ pub fn run(args: DatasetArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         talk.warn("the ground truth goes before --label, which is not used");
     }
     let captures = Captures::open(&args.input.captures)?;
-    let file = WholeFile::create(&place, existing(args.force))?;
+    let file = output(&place, args.force, args.input.captures.iter().chain(&args.ground_truth))?;
     let description = Description { name, cutting: Cutting { mode, size, semantics } };
     let built = build(captures, labels, &description, layout, file.path(), talk)?;
     file.keep()?;
@@ -51,10 +56,26 @@ fn label_of_all(args: &DatasetArgs) -> Label {
     }
 }
 
-/// A capture's file name without its endings, dots replaced.
+/// A name that can be that of a file.
+fn checked_name(name: &str) -> pcapae::Result<String> {
+    if !name.is_empty() && Path::new(name).file_name() == Some(name.as_ref()) {
+        return Ok(name.to_owned());
+    }
+    Err(pcapae::Error::Setting {
+        setting: "name",
+        got: format!("{name:?}"),
+        expected: "the name of a file, without folders".into(),
+        remedy: Some("name the folder with -o".into()),
+    })
+}
+
+/// A capture's file name without the endings of captures and packings, other dots replaced.
 fn name_of(capture: &Path) -> String {
-    let stem = PathBuf::from(capture.file_stem().unwrap_or("capture".as_ref()));
-    let name = stem.to_string_lossy().trim_matches(['-', '.']).replace('.', "_");
+    let mut name = PathBuf::from(capture.file_name().unwrap_or_default());
+    while name.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))) {
+        name.set_extension("");
+    }
+    let name = name.to_string_lossy().trim_matches(['-', '.']).replace('.', "_");
     if name.is_empty() { "capture".into() } else { name }
 }
 
@@ -64,15 +85,41 @@ fn report(built: &Built, mode: Mode, place: &Path, talk: &Talk) {
         talk.warn(format_args!("{} holds no fragment at all", place.display()));
     }
     talk.say(format_args!(
-        "{}: {} fragments ({} anomalous) from {} packets ({} anomalous)",
+        "{}: {} ({} anomalous) from {} ({} anomalous)",
         place.display(),
-        built.tally.fragments,
+        counted(built.tally.fragments, "fragment"),
         built.tally.anomalous_fragments,
-        built.tally.packets,
+        counted(built.tally.packets, "packet"),
         built.tally.anomalous_packets
     ));
     say_left_out(&built.left_out, &built.captures, talk);
     if mode == Mode::Flow && built.left_out.total() == built.tally.packets && built.tally.packets > 0 {
         talk.warn("no packet belongs to a TCP or UDP conversation; byte and packet mode take any traffic");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dataset_is_called_after_its_capture() {
+        for (capture, name) in [
+            ("/a/attack.pcap.zst", "attack"),
+            ("b.2.PCAPNG", "b_2"),
+            ("list.txt", "list"),
+            ("-", "capture"),
+            (".pcap", "pcap"),
+        ] {
+            assert_eq!(name_of(Path::new(capture)), name, "{capture}");
+        }
+    }
+
+    #[test]
+    fn a_name_has_no_folders() {
+        assert!(checked_name("monday").is_ok());
+        for name in ["", "a/b", "..", "/", "a/"] {
+            assert!(checked_name(name).is_err(), "{name:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! `pcapae demo`: learns a small recorded plant, detects attacks on it, and says what was found and what was missed.
 
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,12 +10,13 @@ use pcapae::bundle::{Detection, LearnConfig, learn};
 use pcapae::capture::Captures;
 use pcapae::label::{GroundTruth, Labels};
 use pcapae::report::{Summary, events};
-use pcapae::whole_file::{Existing, WholeFile};
+use pcapae::whole_file::WholeFile;
 
 use super::detect::text;
+use super::input::existing;
 use super::learn::report;
 use crate::args::DemoArgs;
-use crate::progress::Talk;
+use crate::progress::{Talk, print};
 
 const NORMAL: &[u8] = include_bytes!("../../../../testbed/captures/normal.pcap.zst");
 const ATTACK: &[u8] = include_bytes!("../../../../testbed/captures/attack.pcap.zst");
@@ -27,13 +28,13 @@ const EVENTS_SHOWN: usize = 15;
 /// Runs `learn` and `detect` with their defaults on the recordings inside the program.
 pub fn run(args: DemoArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
+    let kept = args.keep.as_deref().map(|folder| Kept::create(folder, args.force)).transpose()?;
     talk.say("learning normal.pcap: Modbus/TCP between an operator's station and a controller, recorded in the project's testbed");
     let learned = learn(Captures::from_reader("normal.pcap.zst", Cursor::new(NORMAL)), &LearnConfig::default(), talk)?;
     talk.clear();
     report(&learned, talk);
-    if let Some(folder) = &args.keep {
-        keep(folder, &learned.bundle.to_bytes()?)?;
-        talk.say(format_args!("{}: bundle, captures and labels to try other commands on", folder.display()));
+    if let Some(kept) = kept {
+        kept.write(&learned.bundle.to_bytes()?)?;
     }
 
     talk.say("\ndetecting on attack.pcap: the same plant, attacked from a third host\n");
@@ -43,22 +44,29 @@ pub fn run(args: DemoArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     talk.clear();
     let shown =
         format!("{}\n{}", text(&events(detection.alerts()), &detection, EVENTS_SHOWN), found_and_missed(&detection)?);
-    std::io::stdout().lock().write_all(shown.as_bytes())?;
+    print(&shown)?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn keep(folder: &Path, bundle: &[u8]) -> pcapae::Result<()> {
-    std::fs::create_dir_all(folder).map_err(pcapae::Error::io("create", folder))?;
-    let files = [
-        ("plant.pcapae", bundle),
-        ("normal.pcap.zst", NORMAL),
-        ("attack.pcap.zst", ATTACK),
-        ("attack.labels.csv", LABELS),
-    ];
-    for (name, bytes) in files {
-        WholeFile::create(&folder.join(name), Existing::Replace)?.write(bytes)?;
+/// The files that `--keep` leaves, begun before the long work so that what cannot be written is refused at once.
+struct Kept {
+    bundle: WholeFile,
+    recordings: Vec<(WholeFile, &'static [u8])>,
+}
+
+impl Kept {
+    fn create(folder: &Path, force: bool) -> pcapae::Result<Kept> {
+        std::fs::create_dir_all(folder).map_err(pcapae::Error::io("create", folder))?;
+        let begin = |name: &str| WholeFile::create(&folder.join(name), existing(force));
+        let recordings = [("normal.pcap.zst", NORMAL), ("attack.pcap.zst", ATTACK), ("attack.labels.csv", LABELS)];
+        let recordings = recordings.into_iter().map(|(name, bytes)| Ok((begin(name)?, bytes)));
+        Ok(Kept { bundle: begin("plant.pcapae")?, recordings: recordings.collect::<pcapae::Result<_>>()? })
     }
-    Ok(())
+
+    fn write(self, bundle: &[u8]) -> pcapae::Result<()> {
+        self.recordings.into_iter().try_for_each(|(file, bytes)| file.write(bytes))?;
+        self.bundle.write(bundle)
+    }
 }
 
 /// Packets of one attack, and how many of them raised an alert.

@@ -1,19 +1,17 @@
 //! `pcapae detect`: new captures to alerts.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 use pcapae::bundle::{Bundle, Detection};
 use pcapae::capture::Captures;
 use pcapae::label::Label;
 use pcapae::report::{Event, Summary, event_json, events, scores_csv, summary_json};
-use pcapae::whole_file::WholeFile;
 
 use super::event_table::event_table;
-use super::input::{existing, labels, say_left_out, warn_of};
+use super::input::{counted, labels, output, say_left_out, warn_of};
 use crate::args::DetectArgs;
 use crate::failure::ALERTS;
-use crate::progress::Talk;
+use crate::progress::{Talk, print};
 
 /// Scores the captures and prints what exceeds the threshold.
 pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
@@ -21,7 +19,8 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let bundle = Bundle::open(&args.bundle)?;
     let labels = labels(args.ground_truth.as_deref(), Label::Unknown)?;
     let captures = Captures::open(&args.input.captures)?;
-    let scores = args.scores.as_ref().map(|place| WholeFile::create(place, existing(args.force))).transpose()?;
+    let inputs = || args.input.captures.iter().chain(&args.ground_truth).chain([&args.bundle]);
+    let scores = args.scores.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
     let detection = bundle.detect(captures, labels, talk)?;
     if let Some(file) = scores {
         file.write(&scores_csv(&detection)?)?;
@@ -32,7 +31,7 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
 
     let events = events(detection.alerts());
     let printed = if args.json { json_lines(&events, &detection) } else { text(&events, &detection, args.top) };
-    std::io::stdout().lock().write_all(printed.as_bytes())?;
+    print(&printed)?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
 }
 
@@ -64,10 +63,10 @@ pub fn text(events: &[Event], detection: &Detection, top: usize) -> String {
         }
     }
     text += &format!(
-        "{} alerts in {} events among {} packets, {} of them scored; threshold {:.5}\n",
-        summary.alerts,
-        events.len(),
-        summary.packets,
+        "{} in {} among {}, {} of them scored; threshold {:.5}\n",
+        counted(summary.alerts, "alert"),
+        counted(events.len() as u64, "event"),
+        counted(summary.packets, "packet"),
         summary.scored,
         detection.threshold.value
     );

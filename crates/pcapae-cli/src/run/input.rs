@@ -1,13 +1,13 @@
 //! What commands have in common: threads, labels, and what to say of what was read.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pcapae::capture::headers::{LeftOut, LeftOutCounts};
 use pcapae::capture::{CaptureSummary, LinkType};
 use pcapae::fragment::Mode;
 use pcapae::label::{GroundTruth, Label, Labels};
-use pcapae::whole_file::Existing;
+use pcapae::whole_file::{Existing, WholeFile};
 
 use crate::args::{ModeArg, ThreadsArg};
 use crate::progress::Talk;
@@ -37,6 +37,26 @@ pub fn existing(force: bool) -> Existing {
     if force { Existing::Replace } else { Existing::Refuse }
 }
 
+/// Begins an output file; refuses to put it in the place of an input, even with `--force`.
+pub fn output<'a>(
+    place: &Path,
+    force: bool,
+    inputs: impl IntoIterator<Item = &'a PathBuf>,
+) -> pcapae::Result<WholeFile> {
+    if let Ok(there) = place.canonicalize()
+        && inputs.into_iter().any(|input| input.canonicalize().is_ok_and(|input| input == there))
+    {
+        return Err(pcapae::Error::OutputIsInput { path: place.to_owned() });
+    }
+    WholeFile::create(place, existing(force))
+}
+
+/// `1 alert`, `2 alerts`.
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// Labels from a ground-truth file, or `otherwise` for every packet.
 pub fn labels(ground_truth: Option<&Path>, otherwise: Label) -> pcapae::Result<Labels> {
     Ok(match ground_truth {
@@ -47,6 +67,9 @@ pub fn labels(ground_truth: Option<&Path>, otherwise: Label) -> pcapae::Result<L
 
 /// Tells the user what was odd about the captures.
 pub fn warn_of(summary: &CaptureSummary, talk: &Talk) {
+    if summary.packets == 0 {
+        talk.warn("the captures hold no packets");
+    }
     for warning in &summary.warnings {
         talk.warn(warning);
     }
@@ -55,7 +78,7 @@ pub fn warn_of(summary: &CaptureSummary, talk: &Talk) {
 /// Tells the user which packets got into no fragment; warns where their link type is not one that flow mode reads.
 pub fn say_left_out(left_out: &LeftOutCounts, summary: &CaptureSummary, talk: &Talk) {
     for (reason, packets) in &left_out.0 {
-        let sentence = format!("left out: {packets} packets, {reason}");
+        let sentence = format!("left out: {}, {reason}", counted(*packets, "packet"));
         if *reason == LeftOut::LinkType {
             let types: BTreeSet<LinkType> =
                 summary.sources.iter().flat_map(|source| source.link_types.keys().copied()).collect();

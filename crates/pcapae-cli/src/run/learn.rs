@@ -7,9 +7,8 @@ use pcapae::capture::Captures;
 use pcapae::detect::FalseAlarmRate;
 use pcapae::model::{Frames, ModelConfig, Side};
 use pcapae::train::TrainConfig;
-use pcapae::whole_file::WholeFile;
 
-use super::input::{existing, say_left_out, warn_of};
+use super::input::{counted, output, say_left_out, warn_of};
 use crate::args::LearnArgs;
 use crate::progress::Talk;
 
@@ -18,7 +17,7 @@ pub fn run(args: LearnArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let config = config(&args)?;
     let captures = Captures::open(&args.input.captures)?;
-    let file = WholeFile::create(&args.output, existing(args.force))?;
+    let file = output(&args.output, args.force, &args.input.captures)?;
     let learned = learn(captures, &config, talk)?;
     file.write(&learned.bundle.to_bytes()?)?;
     talk.clear();
@@ -50,25 +49,24 @@ pub fn report(learned: &Learned, talk: &Talk) {
     warn_of(&learned.captures, talk);
     say_left_out(&learned.left_out, &learned.captures, talk);
     let Bundle { lesson, threshold, .. } = &learned.bundle;
+    let epochs = &lesson.history.epochs;
+    let validation = lesson.history.best.and_then(|best| epochs.get(best)).map_or(f64::NAN, |best| best.validation);
     talk.say(format_args!(
-        "learned from {} packets: {} windows to train on, {} epochs, validation error {:.5}",
-        lesson.packets,
-        lesson.training_windows,
-        lesson.history.epochs.len(),
-        lesson.history.best.map_or(f64::NAN, |best| lesson.history.epochs[best].validation)
+        "learned from {}: {} to train on, {}, validation error {validation:.5}",
+        counted(lesson.packets, "packet"),
+        counted(lesson.training_windows as u64, "window"),
+        counted(epochs.len() as u64, "epoch"),
     ));
+    let held_back = counted(threshold.calibrated_on as u64, "held-back packet");
+    let rate = format!("{} %", threshold.rate.share() * 100.0);
     talk.say(format_args!(
-        "threshold {:.5} from {} held-back packets, for {} false alarms in 1,000; on the validation packets it gave {:.1} in 1,000",
+        "threshold {:.5} from {held_back}, for a false-alarm rate of {rate}; the validation packets gave {:.2} %",
         threshold.value,
-        threshold.calibrated_on,
-        threshold.rate.share() * 1000.0,
-        lesson.validation_alarm_rate * 1000.0
+        lesson.validation_alarm_rate * 100.0
     ));
     if !threshold.promises_rate() {
         talk.warn(format_args!(
-            "{} packets are too few to calibrate {} false alarms in 1,000, which takes {}: the threshold is the highest score among them",
-            threshold.calibrated_on,
-            threshold.rate.share() * 1000.0,
+            "{held_back} cannot promise a false-alarm rate of {rate}, which takes {}: the threshold is the highest score among them",
             threshold.needed()
         ));
     }

@@ -62,7 +62,8 @@ impl Bundle {
 
     /// Reads the bytes of a bundle file; says in a few words what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Bundle, String> {
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
+        let (_, header) =
+            SafeTensors::read_metadata(bytes).map_err(|error| format!("it is not a safetensors file ({error})"))?;
         let metadata = header.metadata().clone().unwrap_or_default();
         for (key, expected) in [("format", FORMAT), ("version", VERSION)] {
             let got = metadata.get(key).map_or("missing", String::as_str);
