@@ -3,7 +3,7 @@
     python3 label.py attack.pcap captures/attack.log.jsonl captures/attack
 
 writes captures/attack.labels.csv (one row per packet, no header: -1 normal or 1 anomalous, name of the
-episode or nothing) and captures/attack.episodes.csv. Needs nothing but Python.
+episode or nothing) and captures/attack.episodes.csv (packets counted from 1). Needs nothing but Python.
 
 A packet is anomalous if a claim of an episode (see attacks/episode.py) covers it: the attack program sent it, it
 is a direct answer to such a packet, or it is traffic between two hosts which passes through the attacker.
@@ -144,7 +144,7 @@ def write(capture: Path, log: Path, out: Path) -> None:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(("episode", "first_packet", "last_packet", "packets", "description"))
         for episode in episodes:
-            places = [number for number, name in enumerate(names) if name == episode["episode"]]
+            places = [number for number, name in enumerate(names, start=1) if name == episode["episode"]]
             if not places:
                 raise ValueError(f"no packet belongs to episode {episode['episode']}")
             rows.writerow((episode["episode"], places[0], places[-1], len(places), episode["description"]))

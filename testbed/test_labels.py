@@ -108,7 +108,7 @@ class Files(unittest.TestCase):
             log.write_text(json.dumps(episode(PORTS)) + "\n")
             label.write(capture, log, out)
             self.assertEqual(Path(f"{out}.labels.csv").read_text(), "-1,\n1,attack\n-1,\n")
-            self.assertEqual(Path(f"{out}.episodes.csv").read_text().splitlines()[1], "attack,1,1,1,")
+            self.assertEqual(Path(f"{out}.episodes.csv").read_text().splitlines()[1], "attack,2,2,1,")
 
 
 if __name__ == "__main__":

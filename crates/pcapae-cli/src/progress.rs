@@ -1,6 +1,7 @@
 //! Progress bars on terminals, warnings, and the stop on Ctrl-C.
 
 use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,8 +12,43 @@ use pcapae::progress::Progress;
 /// Set by Ctrl-C, SIGTERM and SIGHUP.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Files that are not whole yet, to remove where the work cannot end by itself.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// How long the work may take to end by itself after the stop; it cannot while it waits for a pipe that gives nothing.
+const GRACE: Duration = Duration::from_secs(2);
+
 /// How often an idle bar redraws.
 const TICK: Duration = Duration::from_millis(120);
+
+/// Remembers a file that is to vanish if the program has to stop before it is whole.
+pub fn remove_if_stopped(unfinished: &Path) {
+    if let Ok(mut files) = UNFINISHED.lock() {
+        files.push(unfinished.to_owned());
+    }
+}
+
+/// Asks the work to stop; where that takes too long, or at the second signal, leaves without it.
+fn stop() {
+    if STOP.swap(true, Ordering::Relaxed) {
+        leave();
+    }
+    std::thread::spawn(|| {
+        std::thread::sleep(GRACE);
+        leave();
+    });
+}
+
+/// Removes what is not whole and ends the program as a refusal does.
+#[allow(clippy::exit, reason = "the work is stuck: nobody is left to return to")]
+fn leave() {
+    for file in UNFINISHED.lock().iter().flat_map(|files| files.iter()) {
+        // A file that became whole has another name by now.
+        let _ = std::fs::remove_file(file);
+    }
+    crate::failure::explain(&pcapae::Error::Interrupted.into());
+    std::process::exit(crate::failure::REFUSED.into());
+}
 
 /// Writes data to standard output. Where the reader has gone away, as `head` does, that is no failure.
 pub fn print(data: &str) -> std::io::Result<()> {
@@ -31,7 +67,7 @@ pub struct Talk {
 impl Talk {
     /// Begins to listen for the stop signals.
     pub fn new(quiet: bool) -> anyhow::Result<Talk> {
-        ctrlc::set_handler(|| STOP.store(true, Ordering::Relaxed))?;
+        ctrlc::set_handler(stop)?;
         Ok(Talk { quiet, bar: Mutex::new(ProgressBar::hidden()) })
     }
 

@@ -45,7 +45,10 @@ fn stopped_while_fed(packets: usize, signal: &str, arguments: &[&str]) {
         let packets = packet.repeat(packets);
         // Ends when the program has gone and nobody reads any more.
         let _ = pipe.write_all(&header);
-        while pipe.write_all(&packets).is_ok() {
+        if packets.is_empty() {
+            std::thread::sleep(PATIENCE);
+        }
+        while !packets.is_empty() && pipe.write_all(&packets).is_ok() {
             std::thread::sleep(Duration::from_millis(10));
         }
     });
@@ -89,6 +92,11 @@ fn sigterm_stops_a_dataset_in_flow_mode() {
 #[test]
 fn ctrl_c_stops_learning_while_it_reads() {
     stopped_by("-INT", &["learn"]);
+}
+
+#[test]
+fn a_pipe_that_gives_nothing_does_not_keep_it_from_stopping() {
+    stopped_while_fed(0, "-INT", &["dataset"]);
 }
 
 #[test]

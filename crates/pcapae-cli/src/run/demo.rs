@@ -13,7 +13,7 @@ use pcapae::report::{Summary, events};
 use pcapae::whole_file::WholeFile;
 
 use super::detect::text;
-use super::input::existing;
+use super::input::output;
 use super::learn::report;
 use crate::args::DemoArgs;
 use crate::progress::{Talk, print};
@@ -57,7 +57,7 @@ struct Kept {
 impl Kept {
     fn create(folder: &Path, force: bool) -> pcapae::Result<Kept> {
         std::fs::create_dir_all(folder).map_err(pcapae::Error::io("create", folder))?;
-        let begin = |name: &str| WholeFile::create(&folder.join(name), existing(force));
+        let begin = |name: &str| output(&folder.join(name), force, []);
         let recordings = [("normal.pcap.zst", NORMAL), ("attack.pcap.zst", ATTACK), ("attack.labels.csv", LABELS)];
         let recordings = recordings.into_iter().map(|(name, bytes)| Ok((begin(name)?, bytes)));
         Ok(Kept { bundle: begin("plant.pcapae")?, recordings: recordings.collect::<pcapae::Result<_>>()? })

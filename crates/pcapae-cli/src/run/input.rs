@@ -10,7 +10,7 @@ use pcapae::label::{GroundTruth, Label, Labels};
 use pcapae::whole_file::{Existing, WholeFile};
 
 use crate::args::{ModeArg, ThreadsArg};
-use crate::progress::Talk;
+use crate::progress::{Talk, remove_if_stopped};
 
 impl ThreadsArg {
     /// Gives all parallel work the wanted number of threads.
@@ -33,7 +33,7 @@ impl From<ModeArg> for Mode {
 }
 
 /// What `--force` means for an output that exists.
-pub fn existing(force: bool) -> Existing {
+fn existing(force: bool) -> Existing {
     if force { Existing::Replace } else { Existing::Refuse }
 }
 
@@ -48,7 +48,9 @@ pub fn output<'a>(
     {
         return Err(pcapae::Error::OutputIsInput { path: place.to_owned() });
     }
-    WholeFile::create(place, existing(force))
+    let file = WholeFile::create(place, existing(force))?;
+    remove_if_stopped(file.path());
+    Ok(file)
 }
 
 /// `1 alert`, `2 alerts`.

@@ -9,7 +9,7 @@ use crate::fragment::{Cutting, Fragment, FragmentSize, FragmentTable, Mode, Rece
 use crate::label::{Label, Labels};
 use crate::model::{Autoencoder, ModelConfig, Side};
 use crate::progress::Progress;
-use crate::train::{Schedule, TrainConfig, fit};
+use crate::train::{History, Schedule, TrainConfig, fit};
 use crate::{Error, Result};
 
 /// Percentage of the packets, from the front, that the weights are fitted to.
@@ -142,18 +142,11 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
         return Err(Error::TooLittle { packets, training: training.len(), validation: validation.len() });
     }
 
-    let mut model = Autoencoder::new(config.model, config.training.seed);
-    let (epochs, every) = config.effort.plan(training.len(), config.training.batch);
-    let training = training.every(every);
-    // The rate falls towards the end of the cycle, and the loss with it: to stop long before would lose that.
-    let patience = config.training.patience.max(epochs / 3);
-    let plan = TrainConfig { epochs, patience, ..config.training.clone() };
-    let history = fit(&mut model, &training, &validation, &plan, progress)?;
+    let (model, history) = train(config, &training, &validation, progress)?;
 
     progress.begin("calibrating", None);
-    let held_back = (0..fragments.len()).filter(|&fragment| first_packet(fragment) > split.training_end);
     let mut scorer = Scorer::new(&model);
-    for fragment in held_back {
+    for fragment in (0..fragments.len()).filter(|&fragment| first_packet(fragment) > split.training_end) {
         scorer.push(fragments.fragment(fragment));
     }
     let scores = scorer.finish();
@@ -175,6 +168,22 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
     };
     let bundle = Bundle { cutting, model, calibration, threshold, lesson };
     Ok(Learned { bundle, left_out, captures })
+}
+
+/// Fits a new model, with the effort that is wanted.
+fn train(
+    config: &LearnConfig,
+    training: &Windows,
+    validation: &Windows,
+    progress: &dyn Progress,
+) -> Result<(Autoencoder, History)> {
+    let mut model = Autoencoder::new(config.model, config.training.seed);
+    let (epochs, every) = config.effort.plan(training.len(), config.training.batch);
+    // The rate falls towards the end of the cycle, and the loss with it: to stop long before would lose that.
+    let patience = config.training.patience.max(epochs / 3);
+    let plan = TrainConfig { epochs, patience, ..config.training.clone() };
+    let history = fit(&mut model, &training.every(every), validation, &plan, progress)?;
+    Ok((model, history))
 }
 
 /// Holds all fragments and counts packets.

@@ -42,7 +42,7 @@ pub struct Lesson {
     pub sources: Vec<Source>,
     /// Packets in them.
     pub packets: u64,
-    /// Windows that the weights were fitted to.
+    /// Windows that the weights were fitted to, or where there are very many, an even selection of them.
     pub training_windows: usize,
     /// Windows that decided when to stop.
     pub validation_windows: usize,

@@ -66,6 +66,7 @@ impl Cutting {
                 bytes_reported = bytes;
             }
         }
+        check(progress)?;
         labels.finish()?;
 
         if self.mode == Mode::Flow {

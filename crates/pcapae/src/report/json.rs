@@ -21,9 +21,9 @@ pub fn event_json(event: &Event, threshold: &Threshold) -> Value {
     }
     object.insert("pcap_cnt".into(), event.peak_packet.into());
     let detail = json!({
-        "score": event.peak_score,
-        "threshold": threshold.value,
-        "multiple": event.peak_multiple,
+        "score": shortest(event.peak_score),
+        "threshold": shortest(threshold.value),
+        "multiple": shortest(event.peak_multiple),
         "first_packet": event.packets.first(),
         "last_packet": event.packets.last(),
         "last_timestamp": timestamp(event.last_ns),
@@ -61,6 +61,11 @@ pub fn summary_json(summary: &Summary) -> Value {
     object
 }
 
+/// The number with the fewest digits that is this `f32`, instead of all the digits of its `f64`.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| value.into())
+}
+
 /// RFC 3339 in UTC, to the microsecond.
 pub fn timestamp(time_ns: i64) -> String {
     match jiff::Timestamp::from_nanosecond(time_ns.into()) {
@@ -93,6 +98,12 @@ mod tests {
     fn times_are_utc_to_the_microsecond() {
         assert_eq!(timestamp(1_500_000_000_123_456_789), "2017-07-14T02:40:00.123456Z");
         assert_eq!(timestamp(0), "1970-01-01T00:00:00.000000Z");
+    }
+
+    #[test]
+    fn numbers_have_no_more_digits_than_they_need() {
+        assert_eq!(serde_json::json!(shortest(0.1)).to_string(), "0.1");
+        assert_eq!(shortest(5003.392) as f32, 5003.392_f32);
     }
 
     #[test]
