@@ -36,7 +36,7 @@ pub struct LearnConfig {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effort {
     /// About this many steps of the optimiser, however many windows there are: few windows are seen often, and of very many an
-    /// even selection is seen [`EPOCHS_MIN`] times. So learning takes about the same time whatever the captures.
+    /// even selection is seen four times. So learning takes about the same time whatever the captures.
     Steps(usize),
     /// This many passes over all training windows.
     Epochs(usize),
