@@ -13,7 +13,10 @@ use crate::capture::{Packet, Source};
 use crate::fragment::{Fragment, FragmentSize, Receiver};
 use crate::label::Label;
 
-/// Writes one group per fragment. HDF5 keeps an entry per group in memory until the file is closed.
+/// Writes one group per fragment.
+///
+/// The HDF5 library keeps an entry per group in memory until the file is closed, and looks through all of them for each new one:
+/// memory grows with the number of fragments, time with its square.
 pub struct OriginalWriter {
     path: PathBuf,
     file: H5File,
