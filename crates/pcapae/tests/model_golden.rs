@@ -5,6 +5,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
 
+mod shared;
+
 use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -26,11 +28,7 @@ fn committed() -> PathBuf {
 }
 
 fn full_set(below: &str) -> Option<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/golden").join(below);
-    if !folder.exists() {
-        eprintln!("skipped: no golden files at {}", folder.display());
-    }
-    folder.exists().then_some(folder)
+    shared::folder(&format!("reference/golden/{below}"))
 }
 
 fn npy<T: Deserialize>(path: PathBuf) -> Vec<T> {

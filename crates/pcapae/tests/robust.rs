@@ -6,8 +6,10 @@
     reason = "clippy allows it in test functions only, not in their helpers"
 )]
 
+mod shared;
+
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use pcapae::capture::{Captures, headers};
 
@@ -22,15 +24,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("header-cut_0__23bytes.pcap", "cut within its header"),
     ("text_0__not_a_capture.pcap", "text"),
 ];
-
-fn shared() -> Option<PathBuf> {
-    let captures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/captures");
-    if captures.is_dir() {
-        return Some(captures);
-    }
-    eprintln!("SKIPPED: there are no captures at {}", captures.display());
-    None
-}
 
 /// Reads a capture to its end and dissects every packet in every way; the count, or the refusal.
 fn count(path: &Path) -> Result<u64, String> {
@@ -50,7 +43,7 @@ fn count(path: &Path) -> Result<u64, String> {
 
 #[test]
 fn robust_captures_give_as_many_packets_as_capinfos_counts() {
-    let Some(captures) = shared() else { return };
+    let Some(captures) = shared::folder("captures") else { return };
     let folder = captures.join("robust");
     let index = fs::read_to_string(folder.join("INDEX.tsv")).unwrap();
     let mut files = 0;
@@ -70,7 +63,7 @@ fn robust_captures_give_as_many_packets_as_capinfos_counts() {
 
 #[test]
 fn industrial_captures_are_read_whole() {
-    let Some(captures) = shared() else { return };
+    let Some(captures) = shared::folder("captures") else { return };
     for (file, expected) in [
         ("bacnet_example.pcap", 3257),
         ("enip_cip_example.pcap", 776),
