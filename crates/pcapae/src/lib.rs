@@ -28,6 +28,8 @@ pub mod dataset;
 
 pub mod model;
 
+pub mod engine;
+
 pub mod train;
 
 pub mod detect;
