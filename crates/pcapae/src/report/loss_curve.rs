@@ -1,12 +1,13 @@
 //! A chart of a training: its losses, and below them the learning rate.
 
 use plotters::coord::Shift;
+use plotters::coord::combinators::BindKeyPoints;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
+use super::EpochRow;
 use super::chart::Chart;
 use super::picture::{INK, Picture};
-use super::EpochRow;
 use crate::{Error, Result};
 
 /// Width and height of the chart, in pixels.
@@ -95,12 +96,26 @@ fn panel(area: &Area, panel: Panel) -> Outcome {
     let greatest = values().fold(f64::NEG_INFINITY, f64::max);
     if least > 0.0 && greatest / least > LINEAR_MAX {
         let room = (greatest / least).powf(0.05);
-        return panel_over(area, panel, (least / room..greatest * room).log_scale());
+        let (bottom, top) = (least / room, greatest * room);
+        return panel_over(area, panel, (bottom..top).log_scale().with_key_points(decades(bottom, top)));
     }
     let (least, greatest) = if least <= greatest { (least.min(0.0), greatest.max(0.0)) } else { (0.0, 1.0) };
     let room = if least < greatest { (greatest - least) * 0.06 } else { 1.0 };
     let bottom = if least < 0.0 { least - room } else { 0.0 };
     panel_over(area, panel, bottom..greatest + room)
+}
+
+/// Where a logarithmic axis has its marks: at 1, 2 and 5 times powers of ten, or, where these are many, at powers alone.
+fn decades(bottom: f64, top: f64) -> Vec<f64> {
+    let powers = bottom.log10().floor() as i32..=top.log10().ceil() as i32;
+    let many = powers.clone().count();
+    let digits: &[i32] = if many > 4 { &[1] } else { &[1, 2, 5] };
+    let marks = powers.step_by(many.div_ceil(10)).flat_map(|power| digits.iter().map(move |digit| (*digit, power)));
+    // Written out and read, each is the number nearest to what its label says.
+    marks
+        .filter_map(|(digit, power)| format!("{digit}e{power}").parse().ok())
+        .filter(|mark| (bottom..=top).contains(mark))
+        .collect()
 }
 
 fn panel_over<Y>(area: &Area, panel: Panel, vertical: Y) -> Outcome
@@ -180,7 +195,16 @@ mod tests {
 
     fn row(epoch: usize, loss: f64, validation_loss: f64, best: bool) -> EpochRow {
         let learning_rate = 1e-3;
-        EpochRow { epoch, steps: 0, learning_rate, loss, validation_loss, seconds: 1.0, fragments_per_second: 1.0, best }
+        EpochRow {
+            epoch,
+            steps: 0,
+            learning_rate,
+            loss,
+            validation_loss,
+            seconds: 1.0,
+            fragments_per_second: 1.0,
+            best,
+        }
     }
 
     /// Whether a picture has a pixel of a colour.

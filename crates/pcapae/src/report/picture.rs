@@ -151,9 +151,9 @@ impl Picture {
         let path = if points.len() == 1 { &dot } else { points };
         // Column by column, so that a pixel near two pieces of the line is covered once, by the nearer.
         for x in left..=right {
-            let near = path.windows(2).filter(|ends| {
-                ends[0].0.min(ends[1].0) - reach <= x && x <= ends[0].0.max(ends[1].0) + reach
-            });
+            let near = path
+                .windows(2)
+                .filter(|ends| ends[0].0.min(ends[1].0) - reach <= x && x <= ends[0].0.max(ends[1].0) + reach);
             let near: Vec<_> = near.collect();
             let ys = near.iter().flat_map(|ends| [ends[0].1, ends[1].1]);
             let (Some(top), Some(bottom)) = (ys.clone().min(), ys.max()) else { continue };
@@ -173,11 +173,8 @@ fn distance(point: (i32, i32), from: (i32, i32), to: (i32, i32)) -> f64 {
     let minus = |a: (i32, i32), b: (i32, i32)| (f64::from(a.0 - b.0), f64::from(a.1 - b.1));
     let (line, way) = (minus(to, from), minus(point, from));
     let length_squared = line.0 * line.0 + line.1 * line.1;
-    let along = if length_squared > 0.0 {
-        ((way.0 * line.0 + way.1 * line.1) / length_squared).clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
+    let along =
+        if length_squared > 0.0 { ((way.0 * line.0 + way.1 * line.1) / length_squared).clamp(0.0, 1.0) } else { 0.0 };
     (way.0 - along * line.0).hypot(way.1 - along * line.1)
 }
 

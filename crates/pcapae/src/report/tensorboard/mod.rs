@@ -10,8 +10,8 @@ use prost::Message;
 
 use super::Picture;
 use message::{
-    Data, Dim, Event, FAILURE, FLOAT, HParamsPluginData, Image, Kind, Metadata, Plugin, RGB, STRING, SUCCESS, Session, SessionEnd,
-    SessionStart, Setting, Shape, Summary, Tensor, Value, What,
+    Data, Dim, Event, FAILURE, FLOAT, HParamsPluginData, Image, Kind, Metadata, Plugin, RGB, STRING, SUCCESS, Session,
+    SessionEnd, SessionStart, Setting, Shape, Summary, Tensor, Value, What,
 };
 use record::write_record;
 
