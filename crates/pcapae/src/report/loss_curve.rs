@@ -33,8 +33,9 @@ const RATE: RGBColor = RGBColor(0, 158, 115);
 type Area<'a> = DrawingArea<Chart<'a>, Shift>;
 type Outcome<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// The losses over the epochs, 1000 × 640 pixels: training and validation above, with a ring around the best epoch; the learning rate below. An axis
-/// that spans more than a factor of ten is logarithmic. Values that are not finite are left out.
+/// The losses over the epochs, 1000 × 640 pixels: training and validation above, with a ring around the best epoch, which is the
+/// last that says so; the learning rate below. An axis that spans more than a factor of ten is logarithmic, the others begin at
+/// zero. Values that are not finite are left out; without rows the chart is empty.
 ///
 /// `loss` names the loss on its axis, such as "mean squared error".
 pub fn loss_curve(rows: &[EpochRow], loss: &str) -> Result<Picture> {
@@ -128,13 +129,14 @@ where
     if let Some(title) = panel.title {
         builder.caption(title, TITLE.into_font().color(&DARK));
     }
-    let epochs = 0.0..panel.last.max(1) as f64;
+    // To 2 at least, so that a single epoch stands in the middle.
+    let epochs = 0.0..panel.last.max(2) as f64;
     let mut chart = builder.build_cartesian_2d(epochs, vertical)?;
     chart
         .configure_mesh()
         .x_desc("epoch")
         .y_desc(panel.name)
-        .x_labels(panel.last.clamp(1, 10) + 1)
+        .x_labels(panel.last.clamp(2, 10) + 1)
         .y_labels(if panel.title.is_some() { 8 } else { 4 })
         .x_label_formatter(&|epoch| if epoch.fract() == 0.0 { epoch.to_string() } else { String::new() })
         .y_label_formatter(&|value| short(*value))
@@ -162,7 +164,7 @@ where
             .legend_area_size(34)
             .margin(12)
             .label_font(SMALL.into_font().color(&DARK))
-            .background_style(WHITE)
+            .background_style(WHITE.mix(0.75))
             .border_style(GRID)
             .draw()?;
     }

@@ -82,7 +82,8 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// Lays a colour over a pixel: `cover` 0 leaves the pixel as it is, 1 hides it. Outside of the picture nothing happens, here and below.
+    /// Lays a colour over a pixel: `cover` 0 leaves the pixel as it is, 1 hides it. Outside of the picture nothing happens, here
+    /// and below.
     pub(super) fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f64) {
         let inside = |at: i32, end: usize| usize::try_from(at).ok().filter(|&at| at < end);
         let (Some(x), Some(y)) = (inside(x, self.width), inside(y, self.height)) else { return };

@@ -22,11 +22,11 @@ const RED: Colour = [178, 24, 43];
 /// Equal parts of [−1, 1] that [`entropy_of_code`] counts in.
 const BINS: usize = 64;
 
-/// Shannon entropy (Shannon 1948) of the values of a code, in bits: H = −Σ p log₂ p, where p is the share of the values in each of
-/// 64 equal parts of [−1, 1].
+/// Shannon entropy (Shannon 1948) of the values of a code, in bits: H = −Σ p log₂ p, where p is the share of the values in each
+/// of 64 equal parts of [−1, 1].
 ///
-/// Between 0, all values alike, and 6, as many in each part; at most log₂ of the number of values. Values beyond −1 and 1 count as these, those that are
-/// no numbers do not count. An empty code has 0.
+/// Between 0, all values alike, and 6, as many in each part; at most log₂ of the number of values. Values beyond −1 and 1 count
+/// as these, those that are no numbers do not count. An empty code has 0.
 pub fn entropy_of_code(code: &[f32]) -> f64 {
     let mut counts = [0_u32; BINS];
     for value in code.iter().filter(|value| !value.is_nan()) {
@@ -56,8 +56,9 @@ pub struct TrainingPicture<'a> {
 }
 
 impl TrainingPicture<'_> {
-    /// Four panels from left to right, each about 320 pixels wide, under captions: the frames in grey, in reading order; the code's channels from blue
-    /// (−1) over white to red (1), with its [entropy](entropy_of_code); the reconstruction with its mean squared error.
+    /// Four panels from left to right, each about 320 pixels wide, under captions: the frames in grey, in reading order; the
+    /// code's channels from blue (−1) over white to red (1), with its [entropy](entropy_of_code); the reconstruction with its
+    /// mean squared error.
     ///
     /// Refused: no frame, a part of a frame, a reconstruction of another length than the target's.
     pub fn draw(&self) -> Result<Picture> {
@@ -224,7 +225,11 @@ mod tests {
     proptest! {
         #[test]
         fn every_window_has_a_picture_of_its_size(
-            side in prop::sample::select(vec![1_usize, 3, 16, 32, 64, 400]), inputs in 1..9_usize, targets in 1..30_usize, code in 0..100_usize, value: f32
+            side in prop::sample::select(vec![1_usize, 3, 16, 32, 64, 400]),
+            inputs in 1..9_usize,
+            targets in 1..30_usize,
+            code in 0..100_usize,
+            value: f32,
         ) {
             let input = vec![value; side * side * inputs];
             let target = vec![0.5; side * side * targets];

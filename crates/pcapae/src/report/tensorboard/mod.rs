@@ -50,7 +50,8 @@ pub enum Ending {
 /// An event file under way: records of TensorFlow's `Event`, in the framing of TFRecord.
 ///
 /// Every record is written at once and nothing is held back, so a training that is killed leaves a file that TensorBoard reads
-/// up to the last whole record; over a buffer, [`flush`](TensorBoardFile::flush) after each epoch. Methods fail where the writer does.
+/// up to the last whole record; over a buffer, [`flush`](TensorBoardFile::flush) after each epoch. Methods fail where the writer
+/// does.
 #[derive(Debug)]
 pub struct TensorBoardFile<W> {
     out: W,
@@ -83,7 +84,11 @@ impl<W: Write> TensorBoardFile<W> {
         self.value(at, tag, Some(Plugin { name: "text".into(), content: Vec::new() }), Data::Tensor(tensor))
     }
 
-    /// What the training was given, for the tab HPARAMS, which shows it beside the last point of every curve. Once, before the first epoch.
+    /// What the training was given, for the tab HPARAMS, which shows it beside the last point of every curve. Once, before the
+    /// first epoch.
+    ///
+    /// TensorBoard shows the curves there only where it is given a folder above the file's: the file belongs in a folder of its
+    /// own, which gives the training its name.
     pub fn hyperparameters(&mut self, wall_time: f64, values: &[(&str, HyperParameter)]) -> io::Result<()> {
         let setting = |value: &HyperParameter| match value {
             HyperParameter::Number(number) => Kind::Number(*number),
@@ -131,8 +136,9 @@ impl<W: Write> TensorBoardFile<W> {
 }
 
 /// The name of an event file begun at `wall_time` (seconds since 1970) on `host`: `events.out.tfevents.1700000000.host.pcapae`.
-/// TensorBoard finds files by the part `tfevents` and reads those of a folder in the order of their names, so a later run in the same folder continues
-/// the curves of an earlier one. Signs in `host` other than letters, digits, `-` and `.` become `-`.
+///
+/// TensorBoard finds files by the part `tfevents` and reads those of a folder in the order of their names, so a later run in the
+/// same folder continues the curves of an earlier one. Signs in `host` other than letters, digits, `-` and `.` become `-`.
 pub fn tensorboard_file_name(wall_time: f64, host: &str) -> String {
     let host: String =
         host.chars().map(|sign| if sign.is_ascii_alphanumeric() || sign == '.' { sign } else { '-' }).collect();
