@@ -106,10 +106,9 @@ impl Picture {
 
     /// Puts a picture over this one, its upper left corner at (`x`, `y`).
     pub(super) fn paste(&mut self, (x, y): (usize, usize), other: &Picture) {
-        for (row, pixels) in other.rgb.chunks_exact(3 * other.width).enumerate().take(self.height.saturating_sub(y)) {
-            let at = ((y + row) * self.width + x) * 3;
-            let fitting = pixels.len().min(self.width.saturating_sub(x) * 3);
-            self.rgb[at..at + fitting].copy_from_slice(&pixels[..fitting]);
+        for (at, pixel) in other.rgb.chunks_exact(3).enumerate() {
+            let (x, y) = ((x + at % other.width) as i32, (y + at / other.width) as i32);
+            self.blend(x, y, [pixel[0], pixel[1], pixel[2]], 1.0);
         }
     }
 
@@ -143,13 +142,13 @@ impl Picture {
 
     /// Draws a line `width` pixels wide through points, with smooth edges and round ends; through one point, a dot.
     pub(super) fn stroke(&mut self, points: &[(i32, i32)], width: f64, colour: Colour, opacity: f64) {
+        // A dot is a line from a point to itself.
+        let dot = points.first().map_or([(0, 0); 2], |point| [*point; 2]);
+        let path = if points.len() == 1 { &dot } else { points };
         let reach = (width / 2.0 + 1.0).ceil() as i32;
         let xs = points.iter().map(|point| point.0);
         let (Some(left), Some(right)) = (xs.clone().min(), xs.max()) else { return };
         let (left, right) = ((left - reach).max(0), (right + reach).min(self.width as i32 - 1));
-        let first = points.first().copied().into_iter().collect::<Vec<_>>();
-        let dot = [first.clone(), first].concat();
-        let path = if points.len() == 1 { &dot } else { points };
         // Column by column, so that a pixel near two pieces of the line is covered once, by the nearer.
         for x in left..=right {
             let near = path
