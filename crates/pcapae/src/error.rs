@@ -158,6 +158,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file is no history of a training, or a damaged one.
+    #[error("{} is not a history of a training: {}{reason}", path.display(), if *row > 0 { format!("row {row}: ") } else { String::new() })]
+    NotAHistory {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1; 0 for the header.
+        row: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// Something cannot be put into the form of its file.
     #[error("cannot write the {what}: {reason}")]
     Unwritable {
