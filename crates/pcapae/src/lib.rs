@@ -26,6 +26,8 @@ pub mod fragment;
 
 pub mod dataset;
 
+pub mod code;
+
 pub mod model;
 
 pub mod train;

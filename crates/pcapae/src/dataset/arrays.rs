@@ -171,12 +171,8 @@ impl Arrays {
 
 /// How the fragments were cut: mode and rules as the attributes say, the size as the array has it.
 fn cutting(file: &Hdf5File, fragments: &Array<u8>) -> Result<Cutting, String> {
-    let mode = match file.required_text("mode")?.as_str() {
-        "byte" => Mode::Byte,
-        "packet" => Mode::Packet,
-        "flow" => Mode::Flow,
-        other => return Err(format!("its mode is {other:?}, expected byte, packet or flow")),
-    };
+    let mode = file.required_text("mode")?;
+    let mode = Mode::from_name(&mode).ok_or_else(|| format!("its mode is {mode:?}, expected byte, packet or flow"))?;
     let semantics = match file.small_number("compat")? {
         0 => Semantics::Complete,
         _ => Semantics::Compat,
