@@ -8,6 +8,7 @@ mod shared;
 mod specimen;
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use pcapae::Error;
 use pcapae::dataset::{Dataset, Layout, Origin};
@@ -41,6 +42,7 @@ fn assert_reads(path: &Path, layout: Layout, mode: Mode, size: FragmentSize, exp
     assert_eq!(dataset.mode(), arrays.then_some(mode));
     assert_eq!(dataset.flows().unwrap(), flows.then(|| expected.flows.clone()));
     let provenance = dataset.provenance(middle.clone()).unwrap();
+    let labels = provenance.labels();
     for i in middle.clone() {
         let segments = &expected.segments[i];
         assert_eq!(provenance.segments(i), arrays.then_some(&segments[..]));
@@ -55,9 +57,9 @@ fn assert_reads(path: &Path, layout: Layout, mode: Mode, size: FragmentSize, exp
             flow: flows.then(|| expected.flows[i]),
         };
         assert_eq!(provenance.origin(i..i + 1), Some(origin));
-        assert_eq!(provenance.labels()[i - middle.start], known);
+        assert_eq!(labels[i - middle.start], known);
     }
-    assert_eq!(dataset.labels(middle.clone()).unwrap(), provenance.labels());
+    assert_eq!(dataset.labels(middle.clone()).unwrap(), labels);
     assert_eq!(dataset.times(middle).unwrap().as_deref(), provenance.times());
 }
 
@@ -112,6 +114,7 @@ fn name_and_sources_are_those_that_were_written() {
     assert_eq!(dataset.name(), "plant");
     let sources: serde_json::Value = serde_json::from_str(dataset.sources().unwrap()).unwrap();
     assert_eq!((&sources[0]["path"], &sources[0]["packets"]), (&"specimen".into(), &3.into()));
+    drop(dataset);
     write(&packets(3), cutting(Mode::Byte, 64, Shape::Square), Layout::Original, &path);
     let dataset = Dataset::open(&path).unwrap();
     assert_eq!((dataset.name().as_str(), dataset.sources()), ("out", None));
@@ -158,8 +161,12 @@ fn loading_stops_when_it_is_asked_to() {
 fn specimen() -> impl Strategy<Value = Specimen> {
     let label = prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]);
     let payload = prop::collection::vec(any::<u8>(), 0..150);
-    (0u8..4, any::<bool>(), payload, label)
-        .prop_map(|(client, tcp, payload, label)| Specimen { client, tcp, payload, label })
+    (0u8..4, any::<bool>(), payload, label).prop_map(|(client, tcp, payload, label)| Specimen {
+        client,
+        tcp,
+        payload,
+        label,
+    })
 }
 
 proptest! {
@@ -227,6 +234,20 @@ fn a_cut_file_is_refused_at_every_length() {
     }
 }
 
+/// The bytes of a small dataset.
+fn small(layout: Layout) -> Vec<u8> {
+    static FILES: OnceLock<[Vec<u8>; 2]> = OnceLock::new();
+    let files = FILES.get_or_init(|| {
+        [Layout::Arrays, Layout::Original].map(|layout| {
+            let folder = folder();
+            let path = folder.path().join("out.h5");
+            write(&packets(6), cutting(Mode::Flow, 64, Shape::Square), layout, &path);
+            std::fs::read(&path).unwrap()
+        })
+    });
+    files[usize::from(layout == Layout::Original)].clone()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
     #[test]
@@ -234,11 +255,9 @@ proptest! {
         original in any::<bool>(),
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
+        let mut bytes = small(if original { Layout::Original } else { Layout::Arrays });
         let folder = folder();
         let path = folder.path().join("out.h5");
-        let layout = if original { Layout::Original } else { Layout::Arrays };
-        write(&packets(6), cutting(Mode::Flow, 64, Shape::Square), layout, &path);
-        let mut bytes = std::fs::read(&path).unwrap();
         for (place, byte) in damage {
             let place = place.index(bytes.len());
             bytes[place] = byte;

@@ -148,7 +148,10 @@ impl Segments {
             }
             Ok(WindowSegment { packet, packet_offset, window_offset, length })
         });
-        Ok(Segments { rows: rows.collect::<Result<_, _>>()?, offsets: offsets.into_iter().map(|i| i as usize).collect() })
+        Ok(Segments {
+            rows: rows.collect::<Result<_, _>>()?,
+            offsets: offsets.into_iter().map(|i| i as usize).collect(),
+        })
     }
 }
 

@@ -159,12 +159,7 @@ impl CodesWriter {
 }
 
 impl Placed {
-    fn append_segments(
-        &mut self,
-        window: Range<usize>,
-        size: usize,
-        provenance: &Provenance,
-    ) -> Result<(), Hdf5Error> {
+    fn append_segments(&mut self, window: Range<usize>, size: usize, provenance: &Provenance) -> Result<(), Hdf5Error> {
         for (frame, fragment) in window.enumerate() {
             let begins = (frame * size) as u64;
             for segment in provenance.segments(fragment).unwrap_or_default() {

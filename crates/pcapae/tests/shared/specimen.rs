@@ -51,7 +51,7 @@ pub fn packets(count: usize) -> Vec<Specimen> {
     };
     let packet = |i: usize| Specimen {
         client: (i % 3) as u8,
-        tcp: i % 2 == 0,
+        tcp: i.is_multiple_of(2),
         payload: (0..i * 37 % 200).map(|byte| (byte * i) as u8).collect(),
         label: label(i),
     };
