@@ -100,7 +100,7 @@ impl Hdf5File {
         if link != LinkClass::Hard {
             return Err(format!("{path} is a link, which is not followed"));
         }
-        let array = guarded(|| Facts::of(self.file.dataset(path)?)).map_err(damaged)?;
+        let array = guarded(|| Facts::of::<T>(self.file.dataset(path)?)).map_err(damaged)?;
         array.check::<T>(self.bytes).map_err(|reason| format!("{path} {reason}"))?;
         Ok(Some(Array { name: path.to_owned(), shape: array.shape, dataset: array.dataset, values: PhantomData }))
     }
@@ -128,7 +128,8 @@ impl Hdf5File {
 struct Facts {
     shape: Vec<usize>,
     max_shape: Vec<Option<usize>>,
-    stored_type: rust_hdf5::DatatypeMessage,
+    /// The type of its values, in words, where it is not the wanted one.
+    other_type: Option<String>,
     storage: StorageLayout,
     packed: bool,
     external: bool,
@@ -136,11 +137,12 @@ struct Facts {
 }
 
 impl Facts {
-    fn of(dataset: H5Dataset) -> Result<Facts, Hdf5Error> {
+    fn of<T: H5Type>(dataset: H5Dataset) -> Result<Facts, Hdf5Error> {
+        let stored_type = dataset.datatype()?;
         Ok(Facts {
             shape: dataset.shape(),
             max_shape: dataset.max_shape()?,
-            stored_type: dataset.datatype()?,
+            other_type: (stored_type != T::hdf5_type()).then(|| stored_type.to_string()),
             storage: dataset.storage_layout()?,
             packed: !dataset.filters()?.is_empty(),
             external: !dataset.external_files()?.is_empty(),
@@ -149,8 +151,8 @@ impl Facts {
     }
 
     fn check<T: H5Type>(&self, file_bytes: u64) -> Result<(), String> {
-        if self.stored_type != T::hdf5_type() {
-            return Err(format!("holds {}, expected {}", self.stored_type, std::any::type_name::<T>()));
+        if let Some(other) = &self.other_type {
+            return Err(format!("holds {other}, expected {}", std::any::type_name::<T>()));
         }
         if self.external || self.storage == StorageLayout::Virtual {
             return Err("lies in another file".into());
