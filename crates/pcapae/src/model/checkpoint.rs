@@ -212,7 +212,8 @@ fn config_of(metadata: &HashMap<String, String>) -> Result<ModelConfig, Checkpoi
 /// Whether a head follows, or frames are predicted, no weight says: neither is assumed.
 fn guess_config(tensors: &SafeTensors, frames: Option<Frames>) -> Result<ModelConfig, Error> {
     let has = |name: &str| tensors.tensor(name).is_ok();
-    let (cell, gates) = if has("encoder.rnn1.conv.0.weight") { (Cell::Lstm, "conv") } else { (Cell::Gru, "conv_gates") };
+    let (cell, gates) =
+        if has("encoder.rnn1.conv.0.weight") { (Cell::Lstm, "conv") } else { (Cell::Gru, "conv_gates") };
     let first = tensors.tensor(&format!("encoder.rnn1.{gates}.0.weight"));
     let axes = first.map_err(|_| CheckpointError::UnknownNetwork)?.shape().len();
     let cells = (1..).take_while(|s| has(&format!("encoder.rnn{s}.{gates}.0.weight"))).count();
