@@ -46,7 +46,16 @@ mod autoencoder;
 
 mod checkpoint;
 
+mod pickle;
+
+mod torch_file;
+
+mod torch_checkpoint;
+
+mod file;
+
 pub use autoencoder::{Autoencoder, CODE_SIZE, LossAndGradient};
 pub use checkpoint::CheckpointError;
 pub use config::{Cell, Frames, ModelConfig, Norm, Side};
+pub use file::open;
 pub use parameters::{Parameters, TensorShape};
