@@ -138,7 +138,7 @@ fn every_refusal_names_the_file() {
     assert!(matches!(missing, Error::Io { .. }) && missing.to_string().contains("missing"), "{missing}");
 }
 
-/// Flips bits of every occurrence of `from`, and no other.
+/// The bytes with `to` written over the beginning of every `from`.
 fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     let places: Vec<usize> = (0..bytes.len() - from.len()).filter(|at| bytes[*at..].starts_with(from)).collect();
     assert!(!places.is_empty());

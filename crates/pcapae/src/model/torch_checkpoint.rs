@@ -14,7 +14,7 @@ use super::pickle::{Pickle, Value};
 use super::torch_file::{TorchFile, storage_of};
 use crate::Result;
 
-/// The largest file that is taken for a model: six times the original's for side 64, with its optimiser and its objects.
+/// The largest file that is taken for a model: eight times an LSTM's for side 64 with optimiser and objects.
 pub(super) const BYTES_MAX: usize = 4 << 20;
 
 /// More tensors than this are no state dict of ours, which has at most a hundred.
