@@ -341,7 +341,7 @@ impl Machine<'_> {
 }
 
 /// The longest name of a class in protocol 4.
-const NAME_MAX: usize = 200;
+const NAME_MAX: usize = 100;
 
 #[cfg(test)]
 mod tests {
