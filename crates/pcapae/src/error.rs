@@ -149,11 +149,40 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file is no dataset, or a damaged one.
+    #[error("{} is no dataset that this version can read: {reason}", path.display())]
+    NotADataset {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file holds no codes, or is damaged.
+    #[error("{} holds no codes that this version can read: {reason}", path.display())]
+    NotCodes {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A file is no bundle, or a damaged one.
     #[error("{} is no bundle that this version can read: {reason}", path.display())]
     NotABundle {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file is no history of a training, or a damaged one.
+    #[error("{} is not a history of a training: {}{reason}", path.display(), if *row > 0 { format!("row {row}: ") } else { String::new() })]
+    NotAHistory {
+        /// The file.
+        path: PathBuf,
+        /// The row, from 1; 0 for the header.
+        row: usize,
         /// What is wrong with it.
         reason: String,
     },
@@ -260,6 +289,8 @@ impl Error {
                 Some("a ground truth has one row per packet, in file order, without a header".into())
             }
             Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
+            Error::NotADataset { .. } => Some("datasets are made by pcapae dataset".into()),
+            Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
             Error::LossNotFinite { .. } => Some("try a smaller learning rate or a smaller clipping norm".into()),

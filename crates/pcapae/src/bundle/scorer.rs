@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::engine::Engine;
 use crate::detect::{PacketScores, reconstruction_error};
 use crate::fragment::{Fragment, FragmentTable};
 use crate::model::Autoencoder;
@@ -16,7 +17,7 @@ const BLOCK: usize = 2048;
 /// are judged in the run's first window; a run shorter than a window is a window of its own.
 pub struct Scorer {
     /// The model for windows of 1 fragment, of 2, and so on up to its own number of frames; the weights are the same.
-    models: Vec<Autoencoder>,
+    models: Vec<Engine>,
     fragment_size: usize,
     block: FragmentTable,
     /// How many fragments at the front of the block are scored already and serve as context.
@@ -36,7 +37,7 @@ impl Scorer {
     pub fn new(model: &Autoencoder) -> Scorer {
         let fragment_size = model.config().side.fragment_size();
         Scorer {
-            models: (1..=model.config().frames.count()).filter_map(|frames| model.with_frames(frames).ok()).collect(),
+            models: (1..=model.config().frames.count()).filter_map(|frames| model.with_frames(frames).ok()).map(|model| Engine::new(&model)).collect(),
             fragment_size,
             block: FragmentTable::new(fragment_size),
             context: 0,
@@ -63,7 +64,7 @@ impl Scorer {
         for (model, frames) in self.models.iter().zip(1..) {
             let of_this_length: Vec<&Judgement> = judgements.iter().filter(|j| j.window.len() == frames).collect();
             let bytes: Vec<&[u8]> = of_this_length.iter().map(|j| self.block.bytes_of(j.window.clone())).collect();
-            for (judgement, residual) in of_this_length.into_iter().zip(model.residual_all(&bytes)) {
+            for (judgement, residual) in of_this_length.into_iter().zip(model.residual(&bytes)) {
                 let residuals = residual.chunks(self.fragment_size);
                 for (fragment, residual) in judgement.window.clone().zip(residuals) {
                     if fragment >= judgement.first_scored {

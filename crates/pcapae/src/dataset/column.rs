@@ -29,6 +29,11 @@ impl<T: H5Type> Column<T> {
         Ok(Column { dataset, pending: Vec::with_capacity(chunk_values), chunk_values })
     }
 
+    /// The array, for its attributes.
+    pub fn dataset(&self) -> &H5Dataset {
+        &self.dataset
+    }
+
     /// Adds the values of one or more rows.
     pub fn push(&mut self, values: &[T]) -> Result<(), Hdf5Error> {
         self.pending.extend_from_slice(values);

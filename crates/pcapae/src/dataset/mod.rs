@@ -11,19 +11,37 @@
 //! | `flow` | u64 `[N]`, flow mode only | which flow |
 //! | `packets/time_ns` | i64 `[P]` | capture time in nanoseconds since 1970 |
 //! | `packets/label` | i8 `[P]` | −1 normal, 1 anomalous, 0 unknown |
+//!
+//! In the original's layout group `"<i>"` holds fragment i: `data`, u8 `[1, side, side]` or `[1, size]`, and `label`, i32 `[k, 2]`: packet
+//! number and label, −1 or 1. [`Dataset`] reads both.
+
+mod arrays;
 
 mod build;
 
-mod column;
+pub(crate) mod column;
+
+mod groups;
+
+pub(crate) mod hdf5_file;
+
+mod loaded;
 
 mod original;
+
+mod provenance;
+
+mod reader;
 
 mod windows;
 
 mod writer;
 
 pub use build::{Built, Tally, build};
+pub use loaded::LoadedFragments;
 pub use original::OriginalWriter;
+pub use provenance::{Origin, Provenance};
+pub use reader::Dataset;
 pub use windows::Windows;
 pub use writer::DatasetWriter;
 
@@ -75,7 +93,7 @@ pub fn writer(path: &Path, description: &Description, layout: Layout) -> Result<
 }
 
 /// A refusal of the HDF5 library with its place, for `map_err`.
-fn hdf5<E: std::fmt::Display>(action: &'static str, path: &Path) -> impl Fn(E) -> Error {
+pub(crate) fn hdf5<E: std::fmt::Display>(action: &'static str, path: &Path) -> impl Fn(E) -> Error {
     let path = path.to_owned();
     move |error| Error::Hdf5 { action, path: path.clone(), reason: error.to_string() }
 }

@@ -28,7 +28,7 @@ impl<'a> Windows<'a> {
     /// All windows of `frames` fragments that stay within one flow; `flows[i]` is the flow of fragment `i`.
     pub fn within_flows(fragments: &'a [u8], fragment_size: usize, frames: usize, flows: &[u64]) -> Windows<'a> {
         let mut windows = Windows::over_run(fragments, fragment_size, frames);
-        windows.starts.retain(|&start| flows[start] == flows[start + frames - 1]);
+        windows.starts.retain(|&start| flows[start..start + frames].windows(2).all(|pair| pair[0] == pair[1]));
         windows
     }
 
@@ -61,6 +61,12 @@ impl<'a> Windows<'a> {
     /// Index of the first fragment of window `i`.
     pub fn first_fragment(&self, i: usize) -> usize {
         self.starts[i]
+    }
+
+    /// The first part of the windows: a `fraction` of them, from 0 to 1, rounded down.
+    pub fn front(&self, fraction: f64) -> Windows<'a> {
+        let kept = (fraction * self.len() as f64) as usize;
+        Windows { starts: self.starts.iter().copied().take(kept).collect(), ..self.clone() }
     }
 
     /// Every n-th window, the first included.
@@ -99,6 +105,19 @@ mod tests {
     fn every_second_window_begins_with_the_first() {
         let windows = Windows::over_run(&[0u8; 5], 1, 1).every(2);
         assert_eq!((windows.len(), windows.first_fragment(1)), (3, 2));
+    }
+
+    #[test]
+    fn the_front_part_is_rounded_down() {
+        let windows = Windows::over_run(&[0u8; 7], 1, 1);
+        let kept = |fraction| windows.front(fraction).len();
+        assert_eq!([kept(0.0), kept(0.5), kept(0.99), kept(1.0), kept(7.0), kept(f64::NAN)], [0, 3, 6, 7, 7, 0]);
+        assert_eq!(windows.front(0.5).first_fragment(2), 2);
+    }
+
+    #[test]
+    fn a_flow_that_comes_back_later_is_not_joined() {
+        assert_eq!(Windows::within_flows(&[0u8; 3], 1, 3, &[0, 1, 0]).len(), 0);
     }
 
     #[test]

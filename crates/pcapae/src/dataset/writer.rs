@@ -94,15 +94,10 @@ impl DatasetWriter {
 }
 
 fn set_attributes(file: &H5File, Description { name, cutting }: &Description) -> Result<(), Hdf5Error> {
-    let mode = match cutting.mode {
-        Mode::Byte => "byte",
-        Mode::Packet => "packet",
-        Mode::Flow => "flow",
-    };
     file.set_attr_string("format", FORMAT)?;
     file.set_attr_numeric("version", &VERSION)?;
     file.set_attr_string("name", name)?;
-    file.set_attr_string("mode", mode)?;
+    file.set_attr_string("mode", cutting.mode.name())?;
     file.set_attr_numeric("fragment_size", &(cutting.size.bytes() as u64))?;
     file.set_attr_numeric("one_d", &u8::from(cutting.size.shape() == Shape::Line))?;
     file.set_attr_numeric("compat", &u8::from(cutting.semantics == Semantics::Compat))?;

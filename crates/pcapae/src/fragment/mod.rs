@@ -46,6 +46,22 @@ pub enum Mode {
     Flow,
 }
 
+impl Mode {
+    /// The word for it in files: "byte", "packet" or "flow".
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Byte => "byte",
+            Mode::Packet => "packet",
+            Mode::Flow => "flow",
+        }
+    }
+
+    /// The mode that a word stands for; `None` for any other word.
+    pub fn from_name(name: &str) -> Option<Mode> {
+        [Mode::Byte, Mode::Packet, Mode::Flow].into_iter().find(|mode| mode.name() == name)
+    }
+}
+
 /// Which rules decide the corner cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

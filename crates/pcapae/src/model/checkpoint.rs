@@ -6,6 +6,7 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::autoencoder::Autoencoder;
 use super::config::{Cell, Frames, ModelConfig, Norm, Side};
+use crate::fragment::Shape;
 use crate::{Error, Result};
 
 /// Metadata key, and its value, that make a safetensors file a model of ours.
@@ -45,7 +46,7 @@ pub enum CheckpointError {
     FramesUnknown,
 
     /// The names of the tensors are those of no network we know.
-    #[error("the tensors are not those of a GRU autoencoder of side 16, 32 or 64")]
+    #[error("the tensors are not those of a GRU or LSTM autoencoder of side 16, 32 or 64")]
     UnknownNetwork,
 
     /// A tensor is not there.
@@ -92,10 +93,6 @@ pub enum CheckpointError {
         /// What is wrong with it.
         reason: String,
     },
-
-    /// A checkpoint of the original that was trained to predict.
-    #[error("it was trained to predict the frames that follow, which this version does not do")]
-    Predicts,
 
     /// A file that is far larger than any model.
     #[error("it has more than {most} bytes, the most that a model has")]
@@ -197,7 +194,7 @@ impl Autoencoder {
                 loaded.push(value);
             }
         }
-        model.update(|values| values.copy_from_slice(&loaded));
+        model.values_mut().copy_from_slice(&loaded);
         Ok(model)
     }
 }
@@ -228,14 +225,20 @@ fn config_of(metadata: &HashMap<String, String>) -> Result<ModelConfig, Checkpoi
     serde_json::from_str(config).map_err(CheckpointError::Config)
 }
 
-/// The number of encoder cells gives the side; whether they have a normalisation gives the norm.
+/// The encoder's cells give kind and number, their number the side, the axes of the kernels the shape, their normalisation the norm.
+///
+/// Whether a head follows, or frames are predicted, no weight says: neither is assumed.
 fn guess_config(tensors: &SafeTensors, frames: Option<Frames>) -> Result<ModelConfig, Error> {
     let has = |name: &str| tensors.tensor(name).is_ok();
-    let cells = (1..).take_while(|s| has(&format!("encoder.rnn{s}.conv_gates.0.weight"))).count();
+    let (cell, gates) = if has("encoder.rnn1.conv.0.weight") { (Cell::Lstm, "conv") } else { (Cell::Gru, "conv_gates") };
+    let first = tensors.tensor(&format!("encoder.rnn1.{gates}.0.weight"));
+    let axes = first.map_err(|_| CheckpointError::UnknownNetwork)?.shape().len();
+    let cells = (1..).take_while(|s| has(&format!("encoder.rnn{s}.{gates}.0.weight"))).count();
     let side = Side::ALL.into_iter().find(|side| side.stages() == cells).ok_or(CheckpointError::UnknownNetwork)?;
-    let norm = if has("encoder.rnn1.conv_gates.1.weight") { Norm::Group } else { Norm::None };
+    let norm = if has(&format!("encoder.rnn1.{gates}.1.weight")) { Norm::Group } else { Norm::None };
+    let shape = if axes == 3 { Shape::Line } else { Shape::Square };
     let frames = frames.ok_or(CheckpointError::FramesUnknown)?;
-    Ok(ModelConfig { cell: Cell::Gru, side, frames, norm })
+    Ok(ModelConfig { cell, shape, frames, norm, ..ModelConfig::new(side) })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fragment::{FragmentSize, Shape};
 use crate::{Error, Result};
 
 /// Channels of every recurrent state.
@@ -20,25 +21,89 @@ pub struct ModelConfig {
     /// The recurrent cell; default GRU.
     #[serde(default)]
     pub cell: Cell,
-    /// Side of a fragment seen as a square picture.
+    /// Side of a fragment seen as a square picture; a line has the side's square of bytes.
     pub side: Side,
-    /// Fragments in a window; default 1.
+    /// Whether the model sees a fragment as a square or as a line; default a square.
+    ///
+    /// For a line every k × k kernel becomes one of k² taps, and what halves the side of a square quarters the line. So
+    /// both have the same numbers of weights and the same size of code.
+    #[serde(default = "square")]
+    pub shape: Shape,
+    /// Fragments that the encoder takes; default 1.
     #[serde(default)]
     pub frames: Frames,
+    /// Fragments after those that the decoder gives instead of the reconstruction, 0 to 256; default 0: the reconstruction.
+    #[serde(default)]
+    pub predict_frames: PredictFrames,
     /// What follows the convolutions inside the cells; default group normalisation.
     #[serde(default)]
     pub norm: Norm,
+    /// What follows the last layer; default nothing.
+    #[serde(default)]
+    pub head: Head,
+}
+
+fn square() -> Shape {
+    Shape::Square
 }
 
 impl ModelConfig {
     /// The configuration of fragments of `side`, everything else at its default.
     pub fn new(side: Side) -> ModelConfig {
-        ModelConfig { cell: Cell::default(), side, frames: Frames::default(), norm: Norm::default() }
+        ModelConfig {
+            cell: Cell::default(),
+            side,
+            shape: Shape::Square,
+            frames: Frames::default(),
+            predict_frames: PredictFrames::default(),
+            norm: Norm::default(),
+            head: Head::default(),
+        }
     }
 
-    /// Bytes, and input values, in a window: frames × side².
+    /// Size and shape of the fragments that the model takes.
+    pub fn fragment_size(&self) -> Result<FragmentSize> {
+        FragmentSize::new(self.side.fragment_size(), self.shape)
+    }
+
+    /// Bytes, and values, that the encoder takes: frames × side².
     pub fn window_size(&self) -> usize {
         self.frames.count() * self.side.fragment_size()
+    }
+
+    /// Fragments that the decoder gives: those it predicts, or as many as the encoder takes.
+    pub fn emitted_frames(&self) -> usize {
+        match self.predict_frames.count() {
+            0 => self.frames.count(),
+            frames => frames,
+        }
+    }
+
+    /// Fragments in a window: those that the encoder takes and those that the decoder is to predict.
+    pub fn window_frames(&self) -> usize {
+        self.frames.count() + self.predict_frames.count()
+    }
+
+    /// The states of stage `stage`, counted from 1: the whole picture, a quarter of its pixels, a sixteenth, ...
+    pub(crate) fn grid(&self, stage: usize) -> Grid {
+        let side = self.side.pixels() >> (stage - 1);
+        match self.shape {
+            Shape::Square => Grid { height: side, width: side },
+            Shape::Line => Grid { height: 1, width: side * side },
+        }
+    }
+}
+
+/// Rows and columns of a picture; a line has one row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Grid {
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Grid {
+    pub fn pixels(self) -> usize {
+        self.height * self.width
     }
 }
 
@@ -50,6 +115,8 @@ pub enum Cell {
     /// Convolutional gated recurrent unit (Ballas et al. 2016).
     #[default]
     Gru,
+    /// Convolutional long short-term memory (Shi et al. 2015), without peepholes.
+    Lstm,
 }
 
 /// What follows a convolution inside a cell.
@@ -61,6 +128,17 @@ pub enum Norm {
     Group,
     /// Nothing.
     None,
+}
+
+/// What follows the last layer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Head {
+    /// Nothing: the values are about 0 to 1 but not bounded. For the mean squared error.
+    #[default]
+    Linear,
+    /// σ, after the last leaky rectifier: the values are in (0, 1). For the binary cross-entropy.
+    Sigmoid,
 }
 
 /// Side of the square picture that a fragment is: 16, 32 or 64 (fragments of 256, 1024, 4096 bytes).
@@ -106,11 +184,6 @@ impl Side {
             Side::ThirtyTwo => 4,
             Side::SixtyFour => 5,
         }
-    }
-
-    /// Side of the states of stage `stage`, counted from 1: the whole side, a half, a quarter, ...
-    pub(crate) fn at_stage(self, stage: usize) -> usize {
-        self.pixels() >> (stage - 1)
     }
 }
 
@@ -165,6 +238,36 @@ impl From<Frames> for usize {
     }
 }
 
+/// Fragments that the decoder predicts: 0 to 256; default 0, none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "usize", into = "usize")]
+pub struct PredictFrames(usize);
+
+impl PredictFrames {
+    /// How many.
+    pub fn count(self) -> usize {
+        self.0
+    }
+}
+
+impl TryFrom<usize> for PredictFrames {
+    type Error = Error;
+
+    fn try_from(count: usize) -> Result<PredictFrames> {
+        if count <= MAX_FRAMES {
+            Ok(PredictFrames(count))
+        } else {
+            Err(refusal("number of predicted frames", "0 to 256", count))
+        }
+    }
+}
+
+impl From<PredictFrames> for usize {
+    fn from(frames: PredictFrames) -> usize {
+        frames.0
+    }
+}
+
 fn refusal(setting: &'static str, expected: &str, got: usize) -> Error {
     Error::Setting { setting, got: got.to_string(), expected: expected.to_owned(), remedy: None }
 }
@@ -177,7 +280,10 @@ mod tests {
     fn a_configuration_survives_json() {
         let config = ModelConfig { frames: Frames(3), norm: Norm::None, ..ModelConfig::new(Side::SixtyFour) };
         let json = serde_json::to_string(&config).unwrap();
-        assert_eq!(json, r#"{"cell":"gru","side":64,"frames":3,"norm":"none"}"#);
+        assert_eq!(json, concat!(
+            r#"{"cell":"gru","side":64,"shape":"square","frames":3,"predict_frames":0,"#,
+            r#""norm":"none","head":"linear"}"#
+        ));
         assert_eq!(serde_json::from_str::<ModelConfig>(&json).unwrap(), config);
     }
 
@@ -192,9 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn every_side_ends_at_four_by_four() {
+    fn every_side_ends_at_sixteen_pixels() {
         for side in Side::ALL {
-            assert_eq!(side.at_stage(side.stages()), 4);
+            let square = ModelConfig::new(side);
+            assert_eq!(square.grid(side.stages()), Grid { height: 4, width: 4 });
+            let line = ModelConfig { shape: Shape::Line, ..square };
+            assert_eq!(line.grid(side.stages()), Grid { height: 1, width: 16 });
         }
     }
 }

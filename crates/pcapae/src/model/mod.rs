@@ -1,4 +1,4 @@
-//! The network: a convolutional recurrent autoencoder of few channels, forward and backward, in plain Rust.
+//! The network: a convolutional recurrent autoencoder of few channels.
 //!
 //! ```text
 //! frames ─► conv ─► cell ─► conv/2 ─► cell ─► … ─► code          encoder, stage 1 … S; the code is the last state
@@ -7,40 +7,26 @@
 //! ```
 //!
 //! The last state of an encoder cell is the first of the decoder cell of the same stage; the decoder's top cell gets no
-//! input, and in the first step the encoder's cells have no state. Both absences are `Option`s, not zeros: what would be
-//! multiplied by zero is not computed.
+//! input, and in the first step the encoder's cells have no state.
 //!
-//! The arithmetic is written once, in `stencil.rs`, without fused multiply-add and in a fixed order of summation, so the same
-//! weights and input give the same bytes on every processor and with any number of threads.
+//! Here the network is *defined*: its configuration, its weights and their files, and every layer in double precision, as a
+//! graph that can be walked backwards. [`engine`](crate::engine) computes the same numbers a thousand times faster.
 //!
 //! Kopp, *Representation Learning for Content-Sensitive Anomaly Detection in Industrial Networks*, 2022; the recurrent
-//! cell: Ballas et al., *Delving Deeper into Convolutional Networks for Learning Video Representations*, 2016.
+//! cells: Ballas et al., *Delving Deeper into Convolutional Networks for Learning Video Representations*, 2016, and Shi et al.,
+//! *Convolutional LSTM Network*, 2015.
 
 mod config;
 
 mod parameters;
 
-mod planes;
+mod architecture;
 
-mod stencil;
+mod graph;
 
-mod phases;
+mod gradient;
 
-mod activation;
-
-mod group_norm;
-
-mod conv;
-
-mod transposed_conv;
-
-mod gate;
-
-mod gru;
-
-mod encoder;
-
-mod decoder;
+mod definition;
 
 mod autoencoder;
 
@@ -54,8 +40,12 @@ mod torch_checkpoint;
 
 mod file;
 
-pub use autoencoder::{Autoencoder, CODE_SIZE, LossAndGradient};
+pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
+pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
 pub use checkpoint::CheckpointError;
-pub use config::{Cell, Frames, ModelConfig, Norm, Side};
+pub(crate) use config::{Grid, STATE_CHANNELS};
+pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
+pub(crate) use definition::{conv_window, transposed_window};
+pub(crate) use graph::Window;
 pub use file::open;
 pub use parameters::{Parameters, TensorShape};

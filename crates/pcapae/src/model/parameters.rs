@@ -49,6 +49,11 @@ impl Start {
 }
 
 impl Layout {
+    /// How many elements all tensors have together.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// Adds a tensor at the end and returns its elements.
     pub fn declare(&mut self, name: String, shape: &[usize], start: Start) -> Range<usize> {
         let range = self.len..self.len + shape.iter().product::<usize>();
@@ -77,6 +82,11 @@ impl Parameters {
             }));
         }
         Parameters { layout, values }
+    }
+
+    /// Whether these have the names and shapes of a layout.
+    pub(crate) fn fits(&self, layout: &Layout) -> bool {
+        self.layout == *layout
     }
 
     /// Zeros in the shape of these.

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use safetensors::tensor::{Dtype, TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::autoencoder::Autoencoder;
 use super::checkpoint::CheckpointError;
-use super::config::Frames;
+use super::config::{Frames, ModelConfig, PredictFrames};
 use super::pickle::{Pickle, Value};
 use super::torch_file::{TorchFile, storage_of};
 use crate::Result;
@@ -32,9 +32,9 @@ type Tensor = (Vec<usize>, Vec<u8>);
 impl Autoencoder {
     /// Reads a checkpoint of the original (`.pth.tar`), or a bare state dict, as `torch.save` writes them.
     ///
-    /// A checkpoint says how many frames a window has; `frames` says it for a bare state dict, and is ignored otherwise.
-    /// Tensors of 16 and 64 bits become 32-bit floats. Nothing in the file is trusted or run: of what it says only tensors and
-    /// the number of frames are used, and these are checked as those of a safetensors file are.
+    /// A checkpoint says how many frames a window has and whether the decoder predicts; `frames` says it for a bare state
+    /// dict, and is ignored otherwise. Tensors of 16 and 64 bits become 32-bit floats. Nothing in the file is trusted or run: of
+    /// what it says only tensors and the numbers of frames are used, and these are checked as those of a safetensors file are.
     pub fn from_torch(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder> {
         let torch = |reason| CheckpointError::Torch { reason };
         if bytes.len() > BYTES_MAX {
@@ -42,9 +42,13 @@ impl Autoencoder {
         }
         let file = TorchFile::open(bytes).map_err(torch)?;
         let root = file.pickle.root();
-        let frames = frames_of(&file.pickle)?.or(frames);
+        let (given, predict_frames) = frames_of(&file.pickle)?.unzip();
         let tensors = state_dict(&file, file.pickle.entry(root, "state_dict").unwrap_or(root)).map_err(torch)?;
-        Autoencoder::from_safetensors(&as_safetensors(&tensors)?, frames)
+        let weights = as_safetensors(&tensors)?;
+        let model = Autoencoder::from_safetensors(&weights, given.or(frames))?;
+        let Some(predict_frames) = predict_frames else { return Ok(model) };
+        let weights = SafeTensors::deserialize(&weights).map_err(CheckpointError::Container)?;
+        Autoencoder::from_tensors(&weights, ModelConfig { predict_frames, ..*model.config() })
     }
 }
 
@@ -58,14 +62,14 @@ fn as_safetensors(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>, Checkpo
     serialize(views, None).map_err(CheckpointError::Container)
 }
 
-/// The frames of a window, from `meta`: the encoder's and the decoder's layers, frames given, frames predicted.
-fn frames_of(pickle: &Pickle) -> Result<Option<Frames>> {
+/// The frames that the encoder takes and those that the decoder predicts, from `meta`: the encoder's layers, the decoder's,
+/// and these two numbers.
+fn frames_of(pickle: &Pickle) -> Result<Option<(Frames, PredictFrames)>> {
     let meta = pickle.entry(pickle.root(), "meta").and_then(|meta| pickle.first(meta));
-    let Some([_, _, Value::Int(given), predicted]) = meta else { return Ok(None) };
-    match predicted {
-        Value::Int(1..) => Err(CheckpointError::Predicts.into()),
-        _ => Frames::try_from(usize::try_from(*given).unwrap_or_default()).map(Some),
-    }
+    let Some([_, _, Value::Int(given), Value::Int(predicted)]) = meta else { return Ok(None) };
+    // What is negative or too large for this machine is too large for a window as well.
+    let count = |number: i64| usize::try_from(number).unwrap_or(usize::MAX);
+    Ok(Some((Frames::try_from(count(*given))?, PredictFrames::try_from(count(*predicted))?)))
 }
 
 fn state_dict(file: &TorchFile, dict: &Value) -> Result<BTreeMap<String, Tensor>, String> {
@@ -248,9 +252,17 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_that_predicts_is_refused() {
-        let root = [b"}".to_vec(), text("meta"), tuple(&[b"NN".to_vec(), int(1), int(1)]), b"s.".to_vec()].concat();
-        let pickle = Pickle::read(&root).unwrap().0;
-        assert!(frames_of(&pickle).unwrap_err().to_string().contains("to predict the frames that follow"));
+    fn a_checkpoint_says_what_the_decoder_predicts() {
+        let frames = |given, predicted| {
+            let numbers = [b"NN".to_vec(), int(given), int(predicted)];
+            let root = [b"}".to_vec(), text("meta"), tuple(&numbers), b"s.".to_vec()].concat();
+            let (given, predicted) = frames_of(&Pickle::read(&root).unwrap().0)?.unwrap();
+            Ok::<_, crate::Error>((given.count(), predicted.count()))
+        };
+        assert_eq!(frames(3, 0).unwrap(), (3, 0));
+        assert_eq!(frames(1, 1).unwrap(), (1, 1));
+        for (given, predicted) in [(0, 0), (-1, 0), (1, -1), (1, 257)] {
+            assert!(frames(given, predicted).is_err(), "{given} {predicted}");
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::clip::clip_norm;
 use super::early_stopping::{EarlyStopping, Verdict};
 use super::schedule::Schedule;
 use crate::dataset::Windows;
+use crate::engine::Engine;
 use crate::model::Autoencoder;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -86,6 +87,8 @@ pub fn fit(
     let validation: Vec<&[u8]> = (0..validation.len()).map(|i| validation.bytes(i)).collect();
     let mut order: Vec<usize> = (0..train.len()).collect();
     let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+    let mut engine = Engine::new(model);
+    let mut gradient = model.parameters().zeros_like();
     let mut adamw = AdamW::new(model.parameters());
     let mut stopping = EarlyStopping::new(config.patience);
     let mut history = History::default();
@@ -104,19 +107,20 @@ pub fn fit(
             if progress.interrupted() {
                 return Err(Error::Interrupted);
             }
-            let mut learned = model.loss_and_gradient(&windows);
-            total += place.finite(learned.loss)? * batch.len() as f64;
+            let loss = engine.loss_and_gradient(&windows, None, &mut gradient);
+            total += place.finite(loss)? * batch.len() as f64;
             if let Some(max_norm) = config.clip {
-                clip_norm(learned.gradient.values_mut(), max_norm);
+                clip_norm(gradient.values_mut(), max_norm);
             }
             let rate = config.schedule.rate(config.learning_rate, step, steps);
-            model.update(|values| adamw.step(values, learned.gradient.values(), rate));
+            adamw.step(model.values_mut(), gradient.values(), rate);
+            engine.load(model.parameters());
             step += 1;
             progress.advance(batch.len() as u64);
         }
         let train_loss = total / order.len() as f64;
         let last = Place { epoch, batch: order.len().div_ceil(batch_size) };
-        let validation_loss = last.finite(validate(model, &validation, progress)?)?;
+        let validation_loss = last.finite(validate(&engine, &validation, progress)?)?;
         history.epochs.push(Epoch { train: train_loss, validation: validation_loss });
         progress.remark(&format!("loss {train_loss:.6}, validation {validation_loss:.6}"));
         match stopping.observe(validation_loss) {
@@ -128,12 +132,12 @@ pub fn fit(
             Verdict::Stop => break,
         }
     }
-    model.update(|values| values.copy_from_slice(&best));
+    model.values_mut().copy_from_slice(&best);
     Ok(history)
 }
 
 /// The mean squared error over all windows.
-fn validate(model: &Autoencoder, windows: &[&[u8]], progress: &dyn Progress) -> Result<f64> {
+fn validate(model: &Engine, windows: &[&[u8]], progress: &dyn Progress) -> Result<f64> {
     let mut total = 0.0;
     for batch in windows.chunks(VALIDATION_BATCH) {
         if progress.interrupted() {
@@ -219,7 +223,7 @@ mod tests {
         let all: Vec<&[u8]> = (0..windows.len()).map(|i| windows.bytes(i)).collect();
         let best = history.epochs[history.best.unwrap()].validation;
         assert!(history.epochs.iter().all(|epoch| epoch.validation >= best));
-        assert!((model.loss(&all) - best).abs() < 1e-12);
+        assert!((Engine::new(&model).loss(&all) - best).abs() < 1e-12);
     }
 
     #[test]

@@ -1,0 +1,201 @@
+//! Reading the arrays over all fragments.
+
+use std::cell::OnceCell;
+use std::ops::Range;
+
+use super::hdf5_file::{Array, Hdf5File};
+use super::provenance::{Provenance, Rows};
+use super::{FORMAT, VERSION};
+use crate::fragment::{Cutting, FragmentSize, Mode, Segment, Semantics, Shape};
+use crate::label::Label;
+
+/// Fragments whose segments are checked at once when a file is opened.
+const CHECKED_AT_ONCE: usize = 8192;
+
+/// The layout of [`dataset`](super) in an open file.
+pub(super) struct Arrays {
+    pub(super) name: String,
+    pub(super) sources: Option<String>,
+    pub(super) cutting: Cutting,
+    fragments: Array<u8>,
+    segment_offsets: Array<u64>,
+    segments: Array<u64>,
+    flow: Option<Array<u64>>,
+    time_ns: Array<i64>,
+    label: Array<i8>,
+    /// Read once, when first asked for: segments of one fragment may be of packets far apart.
+    packets: OnceCell<Packets>,
+}
+
+/// All packets, in order: 9 bytes each.
+struct Packets {
+    times: Vec<i64>,
+    labels: Vec<Label>,
+}
+
+impl Arrays {
+    /// Checks all that can be checked without reading bytes, segments and packets.
+    pub(super) fn open(file: &Hdf5File) -> Result<Arrays, String> {
+        let version = file.small_number("version")?;
+        if u32::from(version) != VERSION {
+            return Err(format!("it has version {version}, expected {VERSION}"));
+        }
+        let fragments = file.required_array("fragments")?;
+        let arrays = Arrays {
+            name: file.required_text("name")?,
+            sources: file.text("sources")?,
+            cutting: cutting(file, &fragments)?,
+            fragments,
+            segment_offsets: file.required_array("segment_offsets")?,
+            segments: file.required_array("segments")?,
+            flow: file.array("flow")?,
+            time_ns: file.required_array("packets/time_ns")?,
+            label: file.required_array("packets/label")?,
+            packets: OnceCell::new(),
+        };
+        arrays.check_shapes()?;
+        arrays.check_segment_offsets()?;
+        Ok(arrays)
+    }
+
+    fn check_shapes(&self) -> Result<(), String> {
+        let count = self.count();
+        self.segment_offsets.expect_shape(&[Some(count + 1)])?;
+        self.segments.expect_shape(&[None, Some(4)])?;
+        self.time_ns.expect_shape(&[None])?;
+        self.label.expect_shape(&[Some(self.time_ns.rows())])?;
+        match (&self.flow, self.cutting.mode) {
+            (Some(flow), Mode::Flow) => flow.expect_shape(&[Some(count)]),
+            (None, Mode::Flow) => Err("it is in flow mode but has no array flow".into()),
+            (Some(_), _) => Err("it has an array flow but is not in flow mode".into()),
+            (None, _) => Ok(()),
+        }
+    }
+
+    fn check_segment_offsets(&self) -> Result<(), String> {
+        let mut end = 0;
+        for first in (0..self.count()).step_by(CHECKED_AT_ONCE) {
+            let offsets = self.offsets(first..(first + CHECKED_AT_ONCE).min(self.count()))?;
+            if offsets[0] != end {
+                return Err(format!("segment_offsets begins with {}, expected 0", offsets[0]));
+            }
+            end = offsets[offsets.len() - 1];
+        }
+        let segments = self.segments.rows();
+        if end == segments { Ok(()) } else { Err(format!("segment_offsets ends with {end}, expected {segments}")) }
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.fragments.rows()
+    }
+
+    pub(super) fn read(&self, fragments: Range<usize>, into: &mut Vec<u8>) -> Result<(), String> {
+        self.fragments.read(fragments, into)
+    }
+
+    pub(super) fn flows(&self, fragments: Range<usize>) -> Result<Option<Vec<u64>>, String> {
+        let read = |flow: &Array<u64>| {
+            let mut flows = Vec::new();
+            flow.read(fragments, &mut flows).map(|()| flows)
+        };
+        self.flow.as_ref().map(read).transpose()
+    }
+
+    pub(super) fn provenance(&self, fragments: Range<usize>) -> Result<Provenance, String> {
+        let packets = self.packets()?;
+        let offsets = self.offsets(fragments.clone())?;
+        let (start, end) = (offsets[0], offsets[offsets.len() - 1]);
+        let mut rows = Vec::new();
+        self.segments.read(start..end, &mut rows)?;
+        let (rows, _) = rows.as_chunks();
+        let segments = rows.iter().map(|row| self.segment(row, packets)).collect::<Result<Vec<Segment>, String>>()?;
+        let ends: Vec<usize> = offsets[1..].iter().map(|offset| offset - start).collect();
+        let first_packets = offsets.windows(2).map(|pair| {
+            segments[pair[0] - start..pair[1] - start].iter().map(|segment| segment.packet).min().unwrap_or(1)
+        });
+        let times = first_packets.map(|packet| packets.times[packet as usize - 1]).collect();
+        Ok(Provenance {
+            first: fragments.start,
+            ends,
+            rows: Rows::Segments(segments),
+            times: Some(times),
+            flows: self.flows(fragments)?,
+        })
+    }
+
+    /// Where the segments of fragments begin, and where those of the last one end: rising, and all there.
+    fn offsets(&self, fragments: Range<usize>) -> Result<Vec<usize>, String> {
+        let mut offsets = Vec::new();
+        self.segment_offsets.read(fragments.start..fragments.end + 1, &mut offsets)?;
+        if let Some(i) = offsets.windows(2).position(|pair| pair[0] >= pair[1]) {
+            return Err(format!("fragment {} has no segment", fragments.start + i));
+        }
+        let segments = self.segments.rows();
+        let within = |offset: u64| usize::try_from(offset).ok().filter(|&offset| offset <= segments);
+        let outside = |offset| format!("segment_offsets names segment {offset} of {segments}");
+        offsets.into_iter().map(|offset| within(offset).ok_or_else(|| outside(offset))).collect()
+    }
+
+    fn segment(&self, row: &[u64; 4], packets: &Packets) -> Result<Segment, String> {
+        let [packet, packet_offset, fragment_offset, length] = *row;
+        let label = usize::try_from(packet).ok().and_then(|packet| packets.labels.get(packet.checked_sub(1)?));
+        let Some(&label) = label else {
+            return Err(format!("a segment is of packet {packet}, but there are {}", packets.labels.len()));
+        };
+        let size = self.cutting.size.bytes() as u64;
+        let packet_end = packet_offset.checked_add(length).filter(|&end| end <= u32::MAX.into());
+        let fragment_end = fragment_offset.checked_add(length).filter(|&end| end <= size);
+        match (packet_end, fragment_end) {
+            (Some(_), Some(_)) => Ok(Segment {
+                packet,
+                label,
+                packet_offset: packet_offset as u32,
+                fragment_offset: fragment_offset as u32,
+                length: length as u32,
+            }),
+            _ => Err(format!("a segment of packet {packet} has {length} bytes at {fragment_offset}, more than fit")),
+        }
+    }
+
+    fn packets(&self) -> Result<&Packets, String> {
+        if let Some(packets) = self.packets.get() {
+            return Ok(packets);
+        }
+        let labels = self.label.read_all()?.into_iter().map(|number| {
+            Label::from_i8(number).ok_or_else(|| format!("packets/label holds {number}, expected -1, 0 or 1"))
+        });
+        let packets = Packets { times: self.time_ns.read_all()?, labels: labels.collect::<Result<_, _>>()? };
+        Ok(self.packets.get_or_init(|| packets))
+    }
+}
+
+/// How the fragments were cut: mode and rules as the attributes say, the size as the array has it.
+fn cutting(file: &Hdf5File, fragments: &Array<u8>) -> Result<Cutting, String> {
+    let mode = file.required_text("mode")?;
+    let mode = Mode::from_name(&mode).ok_or_else(|| format!("its mode is {mode:?}, expected byte, packet or flow"))?;
+    let semantics = match file.small_number("compat")? {
+        0 => Semantics::Complete,
+        _ => Semantics::Compat,
+    };
+    let shape = match file.small_number("one_d")? {
+        0 => Shape::Square,
+        _ => Shape::Line,
+    };
+    let size = match (shape, fragments.shape()) {
+        (Shape::Square, [_, side, other]) if side == other => size(side.saturating_mul(*side), shape)?,
+        (Shape::Line, [_, bytes]) => size(*bytes, shape)?,
+        (Shape::Square, got) => return Err(format!("fragments has the shape {got:?}, expected [any, side, side]")),
+        (Shape::Line, got) => return Err(format!("fragments has the shape {got:?}, expected [any, size]")),
+    };
+    Ok(Cutting { mode, size, semantics })
+}
+
+/// A fragment size that a file claims.
+pub(super) fn size(bytes: usize, shape: Shape) -> Result<FragmentSize, String> {
+    FragmentSize::new(bytes, shape).map_err(|error| error.to_string())
+}
+
+/// The value of the attribute `format`, for the refusal of another.
+pub(super) fn check_format(format: &str) -> Result<(), String> {
+    if format == FORMAT { Ok(()) } else { Err(format!("its format is {format:?}, expected {FORMAT:?}")) }
+}

@@ -1,0 +1,316 @@
+//! What both kinds of cell have in common: their tape, their inputs, and the walk over pixels.
+
+use super::cell_conv::{CellConv, Output, QUAD, Start, TAPS, Weights};
+use super::gru::Gru;
+use super::lstm::Lstm;
+use super::norm::{Moments, PerLane};
+use super::planes::{Planes, Raster};
+use super::simd::Simd;
+use super::stencil::channel_sums;
+use super::winograd::WinogradScratch;
+use crate::fragment::Shape;
+use crate::model::{CellParameters, NormedConv, STATE_CHANNELS};
+
+/// A recurrent cell of either kind.
+#[derive(Debug, Clone)]
+pub(crate) enum Cell {
+    Gru(Gru),
+    Lstm(Lstm),
+}
+
+/// One step of a cell: what came in, what went out, and what the way back needs.
+#[derive(Debug, Clone)]
+pub(crate) struct CellTape {
+    /// The input.
+    pub x: Planes,
+    /// The gates before their normalisation. GRU: reset, update, candidate. LSTM: input, forget, cell, output.
+    pub sums: Planes,
+    /// The same after normalisation and activation.
+    pub gates: Planes,
+    /// GRU: r·h, what the reset gate keeps. LSTM: the memory c, then tanh c.
+    pub memory: Planes,
+    /// The next hidden state, after dropout.
+    pub h: Planes,
+    /// Of the sums, channel by channel.
+    pub moments: Vec<Moments>,
+    /// What dropout multiplies the channels of each window by; nothing where there is no dropout.
+    pub dropout: Option<[PerLane; STATE_CHANNELS]>,
+}
+
+/// A cell's state: h, and the LSTM's memory.
+#[derive(Clone, Copy)]
+pub(crate) struct State<'a> {
+    pub h: &'a [f32],
+    pub memory: &'a [f32],
+}
+
+/// Gradients on their way back through the steps of one stage, and room for those within a step.
+#[derive(Debug, Clone)]
+pub(crate) struct CellGradients {
+    /// Of the state h; on the way back through a step it becomes that of the state before.
+    pub h: Planes,
+    /// Of the LSTM's memory, likewise.
+    pub memory: Planes,
+    /// Of the gates, and then of the sums.
+    pub gates: Planes,
+    /// Of what the reset gate keeps.
+    pub kept: Planes,
+    /// Of the input.
+    pub x: Planes,
+}
+
+impl CellTape {
+    fn new(raster: Raster, inputs: usize, channels: usize) -> CellTape {
+        let planes = |channels| Planes::zeros(raster, channels);
+        CellTape {
+            x: planes(inputs),
+            sums: planes(channels),
+            gates: planes(channels),
+            memory: planes(2 * QUAD),
+            h: planes(STATE_CHANNELS),
+            moments: vec![Moments::NONE; channels],
+            dropout: None,
+        }
+    }
+
+    /// The state that the next step begins with.
+    pub fn state(&self) -> State<'_> {
+        State { h: self.h.all(), memory: self.memory.channels(0..QUAD) }
+    }
+
+    /// Multiplies the hidden state by the dropout's factors.
+    fn drop_out<S: Simd>(&mut self, s: S) {
+        scale_channels(s, &mut self.h, &self.dropout);
+    }
+}
+
+impl CellGradients {
+    /// For the steps of a cell.
+    pub fn new(raster: Raster, cell: &Cell) -> CellGradients {
+        let planes = |channels| Planes::zeros(raster, channels);
+        CellGradients {
+            h: planes(STATE_CHANNELS),
+            memory: planes(QUAD),
+            gates: planes(cell.channels()),
+            kept: planes(QUAD),
+            x: planes(QUAD),
+        }
+    }
+
+    /// Nothing has come back yet.
+    pub fn clear(&mut self) {
+        self.h.all_mut().fill(0.0);
+        self.memory.all_mut().fill(0.0);
+    }
+}
+
+impl Cell {
+    /// A cell whose steps see these sources, but for a first step without a state, which sees the input alone.
+    pub fn new(shape: Shape, parameters: &CellParameters, sources: Sources) -> Cell {
+        match parameters {
+            CellParameters::Gru { gates, candidate } => Cell::Gru(Gru::new(shape, gates, candidate, sources)),
+            CellParameters::Lstm { gates } => Cell::Lstm(Lstm::new(shape, gates, sources)),
+        }
+    }
+
+    /// Takes its weights out of the line of parameters.
+    pub fn load(&mut self, parameters: &[f32]) {
+        match self {
+            Cell::Gru(gru) => gru.load(parameters),
+            Cell::Lstm(lstm) => lstm.load(parameters),
+        }
+    }
+
+    fn channels(&self) -> usize {
+        match self {
+            Cell::Gru(_) => 3 * QUAD,
+            Cell::Lstm(_) => 4 * QUAD,
+        }
+    }
+
+    /// Room for a step.
+    pub fn tape(&self, raster: Raster, inputs: usize) -> CellTape {
+        CellTape::new(raster, inputs, self.channels())
+    }
+
+    /// Computes the next state from `tape.x` and the state before, if there is one.
+    pub fn forward<S: Simd>(&self, s: S, before: Option<State>, tape: &mut CellTape, scratch: &mut WinogradScratch) {
+        match self {
+            Cell::Gru(gru) => gru.forward(s, before, tape, scratch),
+            Cell::Lstm(lstm) => lstm.forward(s, before, tape, scratch),
+        }
+        tape.drop_out(s);
+    }
+
+    /// One step back: adds the parameters' gradients, leaves that of the input in `gradients.x` and turns that of the next state
+    /// into that of the state before.
+    pub fn backward<S: Simd>(
+        &self,
+        s: S,
+        before: Option<State>,
+        tape: &CellTape,
+        gradients: &mut CellGradients,
+        gradient: &mut [f32],
+        scratch: &mut WinogradScratch,
+    ) {
+        scale_channels(s, &mut gradients.h, &tape.dropout);
+        match self {
+            Cell::Gru(gru) => gru.backward(s, before, tape, gradients, gradient, scratch),
+            Cell::Lstm(lstm) => lstm.backward(s, before, tape, gradients, gradient, scratch),
+        }
+    }
+}
+
+/// Some quads of a convolution's outputs: where the weights and biases of each begin, and how far outputs are apart.
+#[derive(Debug, Clone)]
+pub(crate) struct Quads {
+    /// First weight of each quad's first output, and first bias.
+    starts: Vec<[usize; 2]>,
+    /// Channels that the convolution takes in all: input and state.
+    channels: usize,
+}
+
+impl Quads {
+    /// Quad `number` of a convolution, counted from 0.
+    pub fn of(conv: &NormedConv, numbers: impl IntoIterator<Item = usize>) -> Quads {
+        let (weight, bias, channels) = (conv.conv.weight.start, conv.conv.bias.start, conv.conv.inputs);
+        let start = |number: usize| [weight + number * QUAD * channels * TAPS, bias + number * QUAD];
+        Quads { starts: numbers.into_iter().map(start).collect(), channels }
+    }
+
+    /// These, and then those of another convolution of as many channels.
+    pub fn and(mut self, other: Quads) -> Quads {
+        self.starts.extend(other.starts);
+        self
+    }
+
+    /// Collects the biases of all quads.
+    fn biases(&self, parameters: &[f32], biases: &mut Vec<f32>) {
+        biases.clear();
+        self.starts.iter().for_each(|[_, bias]| biases.extend(&parameters[*bias..*bias + QUAD]));
+    }
+
+    fn weight(&self, output: usize, input: usize, tap: usize) -> usize {
+        self.starts[output / QUAD][0] + (output % QUAD * self.channels + input) * TAPS + tap
+    }
+}
+
+/// What a convolution inside a cell looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sources {
+    /// Input and state.
+    Both,
+    /// The input, in a first step without a state.
+    Input,
+    /// The state, in the decoder's topmost cell, whose input is all zeros.
+    State,
+}
+
+/// A convolution from its sources to some quads, and the two that bring gradients back.
+#[derive(Debug, Clone)]
+pub(crate) struct Convs {
+    sources: Sources,
+    quads: Quads,
+    forward: CellConv,
+    to_input: Option<CellConv>,
+    to_state: Option<CellConv>,
+    biases: Vec<f32>,
+}
+
+impl Convs {
+    pub fn new(shape: Shape, quads: Quads, sources: Sources) -> Convs {
+        let inputs = quads.channels - QUAD;
+        let (first, count) = match sources {
+            Sources::Both => (0, quads.channels),
+            Sources::Input => (0, inputs),
+            Sources::State => (inputs, QUAD),
+        };
+        let outputs = quads.starts.len() * QUAD;
+        let weights = Weights::new(count, outputs, |output, input, tap| quads.weight(output, first + input, tap));
+        let back = |first: usize, count: usize| {
+            let turned = |output: usize, input: usize, tap: usize| quads.weight(input, first + output, TAPS - 1 - tap);
+            CellConv::new(shape, Weights::new(outputs, count, turned))
+        };
+        Convs {
+            sources,
+            forward: CellConv::new(shape, weights),
+            to_input: (sources != Sources::State).then(|| back(0, inputs)),
+            to_state: (sources != Sources::Input).then(|| back(inputs, QUAD)),
+            biases: Vec::new(),
+            quads,
+        }
+    }
+
+    /// Takes its weights out of the line of parameters.
+    pub fn load(&mut self, parameters: &[f32]) {
+        self.forward.load(parameters);
+        for back in self.to_input.iter_mut().chain(&mut self.to_state) {
+            back.load(parameters);
+        }
+        self.quads.biases(parameters, &mut self.biases);
+    }
+
+    /// Computes all quads, which lie one after the other in `sums`.
+    pub fn forward<S: Simd>(&self, s: S, raster: &Raster, x: &[f32], h: &[f32], sums: &mut [f32], scratch: &mut WinogradScratch) {
+        let mut output = Output { planes: sums, start: Start::Values(&self.biases) };
+        self.forward.apply(s, raster, &self.seen(x, h), &mut output, scratch);
+    }
+
+    /// From the gradient of all quads: adds that of the weights and biases, and hands those of input and state on.
+    #[allow(clippy::too_many_arguments, reason = "two sources, their gradients, and the room to work in")]
+    pub fn backward<S: Simd>(
+        &self,
+        s: S,
+        raster: &Raster,
+        x: &[f32],
+        h: &[f32],
+        slopes: &[f32],
+        [to_input, to_state]: [Output; 2],
+        gradient: &mut [f32],
+        scratch: &mut WinogradScratch,
+    ) {
+        self.forward.add_gradient(s, raster, &self.seen(x, h), slopes, gradient, scratch);
+        channel_sums(s, raster, slopes, |c, sum| gradient[self.quads.starts[c / QUAD][1] + c % QUAD] += sum);
+        for (back, mut output) in [(&self.to_input, to_input), (&self.to_state, to_state)] {
+            if let Some(back) = back {
+                back.apply(s, raster, &[slopes], &mut output, scratch);
+            }
+        }
+    }
+
+    /// The sources that are looked at; nothing in the place of the others.
+    fn seen<'a>(&self, x: &'a [f32], h: &'a [f32]) -> [&'a [f32]; 2] {
+        match self.sources {
+            Sources::Both => [x, h],
+            Sources::Input => [x, &[]],
+            Sources::State => [&[], h],
+        }
+    }
+}
+
+/// Calls `pixel` with the place of every vector of every row, and with how many of its lanes are wanted.
+#[inline(always)]
+pub(crate) fn for_vectors<S: Simd>(raster: &Raster, mut pixel: impl FnMut(usize, usize)) {
+    for y in 0..raster.grid.height {
+        for x in (0..raster.row_len()).step_by(S::LANES) {
+            pixel(raster.row(y) + x, raster.row_len() - x);
+        }
+    }
+}
+
+fn scale_channels<S: Simd>(s: S, planes: &mut Planes, factors: &Option<[PerLane; STATE_CHANNELS]>) {
+    let Some(factors) = factors else { return };
+    let raster = planes.raster;
+    s.vectorize(
+        #[inline(always)]
+        || {
+            for (plane, factor) in planes.all_mut().chunks_exact_mut(raster.size).zip(factors) {
+                let factor = s.load(factor);
+                for_vectors::<S>(&raster, |at, count| {
+                    let scaled = s.mul(s.load_first(&plane[at..], count), factor);
+                    s.store_first(scaled, &mut plane[at..], count);
+                });
+            }
+        },
+    );
+}

@@ -1,0 +1,133 @@
+//! Losses: how far the decoder's frames are from their targets, and the way back from there.
+
+use super::cell::for_vectors;
+use super::norm::PerLane;
+use super::planes::Planes;
+use super::simd::Simd;
+use crate::model::Head;
+
+/// A loss of one pixel, and its slope, from the network's output before the head.
+trait PixelLoss {
+    fn loss<S: Simd>(s: S, output: S::F, target: S::F) -> S::F;
+    fn slope<S: Simd>(s: S, output: S::F, target: S::F) -> S::F;
+}
+
+/// (y − x)².
+struct SquaredError;
+
+/// −x·ln σ(z) − (1 − x)·ln(1 − σ(z)) = max(z, 0) − x·z + ln(1 + e^−|z|): no logarithm of nothing, whatever z is.
+struct CrossEntropy;
+
+impl PixelLoss for SquaredError {
+    #[inline(always)]
+    fn loss<S: Simd>(s: S, output: S::F, target: S::F) -> S::F {
+        let error = s.sub(output, target);
+        s.mul(error, error)
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(s: S, output: S::F, target: S::F) -> S::F {
+        let error = s.sub(output, target);
+        s.add(error, error)
+    }
+}
+
+impl PixelLoss for CrossEntropy {
+    #[inline(always)]
+    fn loss<S: Simd>(s: S, output: S::F, target: S::F) -> S::F {
+        let bend = s.sub(s.max(s.splat(0.0), output), s.mul(target, output));
+        s.add(bend, s.softplus_tail(output))
+    }
+
+    #[inline(always)]
+    fn slope<S: Simd>(s: S, output: S::F, target: S::F) -> S::F {
+        s.sub(s.sigmoid(output), target)
+    }
+}
+
+/// The sum over all pixels of the first `count` windows.
+pub(crate) fn loss<S: Simd>(s: S, head: Head, count: usize, output: &Planes, target: &Planes) -> f64 {
+    match head {
+        Head::Linear => loss_sum::<S, SquaredError>(s, count, output, target),
+        Head::Sigmoid => loss_sum::<S, CrossEntropy>(s, count, output, target),
+    }
+}
+
+/// The same sum; `slopes` becomes its gradient times `factor`, zero for other windows.
+pub(crate) fn loss_back<S: Simd>(
+    s: S,
+    head: Head,
+    count: usize,
+    factor: f32,
+    output: &Planes,
+    target: &Planes,
+    slopes: &mut Planes,
+) -> f64 {
+    match head {
+        Head::Linear => write_slopes::<S, SquaredError>(s, count, factor, output, target, slopes),
+        Head::Sigmoid => write_slopes::<S, CrossEntropy>(s, count, factor, output, target, slopes),
+    }
+    loss(s, head, count, output, target)
+}
+
+/// One in the lanes of the first `count` windows, zero in others.
+fn lanes_of(count: usize, windows: usize) -> PerLane {
+    std::array::from_fn(|lane| if lane % windows < count { 1.0 } else { 0.0 })
+}
+
+/// Row by row in single precision, over rows in double.
+fn loss_sum<S: Simd, L: PixelLoss>(s: S, count: usize, output: &Planes, target: &Planes) -> f64 {
+    let raster = output.raster;
+    let (output, target, wanted) = (output.all(), target.all(), lanes_of(count, raster.windows));
+    s.vectorize(
+        #[inline(always)]
+        || {
+            let mut sum = 0.0;
+            for y in 0..raster.grid.height {
+                let mut row = s.splat(0.0);
+                for x in (0..raster.row_len()).step_by(S::LANES) {
+                    let (at, lanes) = (raster.row(y) + x, raster.row_len() - x);
+                    let loss = L::loss(s, s.load_first(&output[at..], lanes), s.load_first(&target[at..], lanes));
+                    // Lanes beyond a short row have a loss too.
+                    let mut part = [0.0; super::simd::LANES_MAX];
+                    s.store(loss, &mut part);
+                    let loss = if lanes >= S::LANES { loss } else { s.load_part(&part[..lanes]) };
+                    row = s.mul_add(loss, s.load(&wanted), row);
+                }
+                sum += f64::from(s.sum(row));
+            }
+            sum
+        },
+    )
+}
+
+fn write_slopes<S: Simd, L: PixelLoss>(
+    s: S,
+    count: usize,
+    factor: f32,
+    output: &Planes,
+    target: &Planes,
+    slopes: &mut Planes,
+) {
+    let raster = output.raster;
+    let (output, target, slopes) = (output.all(), target.all(), slopes.all_mut());
+    let wanted = lanes_of(count, raster.windows).map(|lane| lane * factor);
+    s.vectorize(
+        #[inline(always)]
+        || {
+            let wanted = s.load(&wanted);
+            for_vectors::<S>(&raster, |at, lanes| {
+                let slope = L::slope(s, s.load_first(&output[at..], lanes), s.load_first(&target[at..], lanes));
+                s.store_first(s.mul(slope, wanted), &mut slopes[at..], lanes);
+            });
+        },
+    );
+}
+
+/// A pixel as the head gives it.
+pub(crate) fn through_head(head: Head, output: f32) -> f32 {
+    match head {
+        Head::Linear => output,
+        Head::Sigmoid => 1.0 / (1.0 + (-output).exp()),
+    }
+}

@@ -1,0 +1,198 @@
+//! The long short-term memory, forward and backward; its formulas are in `model/definition.rs`.
+
+use super::cell::{CellGradients, CellTape, Convs, Quads, Sources, State, for_vectors};
+use super::cell_conv::{Output, QUAD, Start};
+use super::norm::Norm;
+use super::planes::Raster;
+use super::simd::Simd;
+use super::winograd::WinogradScratch;
+use crate::fragment::Shape;
+use crate::model::NormedConv;
+
+/// First channels of the gates in a tape, and where they end. The first is the input gate.
+const FORGET: usize = QUAD;
+const CELL: usize = 2 * QUAD;
+const OUTPUT: usize = 3 * QUAD;
+const END: usize = 4 * QUAD;
+
+/// Input, forget, cell and output gate.
+#[derive(Debug, Clone)]
+pub(crate) struct Lstm {
+    gates: Convs,
+    /// The input gate, and cell and output gate, in a step without a state: the forget gate has nothing to forget.
+    first: [Convs; 2],
+    norm: Norm,
+}
+
+impl Lstm {
+    pub fn new(shape: Shape, gates: &NormedConv, sources: Sources) -> Lstm {
+        let first = |quads: &[usize]| Convs::new(shape, Quads::of(gates, quads.iter().copied()), Sources::Input);
+        Lstm {
+            gates: Convs::new(shape, Quads::of(gates, 0..4), sources),
+            first: [first(&[0]), first(&[2, 3])],
+            norm: Norm::new(gates.norm.clone(), END),
+        }
+    }
+
+    pub fn load(&mut self, parameters: &[f32]) {
+        self.gates.load(parameters);
+        self.first.iter_mut().for_each(|convs| convs.load(parameters));
+        self.norm.load(parameters);
+    }
+
+    pub fn forward<S: Simd>(&self, s: S, before: Option<State>, tape: &mut CellTape, scratch: &mut WinogradScratch) {
+        let raster = tape.h.raster;
+        let x = tape.x.all();
+        match before {
+            Some(state) => {
+                self.gates.forward(s, &raster, x, state.h, tape.sums.channels_mut(0..END), scratch);
+                self.open_gates(s, &raster, 0..END, tape);
+                next_state(s, &raster, Some(state.memory), tape);
+            }
+            None => {
+                for (convs, channels) in self.first.iter().zip([0..FORGET, CELL..END]) {
+                    convs.forward(s, &raster, tape.x.all(), &[], tape.sums.channels_mut(channels.clone()), scratch);
+                    self.open_gates(s, &raster, channels, tape);
+                }
+                next_state(s, &raster, None, tape);
+            }
+        }
+    }
+
+    /// Normalises some channels and sends them through σ, or through tanh those of the cell gate.
+    fn open_gates<S: Simd>(&self, s: S, raster: &Raster, channels: std::ops::Range<usize>, tape: &mut CellTape) {
+        self.norm.moments(s, raster, tape.sums.channels(channels.clone()), &mut tape.moments[channels.clone()]);
+        for c in channels {
+            let line = self.norm.line(c, &tape.moments[c]);
+            let (sums, gate) = (tape.sums.channels(c..c + 1), tape.gates.channels_mut(c..c + 1));
+            s.vectorize(
+                #[inline(always)]
+                || {
+                    let (factor, offset) = (s.load(&line.factor), s.load(&line.offset));
+                    for_vectors::<S>(raster, |at, count| {
+                        let normed = s.mul_add(s.load_first(&sums[at..], count), factor, offset);
+                        let open = if (CELL..OUTPUT).contains(&c) { s.tanh(normed) } else { s.sigmoid(normed) };
+                        s.store_first(open, &mut gate[at..], count);
+                    });
+                },
+            );
+        }
+    }
+
+    pub fn backward<S: Simd>(
+        &self,
+        s: S,
+        before: Option<State>,
+        tape: &CellTape,
+        gradients: &mut CellGradients,
+        gradient: &mut [f32],
+        scratch: &mut WinogradScratch,
+    ) {
+        let raster = tape.h.raster;
+        let CellGradients { h: dh, memory: dc, gates, x: dx, .. } = gradients;
+        let x = tape.x.all();
+        let anew = Start::Zero;
+        let memory = before.map(|state| state.memory);
+        differentiate_state(s, &raster, memory, tape, dh.all(), dc.all_mut(), gates.all_mut());
+        match before {
+            Some(State { h, .. }) => {
+                self.norm_backward(s, &raster, 0..END, tape, gates.all_mut(), gradient);
+                let to = [Output { planes: dx.all_mut(), start: anew }, Output { planes: dh.all_mut(), start: anew }];
+                self.gates.backward(s, &raster, x, h, gates.channels(0..END), to, gradient, scratch);
+            }
+            None => {
+                let mut start = anew;
+                for (convs, channels) in self.first.iter().zip([0..FORGET, CELL..END]) {
+                    let slopes = gates.channels_mut(channels.clone());
+                    self.norm_backward(s, &raster, channels.clone(), tape, slopes, gradient);
+                    let to = [Output { planes: dx.all_mut(), start }, Output { planes: &mut [], start }];
+                    convs.backward(s, &raster, x, &[], gates.channels(channels), to, gradient, scratch);
+                    start = Start::Present;
+                }
+            }
+        }
+    }
+
+    fn norm_backward<S: Simd>(
+        &self,
+        s: S,
+        raster: &Raster,
+        channels: std::ops::Range<usize>,
+        tape: &CellTape,
+        slopes: &mut [f32],
+        gradient: &mut [f32],
+    ) {
+        let (sums, moments) = (tape.sums.channels(channels.clone()), &tape.moments[channels.clone()]);
+        self.norm.backward(s, raster, channels.start, sums, moments, slopes, gradient);
+    }
+}
+
+/// c' = f·c + i·g, h' = o·tanh c'.
+fn next_state<S: Simd>(s: S, raster: &Raster, before: Option<&[f32]>, tape: &mut CellTape) {
+    s.vectorize(
+        #[inline(always)]
+        || {
+            for c in 0..QUAD {
+                let [input, forget, cell, output] =
+                    [0, FORGET, CELL, OUTPUT].map(|gate| tape.gates.channels(gate + c..gate + c + 1));
+                let (memory, open) = tape.memory.channels_mut(c..QUAD + c + 1).split_at_mut(QUAD * raster.size);
+                let next = tape.h.channels_mut(c..c + 1);
+                let before = before.map(|memory| &memory[c * raster.size..(c + 1) * raster.size]);
+                for_vectors::<S>(raster, |at, count| {
+                    let at_gate = |gate: &[f32]| s.load_first(&gate[at..], count);
+                    let new = s.mul(at_gate(input), at_gate(cell));
+                    let kept = before.map_or(new, |before| s.mul_add(at_gate(forget), at_gate(before), new));
+                    let opened = s.tanh(kept);
+                    s.store_first(kept, &mut memory[at..], count);
+                    s.store_first(opened, &mut open[at..], count);
+                    s.store_first(s.mul(at_gate(output), opened), &mut next[at..], count);
+                });
+            }
+        },
+    );
+}
+
+/// Through h' = o·tanh c', c' = f·c + i·g and the activations: `slopes` becomes the gradient of all gates before their activation, `dc`
+/// that of the memory before.
+fn differentiate_state<S: Simd>(
+    s: S,
+    raster: &Raster,
+    before: Option<&[f32]>,
+    tape: &CellTape,
+    dh: &[f32],
+    dc: &mut [f32],
+    slopes: &mut [f32],
+) {
+    let one = s.splat(1.0);
+    s.vectorize(
+        #[inline(always)]
+        || {
+            for c in 0..QUAD {
+                let plane = |channel: usize| channel * raster.size..(channel + 1) * raster.size;
+                let [input, forget, cell, output] =
+                    [0, FORGET, CELL, OUTPUT].map(|gate| tape.gates.channels(gate + c..gate + c + 1));
+                let open = tape.memory.channels(QUAD + c..QUAD + c + 1);
+                let before = before.map(|memory| &memory[plane(c)]);
+                let (dh, dc) = (&dh[plane(c)], &mut dc[plane(c)]);
+                for_vectors::<S>(raster, |at, count| {
+                    let here = |plane: &[f32]| s.load_first(&plane[at..], count);
+                    let slope = |gate: S::F| s.mul(gate, s.sub(one, gate));
+                    let bend = |value: S::F| s.sub(one, s.mul(value, value));
+                    let (i, f, g, o) = (here(input), here(forget), here(cell), here(output));
+                    let (d, opened) = (here(dh), here(open));
+                    let memory = s.mul_add(s.mul(d, o), bend(opened), here(dc));
+                    let mut put = |gate: usize, value: S::F| {
+                        s.store_first(value, &mut slopes[plane(gate + c).start + at..], count);
+                    };
+                    put(0, s.mul(s.mul(memory, g), slope(i)));
+                    put(CELL, s.mul(s.mul(memory, i), bend(g)));
+                    put(OUTPUT, s.mul(s.mul(d, opened), slope(o)));
+                    if let Some(before) = before {
+                        put(FORGET, s.mul(s.mul(memory, here(before)), slope(f)));
+                        s.store_first(s.mul(memory, f), &mut dc[at..], count);
+                    }
+                });
+            }
+        },
+    );
+}

@@ -1,0 +1,305 @@
+//! The engine: the network of [`model`](crate::model) at the speed of the machine.
+//!
+//! The network has two to four channels; general frameworks spend most of their time around such small sums. Here
+//!
+//! * a block of windows is computed at once, a window in each lane of the processor's vectors; a single window has its pixels
+//!   there instead ([`planes`]);
+//! * the 5 × 5 convolutions take 2½ times fewer multiplications than their definition ([`winograd`]), the others are lists of
+//!   links ([`stencil`]);
+//! * what would be multiplied by zero is not computed: the first step's missing state, the topmost decoder cell's missing input
+//!   ([`cell::Sources`]);
+//! * each thread has one workspace, and nothing is allocated from block to block.
+//!
+//! Everything is written once, against a vector of any width ([`simd`]), and runs with the best instructions that the
+//! processor has. The results depend on those in the last digits, but not on the number of threads.
+
+mod cell;
+
+mod cell_conv;
+
+mod dropout;
+
+mod gru;
+
+mod instructions;
+
+mod loss;
+
+mod lstm;
+
+mod network;
+
+mod norm;
+
+mod phases;
+
+mod planes;
+
+mod simd;
+
+mod stage;
+
+mod stencil;
+
+mod winograd;
+
+mod workspace;
+
+pub use dropout::Dropout;
+pub use instructions::Instructions;
+
+use std::sync::{Mutex, PoisonError};
+
+use rayon::prelude::*;
+
+use instructions::Work;
+use loss::through_head;
+use network::Network;
+use simd::Simd;
+use workspace::{Purpose, Workspace};
+
+use crate::model::{Autoencoder, CODE_SIZE, ModelConfig, Parameters};
+
+/// A network ready to run.
+///
+/// A window is [`ModelConfig::window_frames`] fragments, frame after frame, each row-major; a byte counts as byte / 255. Methods
+/// panic on windows of another length.
+#[derive(Debug)]
+pub struct Engine {
+    network: Network,
+    instructions: Instructions,
+    workspaces: Mutex<Vec<(Purpose, Workspace)>>,
+    /// The gradient of each block of a batch.
+    gradients: Vec<Vec<f32>>,
+}
+
+impl Engine {
+    /// With the weights of `model` and the best instructions of this processor.
+    pub fn new(model: &Autoencoder) -> Engine {
+        Engine::with_instructions(model, Instructions::best())
+    }
+
+    /// With these instructions.
+    pub fn with_instructions(model: &Autoencoder, instructions: Instructions) -> Engine {
+        let mut network = Network::new(model);
+        network.load(model.parameters().values());
+        Engine { network, instructions, workspaces: Mutex::default(), gradients: Vec::new() }
+    }
+
+    /// Takes other weights of the same network.
+    pub fn load(&mut self, parameters: &Parameters) {
+        self.network.load(parameters.values());
+    }
+
+    /// The shape of the network.
+    pub fn config(&self) -> &ModelConfig {
+        &self.network.config
+    }
+
+    /// The instructions that it runs with.
+    pub fn instructions(&self) -> Instructions {
+        self.instructions
+    }
+
+    /// The code of each window, in order: the encoder's last state, four channels of 16 pixels, each in (−1, 1).
+    ///
+    /// Of a window, only the frames that the encoder takes are looked at; the others may be missing.
+    pub fn encode(&self, windows: &[&[u8]]) -> Vec<[f32; CODE_SIZE]> {
+        let mut codes = vec![[0.0; CODE_SIZE]; windows.len()];
+        self.each_block(Purpose::Inference, windows, &mut codes, |work, codes| {
+            self.instructions.run(Encode { network: &self.network, work });
+            for (number, code) in codes.iter_mut().enumerate() {
+                code.iter_mut().zip(work.code(number)).for_each(|(to, value)| *to = value);
+            }
+        });
+        codes
+    }
+
+    /// The frames that the decoder gives for each window: emitted frames × side² values, about 0 to 1, but bounded only by a
+    /// sigmoid head.
+    pub fn reconstruct(&self, windows: &[&[u8]]) -> Vec<Vec<f32>> {
+        self.decode(windows, |output, _| output)
+    }
+
+    /// The squared error of every pixel that the decoder gives for each window, each ≥ 0.
+    pub fn residual(&self, windows: &[&[u8]]) -> Vec<Vec<f32>> {
+        self.decode(windows, |output, target| (output - target).powi(2))
+    }
+
+    fn decode(&self, windows: &[&[u8]], pixel: impl Fn(f32, f32) -> f32 + Sync) -> Vec<Vec<f32>> {
+        let config = self.config();
+        let size = config.emitted_frames() * config.side.fragment_size();
+        let mut outputs = vec![Vec::new(); windows.len()];
+        self.each_block(Purpose::Inference, windows, &mut outputs, |work, outputs| {
+            outputs.iter_mut().for_each(|output| output.reserve_exact(size));
+            self.instructions.run(Decode { network: &self.network, work, outputs, pixel: &pixel });
+        });
+        outputs
+    }
+
+    /// The mean loss over all pixels of all windows: the squared error, or with a sigmoid head the binary cross-entropy. Not a
+    /// number if there is no window.
+    pub fn loss(&self, windows: &[&[u8]]) -> f64 {
+        let mut losses = vec![0.0; windows.len()];
+        self.each_block(Purpose::Inference, windows, &mut losses, |work, losses| {
+            losses[0] = self.instructions.run(Loss { network: &self.network, work, count: losses.len() });
+        });
+        losses.iter().sum::<f64>() / self.pixels(windows)
+    }
+
+    /// The mean loss of a batch, and its gradient, which replaces what is in `gradient`.
+    ///
+    /// In parallel over blocks of windows, whose sums are added in order: the result does not depend on the number of threads.
+    pub fn loss_and_gradient(
+        &mut self,
+        windows: &[&[u8]],
+        dropout: Option<Dropout>,
+        gradient: &mut Parameters,
+    ) -> f64 {
+        let factor = 1.0 / self.pixels(windows);
+        let block = self.block(windows.len());
+        let mut blocks = std::mem::take(&mut self.gradients);
+        blocks.resize_with(windows.len().div_ceil(block), Vec::new);
+        let compute = |(number, (windows, sum)): (usize, (&[&[u8]], &mut Vec<f32>))| {
+            sum.clear();
+            sum.resize(gradient.values().len(), 0.0);
+            self.with_workspace(Purpose::Training, block, |work| {
+                set_windows(work, windows);
+                if let Some(dropout) = dropout {
+                    dropout.prepare(number * block, work);
+                }
+                let (network, count) = (&self.network, windows.len());
+                self.instructions.run(LossAndGradient { network, work, count, factor: factor as f32, gradient: sum })
+            })
+        };
+        let losses: Vec<f64> =
+            windows.par_chunks(block).zip(&mut blocks).enumerate().with_max_len(1).map(compute).collect();
+        let values = gradient.values_mut();
+        values.fill(0.0);
+        for block in &blocks {
+            values.iter_mut().zip(block).for_each(|(sum, part)| *sum += part);
+        }
+        self.gradients = blocks;
+        losses.iter().sum::<f64>() * factor
+    }
+
+    fn pixels(&self, windows: &[&[u8]]) -> f64 {
+        let config = self.config();
+        (windows.len() * config.emitted_frames() * config.side.fragment_size()) as f64
+    }
+
+    /// How many windows are computed at once: as many as a vector has lanes, but of a small batch about half, so that two
+    /// threads have work.
+    fn block(&self, windows: usize) -> usize {
+        windows.div_ceil(2).next_power_of_two().clamp(1, self.instructions.lanes())
+    }
+
+    /// Calls `work` with each block of windows, in parallel, and with the places of their results.
+    fn each_block<T: Send>(
+        &self,
+        purpose: Purpose,
+        windows: &[&[u8]],
+        results: &mut [T],
+        work: impl Fn(&mut Workspace, &mut [T]) + Sync,
+    ) {
+        let block = self.block(windows.len());
+        let compute = |(windows, results): (&[&[u8]], &mut [T])| {
+            self.with_workspace(purpose, block, |space| {
+                set_windows(space, windows);
+                work(space, results);
+            });
+        };
+        if windows.len() <= block {
+            windows.chunks(block).zip(results.chunks_mut(block)).for_each(compute);
+        } else {
+            windows.par_chunks(block).zip(results.par_chunks_mut(block)).with_max_len(1).for_each(compute);
+        }
+    }
+
+    /// Lends a workspace that no other thread uses; makes one where all are in use.
+    fn with_workspace<R>(&self, purpose: Purpose, windows: usize, work: impl FnOnce(&mut Workspace) -> R) -> R {
+        let pool = || self.workspaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |(is_for, space): &(Purpose, Workspace)| *is_for == purpose && space.windows() == windows;
+        let found = {
+            let mut pool = pool();
+            pool.iter().position(fits).map(|i| pool.swap_remove(i))
+        };
+        let (_, mut space) = found.unwrap_or_else(|| (purpose, Workspace::new(&self.network, windows, purpose)));
+        let result = work(&mut space);
+        pool().push((purpose, space));
+        result
+    }
+}
+
+fn set_windows(work: &mut Workspace, windows: &[&[u8]]) {
+    for (number, window) in windows.iter().enumerate() {
+        work.set_window(number, window);
+    }
+}
+
+struct Encode<'a> {
+    network: &'a Network,
+    work: &'a mut Workspace,
+}
+
+impl Work for Encode<'_> {
+    type Output = ();
+
+    fn run<S: Simd>(self, s: S) {
+        self.network.encode(s, self.work);
+    }
+}
+
+struct Decode<'a, F> {
+    network: &'a Network,
+    work: &'a mut Workspace,
+    outputs: &'a mut [Vec<f32>],
+    pixel: F,
+}
+
+impl<F: Fn(f32, f32) -> f32> Work for Decode<'_, F> {
+    type Output = ();
+
+    fn run<S: Simd>(self, s: S) {
+        let Decode { network, work, outputs, pixel } = self;
+        let (head, first) = (network.config.head, network.first_target());
+        network.forward(s, work, |t, y, frames| {
+            for (number, output) in outputs.iter_mut().enumerate() {
+                let pairs = y.window(0, number).zip(frames[first + t].window(0, number));
+                output.extend(pairs.map(|(y, x)| pixel(through_head(head, y), x)));
+            }
+        });
+    }
+}
+
+struct Loss<'a> {
+    network: &'a Network,
+    work: &'a mut Workspace,
+    count: usize,
+}
+
+impl Work for Loss<'_> {
+    type Output = f64;
+
+    fn run<S: Simd>(self, s: S) -> f64 {
+        self.network.loss(s, self.work, self.count)
+    }
+}
+
+struct LossAndGradient<'a> {
+    network: &'a Network,
+    work: &'a mut Workspace,
+    count: usize,
+    factor: f32,
+    gradient: &'a mut [f32],
+}
+
+impl Work for LossAndGradient<'_> {
+    type Output = f64;
+
+    fn run<S: Simd>(self, s: S) -> f64 {
+        let LossAndGradient { network, work, count, factor, gradient } = self;
+        network.forward(s, work, |_, _, _| {});
+        network.backward(s, work, count, factor, gradient)
+    }
+}

@@ -1,0 +1,154 @@
+//! Phases: a picture as several smaller ones, so that a stride becomes none.
+//!
+//! With a stride of 2 × 2, phase 2·py + px holds the pixels of rows 2y + py and columns 2x + px; a line with a stride of 4 has four
+//! phases along its one row. Of C channels, channel c of a phase is plane phase·C + c.
+
+use super::planes::Raster;
+use super::simd::Simd;
+use super::stencil::Link;
+use crate::model::{ConvParameters, Grid, Window};
+
+/// How many phases a stride makes.
+pub(crate) fn count(stride: Grid) -> usize {
+    stride.pixels()
+}
+
+/// The links of a convolution from the phases of its input.
+pub(crate) fn conv_links(conv: &ConvParameters, window: &Window) -> Vec<Link> {
+    let taps = window.kernel.pixels();
+    links(conv, window, |output, input, phase, [dy, dx], tap| Link {
+        output,
+        input: phase * conv.inputs + input,
+        dy,
+        dx,
+        parameter: conv.weight.start + (output * conv.inputs + input) * taps + tap,
+    })
+}
+
+/// The links of a transposed convolution to the phases of its output.
+pub(crate) fn transposed_links(conv: &ConvParameters, window: &Window) -> Vec<Link> {
+    let taps = window.kernel.pixels();
+    links(conv, window, |output, input, phase, [dy, dx], tap| Link {
+        output: phase * conv.outputs + output,
+        input,
+        dy: -dy,
+        dx: -dx,
+        parameter: conv.weight.start + (input * conv.outputs + output) * taps + tap,
+    })
+}
+
+fn links(
+    conv: &ConvParameters,
+    Window { kernel, stride, padding }: &Window,
+    link: impl Fn(usize, usize, usize, [isize; 2], usize) -> Link,
+) -> Vec<Link> {
+    let along = |tap: usize, padding: usize, stride: usize| {
+        let offset = tap as isize - padding as isize;
+        (offset.rem_euclid(stride as isize) as usize, offset.div_euclid(stride as isize))
+    };
+    let mut all = Vec::new();
+    for output in 0..conv.outputs {
+        for input in 0..conv.inputs {
+            for ky in 0..kernel.height {
+                for kx in 0..kernel.width {
+                    let (py, dy) = along(ky, padding.height, stride.height);
+                    let (px, dx) = along(kx, padding.width, stride.width);
+                    let phase = py * stride.width + px;
+                    all.push(link(output, input, phase, [dy, dx], ky * kernel.width + kx));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Takes pictures apart.
+pub(crate) fn split<S: Simd>(s: S, stride: Grid, large: &Raster, whole: &[f32], small: &Raster, phases: &mut [f32]) {
+    let channels = whole.len() / large.size;
+    s.vectorize(
+        #[inline(always)]
+        || {
+            for_rows(stride, large, small, channels, |from, to, px| {
+                let (from, to) = (&whole[from..from + large.row_len()], &mut phases[to..to + small.row_len()]);
+                let windows = large.windows;
+                let pixels = from.chunks_exact(windows).skip(px).step_by(stride.width);
+                for (to, from) in to.chunks_exact_mut(windows).zip(pixels) {
+                    copy(s, from, to);
+                }
+            });
+        },
+    );
+}
+
+/// Puts pictures together again.
+pub(crate) fn merge<S: Simd>(s: S, stride: Grid, small: &Raster, phases: &[f32], large: &Raster, whole: &mut [f32]) {
+    let channels = whole.len() / large.size;
+    s.vectorize(
+        #[inline(always)]
+        || {
+            for_rows(stride, large, small, channels, |to, from, px| {
+                let (from, to) = (&phases[from..from + small.row_len()], &mut whole[to..to + large.row_len()]);
+                let windows = large.windows;
+                let pixels = to.chunks_exact_mut(windows).skip(px).step_by(stride.width);
+                for (to, from) in pixels.zip(from.chunks_exact(windows)) {
+                    copy(s, from, to);
+                }
+            });
+        },
+    );
+}
+
+/// Puts pictures together again and adds them.
+pub(crate) fn merge_add<S: Simd>(
+    s: S,
+    stride: Grid,
+    small: &Raster,
+    phases: &[f32],
+    large: &Raster,
+    whole: &mut [f32],
+) {
+    let channels = whole.len() / large.size;
+    s.vectorize(
+        #[inline(always)]
+        || {
+            for_rows(stride, large, small, channels, |to, from, px| {
+                let (from, to) = (&phases[from..from + small.row_len()], &mut whole[to..to + large.row_len()]);
+                let windows = large.windows;
+                let pixels = to.chunks_exact_mut(windows).skip(px).step_by(stride.width);
+                for (to, from) in pixels.zip(from.chunks_exact(windows)) {
+                    if windows == S::LANES {
+                        s.store(s.add(s.load(to), s.load(from)), to);
+                    } else {
+                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                    }
+                }
+            });
+        },
+    );
+}
+
+/// Calls `row` with the place of each row of each phase, large and small, and the column that the phase begins with.
+#[inline(always)]
+fn for_rows(stride: Grid, large: &Raster, small: &Raster, channels: usize, mut row: impl FnMut(usize, usize, usize)) {
+    for py in 0..stride.height {
+        for px in 0..stride.width {
+            for c in 0..channels {
+                for y in 0..small.grid.height {
+                    let plane = (py * stride.width + px) * channels + c;
+                    let at_large = c * large.size + large.row(y * stride.height + py);
+                    row(at_large, plane * small.size + small.row(y), px);
+                }
+            }
+        }
+    }
+}
+
+/// The windows of one pixel.
+#[inline(always)]
+fn copy<S: Simd>(s: S, from: &[f32], to: &mut [f32]) {
+    if from.len() == S::LANES {
+        s.store(s.load(from), to);
+    } else {
+        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    }
+}

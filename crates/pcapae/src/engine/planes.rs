@@ -1,0 +1,165 @@
+//! Pictures in memory: how the pixels of many windows lie, with room for zeros around them.
+
+use std::ops::Range;
+
+use super::simd::LANES_MAX;
+use crate::fragment::Shape;
+use crate::model::Grid;
+
+/// Zeros around a square picture, as far as a 5 × 5 kernel reaches.
+const SQUARE_HALO: Grid = Grid { height: 2, width: 2 };
+
+/// Zeros beside a line, as far as a kernel of 25 taps reaches.
+const LINE_HALO: Grid = Grid { height: 0, width: 12 };
+
+/// Bytes in a line of the processor's cache: a vector that lies across two of them costs twice.
+const CACHE_LINE: usize = 64;
+
+/// How one channel of a block of windows lies in memory.
+///
+/// Row after row; in a row, pixel after pixel; of each pixel, the value of every window. So a row is one line of floats,
+/// whether a vector's lanes hold many windows or many pixels of one, and a step to the right is always `windows` floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Raster {
+    pub grid: Grid,
+    /// Windows side by side: a power of two, at most as many as a vector has lanes.
+    pub windows: usize,
+    /// Floats from a row to the next.
+    pub stride: usize,
+    /// Where the first pixel lies, behind the zeros.
+    pub origin: usize,
+    /// Floats of the whole channel, zeros included, and a vector's worth behind them, so that vectors can be read beyond a row.
+    pub size: usize,
+}
+
+impl Raster {
+    pub fn new(shape: Shape, grid: Grid, windows: usize) -> Raster {
+        let halo = match shape {
+            Shape::Square => SQUARE_HALO,
+            Shape::Line => LINE_HALO,
+        };
+        let stride = (grid.width + 2 * halo.width) * windows;
+        let origin = halo.height * stride + halo.width * windows;
+        let size = (grid.height + 2 * halo.height) * stride + 2 * LANES_MAX;
+        Raster { grid, windows, stride, origin, size: size.next_multiple_of(LANES_MAX) }
+    }
+
+    /// Floats in a row, without the zeros around it.
+    pub fn row_len(&self) -> usize {
+        self.grid.width * self.windows
+    }
+
+    /// Where a row begins.
+    pub fn row(&self, y: usize) -> usize {
+        self.origin + y * self.stride
+    }
+
+    /// How far a pixel is from the one `dy` rows above and `dx` columns to the left of it.
+    pub fn offset(&self, dy: isize, dx: isize) -> isize {
+        dy * self.stride as isize + dx * self.windows as isize
+    }
+}
+
+/// Channels of one raster, one after the other. What lies around the pictures is always zero.
+#[derive(Debug, Clone)]
+pub(crate) struct Planes {
+    pub raster: Raster,
+    values: Vec<f32>,
+    /// The values begin here, at the start of a line of the cache.
+    start: usize,
+}
+
+impl Planes {
+    pub fn zeros(raster: Raster, channels: usize) -> Planes {
+        let values = vec![0.0; channels * raster.size + CACHE_LINE / 4];
+        let start = values.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / 4);
+        Planes { raster, values, start }
+    }
+
+    /// Some channels, one after the other.
+    pub fn channels(&self, channels: Range<usize>) -> &[f32] {
+        let size = self.raster.size;
+        &self.values[self.start + channels.start * size..self.start + channels.end * size]
+    }
+
+    /// Some channels, to be changed.
+    pub fn channels_mut(&mut self, channels: Range<usize>) -> &mut [f32] {
+        let size = self.raster.size;
+        &mut self.values[self.start + channels.start * size..self.start + channels.end * size]
+    }
+
+    /// How many channels there are.
+    pub fn count(&self) -> usize {
+        self.values.len() / self.raster.size
+    }
+
+    /// All channels.
+    pub fn all(&self) -> &[f32] {
+        self.channels(0..self.count())
+    }
+
+    /// All channels, to be changed.
+    pub fn all_mut(&mut self) -> &mut [f32] {
+        self.channels_mut(0..self.count())
+    }
+
+    /// Takes pixels of one window of one channel from a row-major picture.
+    pub fn set_window(&mut self, channel: usize, window: usize, pixels: impl IntoIterator<Item = f32>) {
+        let raster = self.raster;
+        let plane = self.channels_mut(channel..channel + 1);
+        let mut pixels = pixels.into_iter();
+        for y in 0..raster.grid.height {
+            let row = &mut plane[raster.row(y)..][..raster.row_len()];
+            for (to, pixel) in row[window..].iter_mut().step_by(raster.windows).zip(&mut pixels) {
+                *to = pixel;
+            }
+        }
+    }
+
+    /// The pixels of one window of one channel, row-major.
+    pub fn window(&self, channel: usize, window: usize) -> impl Iterator<Item = f32> {
+        let raster = self.raster;
+        let plane = self.channels(channel..channel + 1);
+        (0..raster.grid.height).flat_map(move |y| {
+            let row = &plane[raster.row(y)..][..raster.row_len()];
+            row[window..].iter().step_by(raster.windows).copied()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_come_back_as_they_were_put_and_zeros_stay_around_them() {
+        for (shape, grid) in
+            [(Shape::Square, Grid { height: 4, width: 4 }), (Shape::Line, Grid { height: 1, width: 16 })]
+        {
+            for windows in [1, 2, 8] {
+                let mut planes = Planes::zeros(Raster::new(shape, grid, windows), 2);
+                let value = |c: usize, w: usize, i: usize| (1 + c * 1000 + w * 100 + i) as f32;
+                for c in 0..2 {
+                    for w in 0..windows {
+                        planes.set_window(c, w, (0..16).map(|i| value(c, w, i)));
+                    }
+                }
+                for c in 0..2 {
+                    for w in 0..windows {
+                        assert!(planes.window(c, w).eq((0..16).map(|i| value(c, w, i))));
+                    }
+                }
+                let set = planes.all().iter().filter(|v| **v != 0.0).count();
+                assert_eq!(set, 2 * windows * 16);
+            }
+        }
+    }
+
+    #[test]
+    fn channels_begin_at_lines_of_the_cache() {
+        let planes = Planes::zeros(Raster::new(Shape::Square, Grid { height: 4, width: 4 }, 16), 3);
+        for c in 0..3 {
+            assert_eq!(planes.channels(c..c + 1).as_ptr().align_offset(CACHE_LINE), 0);
+        }
+    }
+}

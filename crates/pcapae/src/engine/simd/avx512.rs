@@ -1,0 +1,102 @@
+//! AVX-512: sixteen floats, thirty-two registers.
+
+use std::arch::x86_64::*;
+
+use super::Simd;
+
+/// Proof that the processor has AVX-512 F, DQ, BW and VL.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx512(());
+
+impl Avx512 {
+    /// The proof, if it holds.
+    pub fn detect() -> Option<Avx512> {
+        (is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("fma"))
+        .then_some(Avx512(()))
+    }
+}
+
+/// A mask of the first `count` lanes, fewer than sixteen.
+#[inline(always)]
+fn first(count: usize) -> u16 {
+    debug_assert!(count < 16);
+    (1u16 << (count & 15)) - 1
+}
+
+/// A method that is one instruction.
+macro_rules! instructions {
+    ($($name:ident($($a:ident),*) = $instruction:expr;)*) => { $(
+        #[inline(always)]
+        fn $name(self, $($a: __m512),*) -> __m512 {
+            // SAFETY: a value of this type exists only where the processor has the instruction.
+            unsafe { $instruction }
+        }
+    )* };
+}
+
+impl Simd for Avx512 {
+    type F = __m512;
+    const LANES: usize = 16;
+    const MANY_REGISTERS: bool = true;
+
+    #[inline(always)]
+    fn vectorize<R>(self, work: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+        fn compiled<R>(work: impl FnOnce() -> R) -> R {
+            work()
+        }
+        // SAFETY: a value of this type exists only where the processor has these features.
+        unsafe { compiled(work) }
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> __m512 {
+        // SAFETY: a value of this type exists only where the processor has the instruction.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn load(self, from: &[f32]) -> __m512 {
+        let from = &from[..16];
+        // SAFETY: as above, and the slice has as many floats as are read.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store(self, v: __m512, to: &mut [f32]) {
+        let to = &mut to[..16];
+        // SAFETY: as above, and the slice has as many floats as are written.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), v) }
+    }
+
+    #[inline(always)]
+    fn load_part(self, from: &[f32]) -> __m512 {
+        // SAFETY: as above, and the mask has a bit for each float of the slice and no other.
+        unsafe { _mm512_maskz_loadu_ps(first(from.len()), from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn store_part(self, v: __m512, to: &mut [f32]) {
+        // SAFETY: as above, and the mask has a bit for each float of the slice and no other.
+        unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first(to.len()), v) }
+    }
+
+    instructions! {
+        add(a, b) = _mm512_add_ps(a, b);
+        sub(a, b) = _mm512_sub_ps(a, b);
+        mul(a, b) = _mm512_mul_ps(a, b);
+        div(a, b) = _mm512_div_ps(a, b);
+        mul_add(a, b, c) = _mm512_fmadd_ps(a, b, c);
+        max(a, b) = _mm512_max_ps(a, b);
+        min(a, b) = _mm512_min_ps(a, b);
+        round(a) = _mm512_roundscale_ps::<_MM_FROUND_TO_NEAREST_INT>(a);
+        scale(a, n) = _mm512_scalef_ps(a, n);
+        where_positive(x, a, b) =
+            _mm512_mask_blend_ps(_mm512_cmp_ps_mask::<_CMP_GT_OQ>(x, _mm512_setzero_ps()), b, a);
+    }
+}

@@ -1,0 +1,196 @@
+//! The architecture: which layers the network has, and where their parameters lie.
+
+use std::ops::Range;
+
+use super::config::{Cell, FIRST_CHANNELS, Grid, ModelConfig, Norm, STATE_CHANNELS};
+use super::parameters::{Layout, Start};
+use crate::fragment::Shape;
+
+/// Side of the kernels inside the cells.
+pub(crate) const CELL_KERNEL: usize = 5;
+
+/// Side of the kernels that the cells' inputs come through.
+const CONV_KERNEL: usize = 3;
+
+/// Side of the transposed convolutions' kernels.
+const TRANSPOSED_KERNEL: usize = 4;
+
+/// Channels in a group of the LSTM's normalisation, as in the original; the GRU's groups have one.
+const LSTM_GROUP: usize = 2;
+
+/// All layers of an autoencoder. Index 0 of a list is stage 1, the one at full size.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Architecture {
+    /// Convolution and leaky rectifier before each encoder cell; all but the first halve the side.
+    pub down: Vec<ConvParameters>,
+    pub encoder: Vec<CellParameters>,
+    pub decoder: Vec<CellParameters>,
+    /// Transposed convolution and leaky rectifier after the decoder cells of stages 2 and on: `up[0]` is that of stage 2.
+    pub up: Vec<ConvParameters>,
+    /// 3 × 3 convolution and leaky rectifier after the decoder cell of stage 1.
+    pub narrow: ConvParameters,
+    /// 1 × 1 convolution and leaky rectifier, the last layer.
+    pub mix: ConvParameters,
+}
+
+/// A convolution's parameters: a weight [outputs, inputs, taps], or of a transposed one [inputs, outputs, taps], and a bias.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ConvParameters {
+    pub weight: Range<usize>,
+    pub bias: Range<usize>,
+    pub inputs: usize,
+    pub outputs: usize,
+    pub kernel: Grid,
+}
+
+/// The parameters of a cell.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum CellParameters {
+    /// `gates` gives reset and update, `candidate` the candidate.
+    Gru { gates: NormedConv, candidate: NormedConv },
+    /// `gates` gives input, forget, cell and output gate.
+    Lstm { gates: NormedConv },
+}
+
+/// A convolution over input and state one after the other, and the normalisation of what it gives.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NormedConv {
+    pub conv: ConvParameters,
+    pub norm: Option<NormParameters>,
+}
+
+/// Scale γ and shift β, one a channel, and how many channels are normalised together.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NormParameters {
+    pub gamma: Range<usize>,
+    pub beta: Range<usize>,
+    pub group: usize,
+}
+
+/// side × side, or for a line as many taps in a row.
+fn kernel(side: usize, shape: Shape) -> Grid {
+    match shape {
+        Shape::Square => Grid { height: side, width: side },
+        Shape::Line => Grid { height: 1, width: side * side },
+    }
+}
+
+impl CellParameters {
+    /// Channels of the cell's input, without the state.
+    pub fn inputs(&self) -> usize {
+        match self {
+            CellParameters::Gru { gates, .. } | CellParameters::Lstm { gates } => gates.conv.inputs - STATE_CHANNELS,
+        }
+    }
+}
+
+impl Architecture {
+    /// Declares the parameters in the order, and by the names, of the original's state dict.
+    ///
+    /// The original numbers the transposed convolution of stage s with 4 − s; so stage 5, of side 64, which the original
+    /// does not have, gets `deconv-1`.
+    pub fn declare(config: &ModelConfig) -> (Architecture, Layout) {
+        let mut layout = Layout::default();
+        let mut declare = Declare { layout: &mut layout, config };
+        let stages = config.side.stages();
+        let (mut down, mut encoder) = (Vec::new(), Vec::new());
+        for s in 1..=stages {
+            let channels = if s == 1 { [FIRST_CHANNELS, 1] } else { [STATE_CHANNELS; 2] };
+            down.push(declare.conv(&format!("encoder.stage{s}.conv{s}_leaky_1"), channels, CONV_KERNEL));
+            encoder.push(declare.cell(&format!("encoder.rnn{s}"), channels[0]));
+        }
+        let (mut decoder, mut up) = (Vec::new(), Vec::new());
+        for s in (2..=stages).rev() {
+            decoder.push(declare.cell(&format!("decoder.rnn{s}"), STATE_CHANNELS));
+            let name = format!("decoder.stage{s}.deconv{}_leaky_1", 4 - s as isize);
+            up.push(declare.conv(&name, [STATE_CHANNELS; 2], TRANSPOSED_KERNEL));
+        }
+        decoder.push(declare.cell("decoder.rnn1", STATE_CHANNELS));
+        let narrow = declare.conv("decoder.stage1.conv3_leaky_1", [FIRST_CHANNELS, STATE_CHANNELS], CONV_KERNEL);
+        let mix = declare.conv("decoder.stage1.conv4_leaky_1", [1, FIRST_CHANNELS], 1);
+        decoder.reverse();
+        up.reverse();
+        (Architecture { down, encoder, decoder, up, narrow, mix }, layout)
+    }
+}
+
+struct Declare<'a> {
+    layout: &'a mut Layout,
+    config: &'a ModelConfig,
+}
+
+impl Declare<'_> {
+    /// `name.weight` and `name.bias`. Transposed convolutions are square in their channels, so the order does not matter.
+    fn conv(&mut self, name: &str, [outputs, inputs]: [usize; 2], side: usize) -> ConvParameters {
+        let kernel = kernel(side, self.config.shape);
+        let shape = match self.config.shape {
+            Shape::Square => vec![outputs, inputs, kernel.height, kernel.width],
+            Shape::Line => vec![outputs, inputs, kernel.width],
+        };
+        let start = Start::of_weight(&shape);
+        let weight = self.layout.declare(format!("{name}.weight"), &shape, start);
+        let bias = self.layout.declare(format!("{name}.bias"), &[outputs], start);
+        ConvParameters { weight, bias, inputs, outputs, kernel }
+    }
+
+    fn cell(&mut self, name: &str, inputs: usize) -> CellParameters {
+        match self.config.cell {
+            Cell::Gru => CellParameters::Gru {
+                gates: self.normed_conv(&format!("{name}.conv_gates"), 2, inputs, 1),
+                candidate: self.normed_conv(&format!("{name}.conv_can"), 1, inputs, 1),
+            },
+            Cell::Lstm => {
+                CellParameters::Lstm { gates: self.normed_conv(&format!("{name}.conv"), 4, inputs, LSTM_GROUP) }
+            }
+        }
+    }
+
+    /// `name.0`, a convolution for `gates` gates, and `name.1`, its normalisation.
+    fn normed_conv(&mut self, name: &str, gates: usize, inputs: usize, group: usize) -> NormedConv {
+        let outputs = gates * STATE_CHANNELS;
+        let conv = self.conv(&format!("{name}.0"), [outputs, inputs + STATE_CHANNELS], CELL_KERNEL);
+        let norm = (self.config.norm == Norm::Group).then(|| NormParameters {
+            gamma: self.layout.declare(format!("{name}.1.weight"), &[outputs], Start::Constant(1.0)),
+            beta: self.layout.declare(format!("{name}.1.bias"), &[outputs], Start::Constant(0.0)),
+            group,
+        });
+        NormedConv { conv, norm }
+    }
+}
+
+/// From an input pixel to the next along each axis, in pixels of the larger picture: 2 × 2 halves a square's side, 1 × 4
+/// quarters a line.
+pub(crate) fn stride(shape: Shape) -> Grid {
+    match shape {
+        Shape::Square => Grid { height: 2, width: 2 },
+        Shape::Line => Grid { height: 1, width: 4 },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Side;
+
+    fn count(config: ModelConfig) -> usize {
+        Architecture::declare(&config).1.len()
+    }
+
+    #[test]
+    fn every_network_has_as_many_parameters_as_the_original() {
+        let gru = ModelConfig::new(Side::ThirtyTwo);
+        assert_eq!(count(gru), 20_209);
+        assert_eq!(count(ModelConfig { norm: Norm::None, ..gru }), 20_017);
+        assert_eq!(count(ModelConfig::new(Side::Sixteen)), 14_929);
+        // As much more as 32 has over 16.
+        assert_eq!(count(ModelConfig::new(Side::SixtyFour)), 25_489);
+        assert_eq!(count(ModelConfig { cell: Cell::Lstm, ..gru }), 26_505);
+        assert_eq!(count(ModelConfig { cell: Cell::Lstm, ..ModelConfig::new(Side::Sixteen) }), 19_601);
+    }
+
+    #[test]
+    fn a_line_has_as_many_parameters_as_a_square() {
+        let square = ModelConfig::new(Side::ThirtyTwo);
+        assert_eq!(count(ModelConfig { shape: Shape::Line, ..square }), count(square));
+    }
+}

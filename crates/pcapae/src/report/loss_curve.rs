@@ -1,0 +1,254 @@
+//! A chart of a training: its losses, and below them the learning rate.
+
+use plotters::coord::Shift;
+use plotters::coord::combinators::BindKeyPoints;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+
+use super::EpochRow;
+use super::chart::Chart;
+use super::picture::{INK, Picture};
+use crate::{Error, Result};
+
+/// Width and height of the chart, in pixels.
+const SIZE: (usize, usize) = (1000, 640);
+/// Of it, the height of the lower panel.
+const LOWER: u32 = 190;
+/// A vertical axis over more than this factor is logarithmic.
+const LINEAR_MAX: f64 = 10.0;
+/// Up to so many epochs, every one has its dot.
+const DOTS_MAX: usize = 40;
+/// Names of plotters' letters: the family counts for nothing, the sizes choose ours.
+const SMALL: (&str, i32) = ("", 16);
+const TITLE: (&str, i32) = ("", 20);
+
+const DARK: RGBColor = RGBColor(INK[0], INK[1], INK[2]);
+const GRID: RGBColor = RGBColor(228, 231, 235);
+const AXIS: RGBColor = RGBColor(130, 138, 150);
+// Colours that the colour-blind tell apart (Okabe and Ito, 2008): vermilion, blue, green.
+const VALIDATION: RGBColor = RGBColor(213, 94, 0);
+const TRAINING: RGBColor = RGBColor(0, 114, 178);
+const RATE: RGBColor = RGBColor(0, 158, 115);
+
+type Area<'a> = DrawingArea<Chart<'a>, Shift>;
+type Outcome<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// The losses over the epochs, 1000 × 640 pixels: training and validation above, with a ring around the best epoch, which is the
+/// last that says so; the learning rate below. An axis that spans more than a factor of ten is logarithmic, the others begin at
+/// zero. Values that are not finite are left out; without rows the chart is empty.
+///
+/// `loss` names the loss on its axis, such as "mean squared error".
+pub fn loss_curve(rows: &[EpochRow], loss: &str) -> Result<Picture> {
+    let mut picture = Picture::blank(SIZE.0, SIZE.1);
+    let drawn = draw(&mut picture, rows, loss);
+    drawn.map_err(|error| Error::Unwritable { what: "loss curve", reason: error.to_string() })?;
+    Ok(picture)
+}
+
+/// One line of a chart.
+struct Curve {
+    name: &'static str,
+    colour: RGBColor,
+    points: Vec<(f64, f64)>,
+}
+
+impl Curve {
+    fn of(rows: &[EpochRow], name: &'static str, colour: RGBColor, value: fn(&EpochRow) -> f64) -> Curve {
+        let points = rows.iter().map(|row| (row.epoch as f64, value(row))).filter(|point| point.1.is_finite());
+        Curve { name, colour, points: points.collect() }
+    }
+}
+
+fn draw(picture: &mut Picture, rows: &[EpochRow], loss: &str) -> Outcome {
+    let root = Chart(picture).into_drawing_area();
+    let (upper, lower) = root.split_vertically(SIZE.1 as u32 - LOWER);
+    let losses = [
+        Curve::of(rows, "training", TRAINING, |row| row.loss),
+        Curve::of(rows, "validation", VALIDATION, |row| row.validation_loss),
+    ];
+    let best = rows.iter().rfind(|row| row.best && row.validation_loss.is_finite());
+    let title = match best {
+        Some(row) => format!("Best validation loss {} in epoch {}", short(row.validation_loss), row.epoch),
+        None => "Loss over the epochs".into(),
+    };
+    let last = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
+    let best = best.map(|row| (row.epoch as f64, row.validation_loss));
+    panel(&upper, Panel { title: Some(&title), name: loss, last, curves: &losses, ring: best })?;
+    let rates = [Curve::of(rows, "learning rate", RATE, |row| row.learning_rate)];
+    panel(&lower, Panel { title: None, name: "learning rate", last, curves: &rates, ring: None })?;
+    Ok(())
+}
+
+/// Curves over the epochs.
+struct Panel<'a> {
+    title: Option<&'a str>,
+    /// What the vertical axis shows.
+    name: &'a str,
+    /// The last epoch.
+    last: usize,
+    curves: &'a [Curve],
+    /// The point to be ringed.
+    ring: Option<(f64, f64)>,
+}
+
+fn panel(area: &Area, panel: Panel) -> Outcome {
+    let values = || panel.curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
+    let least = values().fold(f64::INFINITY, f64::min);
+    let greatest = values().fold(f64::NEG_INFINITY, f64::max);
+    if least > 0.0 && greatest / least > LINEAR_MAX {
+        let room = (greatest / least).powf(0.05);
+        let (bottom, top) = (least / room, greatest * room);
+        return panel_over(area, panel, (bottom..top).log_scale().with_key_points(decades(bottom, top)));
+    }
+    let (least, greatest) = if least <= greatest { (least.min(0.0), greatest.max(0.0)) } else { (0.0, 1.0) };
+    let room = if least < greatest { (greatest - least) * 0.06 } else { 1.0 };
+    let bottom = if least < 0.0 { least - room } else { 0.0 };
+    panel_over(area, panel, bottom..greatest + room)
+}
+
+/// Where a logarithmic axis has its marks: at 1, 2 and 5 times powers of ten, or, where these are many, at powers alone.
+fn decades(bottom: f64, top: f64) -> Vec<f64> {
+    let powers = bottom.log10().floor() as i32..=top.log10().ceil() as i32;
+    let many = powers.clone().count();
+    let digits: &[i32] = if many > 4 { &[1] } else { &[1, 2, 5] };
+    let marks = powers.step_by(many.div_ceil(10)).flat_map(|power| digits.iter().map(move |digit| (*digit, power)));
+    // Written out and read, each is the number nearest to what its label says.
+    marks
+        .filter_map(|(digit, power)| format!("{digit}e{power}").parse().ok())
+        .filter(|mark| (bottom..=top).contains(mark))
+        .collect()
+}
+
+fn panel_over<Y>(area: &Area, panel: Panel, vertical: Y) -> Outcome
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let mut builder = ChartBuilder::on(area);
+    builder.margin(12).margin_right(24).set_left_and_bottom_label_area_size(44).y_label_area_size(104);
+    if let Some(title) = panel.title {
+        builder.caption(title, TITLE.into_font().color(&DARK));
+    }
+    // To 2 at least, so that a single epoch stands in the middle.
+    let epochs = 0.0..panel.last.max(2) as f64;
+    let mut chart = builder.build_cartesian_2d(epochs, vertical)?;
+    chart
+        .configure_mesh()
+        .x_desc("epoch")
+        .y_desc(panel.name)
+        .x_labels(panel.last.clamp(2, 10) + 1)
+        .y_labels(if panel.title.is_some() { 8 } else { 4 })
+        .x_label_formatter(&|epoch| if epoch.fract() == 0.0 { epoch.to_string() } else { String::new() })
+        .y_label_formatter(&|value| short(*value))
+        .label_style(SMALL.into_font().color(&DARK))
+        .axis_desc_style(SMALL.into_font().color(&DARK))
+        .axis_style(AXIS)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    for Curve { name, colour, points } in panel.curves {
+        let line = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
+        line.label(*name).legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
+        if points.len() <= DOTS_MAX {
+            chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
+        }
+    }
+    if let Some(point) = panel.ring {
+        let rings = [(8, VALIDATION), (6, WHITE), (4, VALIDATION)];
+        chart.draw_series(rings.map(|(radius, colour)| Circle::new(point, radius, colour.filled())))?;
+    }
+    if panel.curves.len() > 1 {
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .legend_area_size(34)
+            .margin(12)
+            .label_font(SMALL.into_font().color(&DARK))
+            .background_style(WHITE.mix(0.75))
+            .border_style(GRID)
+            .draw()?;
+    }
+    Ok(())
+}
+
+/// A number in at most four significant digits.
+fn short(value: f64) -> String {
+    let size = value.abs();
+    if value == 0.0 {
+        "0".into()
+    } else if (1e-4..1e5).contains(&size) {
+        let places = (3 - size.log10().floor() as i32).max(0) as usize;
+        let text = format!("{value:.places$}");
+        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
+    } else {
+        let text = format!("{value:.3e}");
+        match text.split_once('e') {
+            Some((digits, exponent)) if digits.contains('.') => {
+                format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'))
+            }
+            _ => text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(epoch: usize, loss: f64, validation_loss: f64, best: bool) -> EpochRow {
+        let learning_rate = 1e-3;
+        EpochRow {
+            epoch,
+            steps: 0,
+            learning_rate,
+            loss,
+            validation_loss,
+            seconds: 1.0,
+            fragments_per_second: 1.0,
+            best,
+        }
+    }
+
+    /// Whether a picture has a pixel of a colour.
+    fn has(picture: &Picture, colour: RGBColor) -> bool {
+        picture.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
+    }
+
+    #[test]
+    fn every_history_has_a_chart() {
+        let extremes = [0.0, -1.0, 1e-300, 1e300, f64::NAN, f64::INFINITY, 1.0];
+        let wild: Vec<_> = extremes.iter().flat_map(|&a| extremes.map(|b| (a, b))).collect();
+        let wild: Vec<_> = wild.iter().enumerate().map(|(at, (a, b))| row(at + 1, *a, *b, true)).collect();
+        let mut histories: Vec<&[EpochRow]> = wild.chunks(1).collect();
+        histories.extend([&[] as &[EpochRow], &wild, &wild[..2], &wild[14..20]]);
+        for rows in histories {
+            let picture = loss_curve(rows, "mean squared error").unwrap();
+            assert_eq!((picture.width(), picture.height()), SIZE, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn both_losses_and_the_learning_rate_are_drawn() {
+        let picture = loss_curve(&[row(1, 0.5, 0.4, true), row(2, 0.1, 0.3, true)], "loss").unwrap();
+        assert!([TRAINING, VALIDATION, RATE].into_iter().all(|colour| has(&picture, colour)));
+        let nothing = loss_curve(&[], "loss").unwrap();
+        assert!(!has(&nothing, RATE));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let cases = [
+            (0.0, "0"),
+            (0.25, "0.25"),
+            (0.012_345_6, "0.01235"),
+            (12.0, "12"),
+            (1000.0, "1000"),
+            (123_456.0, "1.235e5"),
+            (0.000_02, "2e-5"),
+            (-0.5, "-0.5"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(short(value), text);
+        }
+    }
+}

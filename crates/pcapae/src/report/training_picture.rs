@@ -1,0 +1,244 @@
+//! What the autoencoder makes of one window, side by side: input, code, reconstruction, target.
+
+use super::picture::{Colour, INK, Letters, Picture};
+use crate::{Error, Result};
+
+/// Width and height that a panel aims at, in pixels. A whole number of pixels for a side of 16, 32 or 64.
+const PANEL: usize = 320;
+/// Between panels, and around them.
+const GAP: usize = 20;
+/// Between the frames of a panel, and between the channels of the code.
+const FRAME_GAP: usize = 4;
+/// Rows and columns of a channel of the code.
+const CHANNEL: usize = 4;
+/// Height of the scale from black to white, and from −1 to 1.
+const SCALE: usize = 12;
+const FRAME: Colour = [176, 184, 194];
+/// Of −1, 0 and 1: blue, white, red (ColorBrewer's RdBu, Brewer 2003, which the colour-blind tell apart).
+const BLUE: Colour = [33, 102, 172];
+const MIDDLE: Colour = [247, 247, 247];
+const RED: Colour = [178, 24, 43];
+
+/// Equal parts of [−1, 1] that [`entropy_of_code`] counts in.
+const BINS: usize = 64;
+
+/// Shannon entropy (Shannon 1948) of the values of a code, in bits: H = −Σ p log₂ p, where p is the share of the values in each
+/// of 64 equal parts of [−1, 1].
+///
+/// Between 0, all values alike, and 6, as many in each part; at most log₂ of the number of values. Values beyond −1 and 1 count
+/// as these, those that are no numbers do not count. An empty code has 0.
+pub fn entropy_of_code(code: &[f32]) -> f64 {
+    let mut counts = [0_u32; BINS];
+    for value in code.iter().filter(|value| !value.is_nan()) {
+        let bin = (f64::from(*value) + 1.0) / 2.0 * BINS as f64;
+        counts[(bin.max(0.0) as usize).min(BINS - 1)] += 1;
+    }
+    let all = f64::from(counts.iter().sum::<u32>());
+    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / all);
+    // From 0 downwards, so that the entropy of one part is 0 and not -0.
+    shares.fold(0.0, |entropy, share| entropy - share * share.log2())
+}
+
+/// One window and what became of it. All frames are `side`² values from 0 to 1, row by row, one frame after the other;
+/// a fragment in one dimension is folded to the square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrainingPicture<'a> {
+    /// Rows of a frame.
+    pub side: usize,
+    /// The frames that the encoder was given.
+    pub input: &'a [f32],
+    /// The encoder's last state, values from −1 to 1: channels of 4 × 4.
+    pub code: &'a [f32],
+    /// The frames that the decoder gave back.
+    pub reconstruction: &'a [f32],
+    /// The frames that it should have given back: those of the input, or those after it.
+    pub target: &'a [f32],
+}
+
+impl TrainingPicture<'_> {
+    /// Four panels from left to right, each about 320 pixels wide, under captions: the frames in grey, in reading order; the
+    /// code's channels from blue (−1) over white to red (1), with its [entropy](entropy_of_code); the reconstruction with its
+    /// mean squared error.
+    ///
+    /// Refused: no frame, a part of a frame, a reconstruction of another length than the target's.
+    pub fn draw(&self) -> Result<Picture> {
+        self.check()?;
+        let error = self.reconstruction.iter().zip(self.target).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
+        let error = error / self.target.len() as f64;
+        let panels = [
+            (format!("input{}", self.frames(self.input)), frames_panel(self.input, self.side)),
+            (format!("code, entropy {:.2} bits", entropy_of_code(self.code)), code_panel(self.code)),
+            (format!("reconstruction, mse {error:.5}"), frames_panel(self.reconstruction, self.side)),
+            (format!("target{}", self.frames(self.target)), frames_panel(self.target, self.side)),
+        ];
+        let widest = |(caption, panel): &(String, Picture)| panel.width().max(Letters::Small.width(caption));
+        let width = panels.iter().map(|panel| widest(panel) + GAP).sum::<usize>() + GAP;
+        let tallest = panels.iter().map(|(_, panel)| panel.height()).max().unwrap_or(0);
+        let top = GAP / 2 + Letters::Small.height() + 6;
+        let mut picture = Picture::blank(width, top + tallest + 10 + Letters::Small.height() + GAP / 2);
+        let mut left = GAP;
+        for (at, panel) in panels.iter().enumerate() {
+            picture.write(&panel.0, Letters::Small, left as i32, GAP as i32 / 2, INK);
+            picture.paste((left, top), &panel.1);
+            let (ends, shade): ([&str; 2], fn(f32) -> Colour) =
+                if at == 1 { (["-1", "1"], |share| diverging(share * 2.0 - 1.0)) } else { (["0", "255"], grey) };
+            scale(&mut picture, (left, top + tallest + 10), ends, shade);
+            left += widest(panel) + GAP;
+        }
+        Ok(picture)
+    }
+
+    fn check(&self) -> Result<()> {
+        let pixels = self.side * self.side;
+        let whole = |frames: &[f32]| pixels > 0 && !frames.is_empty() && frames.len().is_multiple_of(pixels);
+        let reason = if !whole(self.input) || !whole(self.target) {
+            format!("{} and {} values are not whole frames of {pixels}", self.input.len(), self.target.len())
+        } else if self.reconstruction.len() != self.target.len() {
+            format!("{} values are to be compared with {}", self.reconstruction.len(), self.target.len())
+        } else {
+            return Ok(());
+        };
+        Err(Error::Unwritable { what: "training picture", reason })
+    }
+
+    fn frames(&self, values: &[f32]) -> String {
+        match values.len() / (self.side * self.side) {
+            1 => String::new(),
+            frames => format!(", {frames} frames"),
+        }
+    }
+}
+
+/// Frames in reading order, as nearly square as may be.
+fn frames_panel(values: &[f32], side: usize) -> Picture {
+    let frames = values.len() / (side * side);
+    tiles(values, side, (PANEL / (columns(frames) * side)).max(1), grey)
+}
+
+/// The channels of a code in reading order.
+fn code_panel(code: &[f32]) -> Picture {
+    let channels = code.len().div_ceil(CHANNEL * CHANNEL);
+    let room = PANEL - FRAME_GAP * (columns(channels) - 1).min(PANEL / 2 / FRAME_GAP);
+    tiles(code, CHANNEL, (room / (columns(channels) * CHANNEL)).max(1), diverging)
+}
+
+/// So many columns make a grid of `count` as wide as high, or a little wider.
+fn columns(count: usize) -> usize {
+    (1..count).find(|columns| columns * columns >= count).unwrap_or(count).max(1)
+}
+
+/// Squares of `side`² values in reading order, each value as a square of `zoom`² pixels.
+fn tiles(values: &[f32], side: usize, zoom: usize, shade: fn(f32) -> Colour) -> Picture {
+    let size = side * zoom;
+    let count = values.len().div_ceil(side * side);
+    let columns = columns(count);
+    let length = |tiles: usize| (tiles * (size + FRAME_GAP)).saturating_sub(FRAME_GAP) + 2;
+    let mut picture = Picture::blank(length(columns), length(count.div_ceil(columns)));
+    for (index, tile) in values.chunks(side * side).enumerate() {
+        let (left, top) = (index % columns * (size + FRAME_GAP), index / columns * (size + FRAME_GAP));
+        picture.fill((left, top), (size + 2, size + 2), FRAME);
+        for (pixel, value) in tile.iter().enumerate() {
+            let (x, y) = (left + 1 + pixel % side * zoom, top + 1 + pixel / side * zoom);
+            picture.fill((x, y), (zoom, zoom), shade(*value));
+        }
+    }
+    picture
+}
+
+/// A bar with the shades from one end to the other, and what these ends stand for.
+fn scale(picture: &mut Picture, (x, y): (usize, usize), ends: [&str; 2], shade: impl Fn(f32) -> Colour) {
+    const LENGTH: usize = 128;
+    let from = x + Letters::Small.width(ends[0]) + 6;
+    picture.write(ends[0], Letters::Small, x as i32, y as i32, INK);
+    picture.fill((from - 1, y + 1), (LENGTH + 2, SCALE + 2), FRAME);
+    for step in 0..LENGTH {
+        picture.fill((from + step, y + 2), (1, SCALE), shade(step as f32 / (LENGTH - 1) as f32));
+    }
+    picture.write(ends[1], Letters::Small, (from + LENGTH + 6) as i32, y as i32, INK);
+}
+
+/// Black for 0, white for 1; values beyond count as these.
+fn grey(value: f32) -> Colour {
+    [(value.clamp(0.0, 1.0) * 255.0).round() as u8; 3]
+}
+
+/// Blue for −1, white for 0, red for 1; values beyond count as the ends.
+fn diverging(value: f32) -> Colour {
+    let (end, share) = (if value < 0.0 { BLUE } else { RED }, value.abs().min(1.0));
+    let mix = |at: usize| f32::from(MIDDLE[at]) + (f32::from(end[at]) - f32::from(MIDDLE[at])) * share;
+    [0, 1, 2].map(|at| mix(at).round() as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn entropy_is_that_of_the_histogram() {
+        let close = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} is not {b}");
+        close(entropy_of_code(&[]), 0.0);
+        close(entropy_of_code(&[0.3; 64]), 0.0);
+        assert!(entropy_of_code(&[0.3; 64]).is_sign_positive());
+        close(entropy_of_code(&[-1.0, 1.0, -2.0, 2.0]), 1.0);
+        close(entropy_of_code(&[0.5, f32::NAN]), 0.0);
+        let spread: Vec<f32> = (0..64).map(|at| (at as f32 + 0.5) / 32.0 - 1.0).collect();
+        close(entropy_of_code(&spread), 6.0);
+        // Shares of 1/2, 1/4, 1/4.
+        close(entropy_of_code(&[0.0, 0.0, 0.5, -0.5]), 1.5);
+    }
+
+    #[test]
+    fn the_panels_show_the_values() {
+        let input: Vec<f32> = (0..256).map(|at| at as f32 / 255.0).collect();
+        let code: Vec<f32> = (0..64).map(|at| if at < 32 { -1.0 } else { 1.0 }).collect();
+        let black = vec![-3.0; 256];
+        let picture = TrainingPicture { side: 16, input: &input, code: &code, reconstruction: &black, target: &input };
+        let picture = picture.draw().unwrap();
+        let at = |x: usize, y: usize| {
+            let start = (y * picture.width() + x) * 3;
+            picture.rgb()[start..start + 3].to_vec()
+        };
+        let top = GAP / 2 + Letters::Small.height() + 6;
+        let panel = PANEL + 2 + GAP;
+        // The middle of the second pixel of the second row is 17 / 255.
+        assert_eq!(at(GAP + 31, top + 31), [17; 3]);
+        assert_eq!(at(GAP + panel + 10, top + 10), BLUE);
+        assert_eq!(at(GAP + panel + 10, top + 310), RED);
+        assert_eq!(at(GAP + 2 * panel + 31, top + 31), [0; 3]);
+        assert_eq!(at(GAP + 3 * panel + 318, top + 318), [255; 3]);
+    }
+
+    #[test]
+    fn what_is_no_window_is_refused() {
+        let frames = [0.0; 64];
+        let draw = |side, input, reconstruction, target| {
+            TrainingPicture { side, input, code: &[], reconstruction, target }.draw().is_ok()
+        };
+        assert!(draw(8, &frames, &frames, &frames));
+        assert!(!draw(8, &[], &[], &[]));
+        assert!(!draw(0, &frames, &frames, &frames));
+        assert!(!draw(8, &frames[1..], &frames, &frames));
+        assert!(!draw(4, &frames, &frames, &frames[..16]));
+    }
+
+    proptest! {
+        #[test]
+        fn every_window_has_a_picture_of_its_size(
+            side in prop::sample::select(vec![1_usize, 3, 16, 32, 64, 400]),
+            inputs in 1..5_usize,
+            targets in 1..12_usize,
+            code in 0..100_usize,
+            value: f32,
+        ) {
+            let input = vec![value; side * side * inputs];
+            let target = vec![0.5; side * side * targets];
+            let code = vec![value; code];
+            let picture = TrainingPicture { side, input: &input, code: &code, reconstruction: &target, target: &target };
+            let picture = picture.draw().unwrap();
+            prop_assert_eq!(picture.rgb().len(), 3 * picture.width() * picture.height());
+            let (widest, tallest) = (columns(targets) * side, targets.div_ceil(columns(targets)) * side);
+            prop_assert!(picture.width() > 2 * widest && picture.height() > tallest);
+        }
+    }
+}
