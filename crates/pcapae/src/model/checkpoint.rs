@@ -87,6 +87,24 @@ pub enum CheckpointError {
         value: f32,
     },
 
+    /// A file of `torch.save`, but not one that can be read.
+    #[error("{reason}")]
+    Torch {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file that is far larger than any model.
+    #[error("it has more than {most} bytes, the most that a model has")]
+    TooLarge {
+        /// In bytes.
+        most: usize,
+    },
+
+    /// A file of another kind.
+    #[error("its first bytes are neither those of a safetensors file nor those of torch.save")]
+    Unrecognised,
+
     /// A tensor that no network of this configuration has.
     #[error("the tensor {name} does not belong to a network of this configuration")]
     Surplus {

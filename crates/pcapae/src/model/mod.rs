@@ -32,6 +32,14 @@ mod autoencoder;
 
 mod checkpoint;
 
+mod pickle;
+
+mod torch_file;
+
+mod torch_checkpoint;
+
+mod file;
+
 pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
 pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
 pub use checkpoint::CheckpointError;
@@ -39,4 +47,5 @@ pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
 pub(crate) use config::{Grid, STATE_CHANNELS};
 pub(crate) use definition::{conv_window, transposed_window};
 pub(crate) use graph::Window;
+pub use file::open;
 pub use parameters::{Parameters, TensorShape};
