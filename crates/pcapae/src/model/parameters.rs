@@ -50,6 +50,7 @@ impl Start {
 
 impl Layout {
     /// How many elements all tensors have together.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }
