@@ -251,7 +251,15 @@ impl Convs {
     }
 
     /// Computes all quads, which lie one after the other in `sums`.
-    pub fn forward<S: Simd>(&self, s: S, raster: &Raster, x: &[f32], h: &[f32], sums: &mut [f32], scratch: &mut WinogradScratch) {
+    pub fn forward<S: Simd>(
+        &self,
+        s: S,
+        raster: &Raster,
+        x: &[f32],
+        h: &[f32],
+        sums: &mut [f32],
+        scratch: &mut WinogradScratch,
+    ) {
         let mut output = Output { planes: sums, start: Start::Values(&self.biases) };
         self.forward.apply(s, raster, &self.seen(x, h), &mut output, scratch);
     }

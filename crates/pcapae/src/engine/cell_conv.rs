@@ -48,9 +48,9 @@ impl Weights {
 
     /// For each quad and, within it, each input: the place of the weight by output of the quad and tap.
     pub fn kernels(&self) -> impl Iterator<Item = impl Fn(usize, usize) -> Option<usize>> {
-        self.places.chunks_exact(QUAD * TAPS).map(|places| {
-            move |output: usize, tap: usize| places[output * TAPS + tap].map(|place| place as usize)
-        })
+        self.places
+            .chunks_exact(QUAD * TAPS)
+            .map(|places| move |output: usize, tap: usize| places[output * TAPS + tap].map(|place| place as usize))
     }
 }
 

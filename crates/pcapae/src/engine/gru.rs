@@ -99,7 +99,8 @@ impl Gru {
                     let line = self.candidate_norm.line(c, &tape.moments[CANDIDATE + c]);
                     let (factor, offset) = (s.load(&line.factor), s.load(&line.offset));
                     let sums = tape.sums.channels(CANDIDATE + c..CANDIDATE + c + 1);
-                    let (gates, candidate) = tape.gates.channels_mut(UPDATE + c..CANDIDATE + c + 1).split_at_mut(QUAD * raster.size);
+                    let (gates, candidate) =
+                        tape.gates.channels_mut(UPDATE + c..CANDIDATE + c + 1).split_at_mut(QUAD * raster.size);
                     let next = tape.h.channels_mut(c..c + 1);
                     let before = before.map(|h| &h[c * raster.size..(c + 1) * raster.size]);
                     for_vectors::<S>(raster, |at, count| {
@@ -133,7 +134,14 @@ impl Gru {
         let CellGradients { h: dh, gates, kept, x: dx, .. } = gradients;
         let x = tape.x.all();
         let anew = Start::Zero;
-        differentiate_state(s, &raster, before.map(|state| state.h), tape, dh.all_mut(), gates.channels_mut(UPDATE..END));
+        differentiate_state(
+            s,
+            &raster,
+            before.map(|state| state.h),
+            tape,
+            dh.all_mut(),
+            gates.channels_mut(UPDATE..END),
+        );
         self.candidate_norm.backward(
             s,
             &raster,

@@ -150,12 +150,7 @@ impl Engine {
     /// The mean loss of a batch, and its gradient, which replaces what is in `gradient`.
     ///
     /// In parallel over blocks of windows, whose sums are added in order: the result does not depend on the number of threads.
-    pub fn loss_and_gradient(
-        &mut self,
-        windows: &[&[u8]],
-        dropout: Option<Dropout>,
-        gradient: &mut Parameters,
-    ) -> f64 {
+    pub fn loss_and_gradient(&mut self, windows: &[&[u8]], dropout: Option<Dropout>, gradient: &mut Parameters) -> f64 {
         let factor = 1.0 / self.pixels(windows);
         let block = self.block(windows.len());
         let mut blocks = std::mem::take(&mut self.gradients);
