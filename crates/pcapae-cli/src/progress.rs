@@ -12,6 +12,9 @@ use pcapae::progress::Progress;
 /// Set by Ctrl-C, SIGTERM and SIGHUP.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Set where the work ends by itself, however long one step of it takes.
+static PATIENT: AtomicBool = AtomicBool::new(false);
+
 /// Files that are not whole yet, to remove where the work cannot end by itself.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -32,6 +35,9 @@ pub fn remove_if_stopped(unfinished: &Path) {
 fn stop() {
     if STOP.swap(true, Ordering::Relaxed) {
         leave();
+    }
+    if PATIENT.load(Ordering::Relaxed) {
+        return;
     }
     std::thread::spawn(|| {
         std::thread::sleep(GRACE);
@@ -81,6 +87,11 @@ impl Talk {
     /// Warns the user, even if quiet.
     pub fn warn(&self, text: impl std::fmt::Display) {
         self.print(&format!("\x1b[1;33mwarning\x1b[0m: {text}"));
+    }
+
+    /// From here on, the first stop signal waits for the work to end by itself, to save what it has; the second leaves without it.
+    pub fn let_work_end(&self) {
+        PATIENT.store(true, Ordering::Relaxed);
     }
 
     /// Removes the bar.

@@ -172,6 +172,17 @@ impl Training {
         train.every(self.config.stride).front(self.config.fraction)
     }
 
+    /// Refuses what [`run`](Training::run) refuses of windows.
+    pub fn check(&self, train: &Windows, validation: &Windows) -> Result<()> {
+        let train = self.selection(train);
+        check(&self.model, &train, "training data")?;
+        check(&self.model, &validation.every(self.config.stride), "validation data")?;
+        match self.windows {
+            Some(expected) if expected != train.len() => Err(Error::OtherData { got: train.len(), expected }),
+            _ => Ok(()),
+        }
+    }
+
     /// Trains until it is over or interrupted.
     ///
     /// A run that goes on with an interrupted one comes to the same weights, to the byte, as one that was never interrupted, with
@@ -187,14 +198,9 @@ impl Training {
         progress: &dyn Progress,
         observer: &mut dyn Observer,
     ) -> Result<Outcome> {
-        let train = self.selection(train);
-        let validation = validation.every(self.config.stride);
-        check(&self.model, &train, "training data")?;
-        check(&self.model, &validation, "validation data")?;
-        let expected = *self.windows.get_or_insert(train.len());
-        if expected != train.len() {
-            return Err(Error::OtherData { got: train.len(), expected });
-        }
+        self.check(train, validation)?;
+        let (train, validation) = (self.selection(train), validation.every(self.config.stride));
+        self.windows = Some(train.len());
         let mut engine = Engine::new(&self.model);
         while !self.is_over() {
             let (epoch, batch) = self.next_step();
