@@ -145,7 +145,8 @@ impl Progress for Talk {
 
 fn style(total: Option<u64>) -> ProgressStyle {
     let template = match total {
-        Some(_) => "{prefix:>12} {bar:30.cyan/blue} {percent:>3} % {msg} {eta} left",
+        // What does not fit into a narrow terminal is cut at the end.
+        Some(_) => "{prefix:>12} {bar:20.cyan/blue} {percent:>3} %, {eta} left  {msg}",
         None => "{prefix:>12} {spinner} {elapsed} {msg}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())

@@ -43,7 +43,7 @@ impl Bench {
 
     /// `pcapae train train.h5 -v validation.h5` with more arguments, in the folder.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = pcapae(&["train", "train.h5", "-v", "validation.h5", ]);
+        let mut command = pcapae(&["train", "train.h5", "-v", "validation.h5"]);
         command.args(arguments).current_dir(self.folder.path());
         command
     }

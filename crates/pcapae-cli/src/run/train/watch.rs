@@ -79,7 +79,7 @@ impl Observer for Watch<'_> {
             None => String::new(),
         };
         let (loss, rate, speed) = (step.mean_loss, step.rate, self.fragments_per_second());
-        self.talk.remark(&format!("loss {loss:.6}{validation}, rate {rate:.2e}, {speed:.0} fragments/s,"));
+        self.talk.remark(&format!("loss {loss:.6}{validation}, rate {rate:.2e}, {speed:.0} fragments/s"));
         self.board.as_mut().map_or(Ok(()), |board| board.step(step))
     }
 
