@@ -182,7 +182,7 @@ fn a_longer_training_goes_on_in_its_folder() {
 fn a_training_stopped_by_ctrl_c_and_resumed_equals_one_that_never_stopped() {
     let bench = Bench::new();
     bench.dataset("train.h5", 400, &["-m", "packet", "--fragment-size", "256"]);
-    let options = ["-b", "4", "--epochs", "6", "--dropout", "0.1"];
+    let options = ["-b", "4", "--epochs", "16", "--patience", "16", "--dropout", "0.1"];
     bench.trained(&[&options[..], &["-o", "whole"]].concat());
     let mut child = bench.command(&[&options[..], &["-o", "parts"]].concat()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
@@ -263,6 +263,7 @@ fn bad_input_is_refused_in_one_sentence_and_leaves_nothing_behind() {
     refused(train, "validation.h5", &["-o", "train.h5/out"], "cannot create train.h5/out");
     refused(train, "validation.h5", &["-o", "done"], "done holds a training already");
     refused(train, "validation.h5", &["--resume", "absent"], "cannot read absent");
+    refused(train, "validation.h5", &["--resume", "/dev/null", "-o", "out"], "not a file (/dev/null)");
     refused(train, "validation.h5", &["--resume", "cut.safetensors", "-o", "out"], "cut.safetensors");
     refused(train, "validation.h5", &["--resume", "text.h5", "-o", "out"], "not a safetensors file");
     refused(

@@ -124,6 +124,9 @@ fn begin(args: &TrainArgs, dataset: &Dataset) -> Result<Training> {
 
 /// The training that a file holds, or a new one with its weights.
 fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, talk: &Talk) -> Result<Training> {
+    if file.metadata().is_ok_and(|there| !there.is_file()) {
+        return Err(of_file(Error::Checkpoint { reason: "not a file".into(), remedy: None }, file));
+    }
     let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
     let training = match Training::from_safetensors(&bytes).map_err(|error| of_file(error, file))? {
         Some(mut training) => {
