@@ -52,7 +52,11 @@ fn leave() {
         // A file that became whole has another name by now.
         let _ = std::fs::remove_file(file);
     }
-    crate::failure::explain(&pcapae::Error::Interrupted.into());
+    let refusal = match PATIENT.load(Ordering::Relaxed) {
+        true => anyhow::anyhow!("stopped at once; files that were saved before are whole"),
+        false => pcapae::Error::Interrupted.into(),
+    };
+    crate::failure::explain(&refusal);
     std::process::exit(crate::failure::REFUSED.into());
 }
 
