@@ -6,6 +6,7 @@ mod detect;
 mod event_table;
 mod input;
 mod learn;
+mod train;
 
 use std::process::ExitCode;
 
@@ -20,5 +21,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Detect(args) => detect::run(args, &talk),
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
+        Command::Train(args) => train::run(&args, &talk),
     }
 }

@@ -1,5 +1,9 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod train;
+
+pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
+
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Style, Styles};
@@ -38,6 +42,7 @@ pub enum Command {
     Detect(DetectArgs),
     Demo(DemoArgs),
     Dataset(DatasetArgs),
+    Train(Box<TrainArgs>),
 }
 
 /// Learn what normal traffic looks like from captures of normal operation.
