@@ -216,6 +216,9 @@ fn weights_without_a_training_begin_a_new_one() {
     let talk = bench.trained(&["--retrain", "old/best.safetensors", "-o", "new", "--epochs", "1"]);
     assert!(talk.contains("warning: old/best.safetensors holds weights but no training"), "{talk}");
     bench.refused(&["--resume", "old/best.safetensors", "-o", "lstm", "--cell", "lstm"], "cell lstm, but");
+    let original = concat!(env!("CARGO_MANIFEST_DIR"), "/../pcapae/tests/golden/torch/checkpoint.pth.tar");
+    let talk = bench.trained(&["--retrain", original, "-o", "imported", "--epochs", "1"]);
+    assert!(talk.contains("checkpoint.pth.tar holds weights but no training"), "{talk}");
 }
 
 #[test]
@@ -262,10 +265,10 @@ fn bad_input_is_refused_in_one_sentence_and_leaves_nothing_behind() {
     refused(train, "validation.h5", &["-o", "out", "--dropout", "1"], "dropout 1");
     refused(train, "validation.h5", &["-o", "train.h5/out"], "cannot create train.h5/out");
     refused(train, "validation.h5", &["-o", "done"], "done holds a training already");
-    refused(train, "validation.h5", &["--resume", "absent"], "cannot read absent");
-    refused(train, "validation.h5", &["--resume", "/dev/null", "-o", "out"], "not a file (/dev/null)");
+    refused(train, "validation.h5", &["--resume", "absent"], "cannot open absent");
+    refused(train, "validation.h5", &["--resume", "/dev/null", "-o", "out"], "/dev/null");
     refused(train, "validation.h5", &["--resume", "cut.safetensors", "-o", "out"], "cut.safetensors");
-    refused(train, "validation.h5", &["--resume", "text.h5", "-o", "out"], "not a safetensors file");
+    refused(train, "validation.h5", &["--resume", "text.h5", "-o", "out"], "text.h5");
     refused(
         train,
         "validation.h5",

@@ -46,6 +46,6 @@ pub use checkpoint::CheckpointError;
 pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
 pub(crate) use config::{Grid, STATE_CHANNELS};
 pub(crate) use definition::{conv_window, transposed_window};
-pub use file::open;
+pub use file::{is_safetensors, open};
 pub(crate) use graph::Window;
 pub use parameters::{Parameters, TensorShape};

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use pcapae::dataset::Dataset;
 use pcapae::fragment::{FragmentSize, Mode, Shape};
-use pcapae::model::{Autoencoder, Frames, ModelConfig, Side};
+use pcapae::model::{Autoencoder, Frames, ModelConfig, Side, is_safetensors};
 use pcapae::train::{Outcome, TrainConfig, Training};
 use pcapae::{Error, Result};
 
@@ -124,11 +124,9 @@ fn begin(args: &TrainArgs, dataset: &Dataset) -> Result<Training> {
 
 /// The training that a file holds, or a new one with its weights.
 fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, talk: &Talk) -> Result<Training> {
-    if file.metadata().is_ok_and(|there| !there.is_file()) {
-        return Err(of_file(Error::Checkpoint { reason: "not a file".into(), remedy: None }, file));
-    }
-    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
-    let training = match Training::from_safetensors(&bytes).map_err(|error| of_file(error, file))? {
+    let frames = Frames::try_from(usize::from(args.frames.unwrap_or(1)))?;
+    let model = pcapae::model::open(file, Some(frames))?;
+    let training = match found(file)? {
         Some(mut training) => {
             let own = *training.model().config();
             check_model(&own, &model_settings(args, own)?)?;
@@ -136,7 +134,7 @@ fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, talk: &Talk) -> Resu
             training
         }
         None => {
-            let training = begin_with_weights(args, file, &bytes, dataset)?;
+            let training = begin_with_weights(args, file, &model, dataset)?;
             talk.warn(format_args!(
                 "{} holds weights but no training to go on with: a new one begins with these weights",
                 file.display()
@@ -149,31 +147,29 @@ fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, talk: &Talk) -> Resu
     Ok(training)
 }
 
-fn begin_with_weights(args: &TrainArgs, file: &Path, bytes: &[u8], dataset: &Dataset) -> Result<Training> {
-    let frames = Frames::try_from(usize::from(args.frames.unwrap_or(1)))?;
-    let model = Autoencoder::from_safetensors(bytes, Some(frames)).map_err(|error| of_file(error, file))?;
+/// The training in a file of a model, if it holds one.
+fn found(file: &Path) -> Result<Option<Training>> {
+    let bytes = std::fs::read(file).map_err(Error::io("read", file))?;
+    if !is_safetensors(&bytes) {
+        return Ok(None);
+    }
+    Training::from_safetensors(&bytes).map_err(|error| match error {
+        Error::Checkpoint { reason, remedy } => Error::NotAModel { path: file.to_owned(), reason, remedy },
+        other => other,
+    })
+}
+
+fn begin_with_weights(args: &TrainArgs, file: &Path, model: &Autoencoder, dataset: &Dataset) -> Result<Training> {
     // The number of frames and the loss may be others: the weights do not depend on them.
     let wanted = model_settings(args, *model.config())?;
     let fitting = Autoencoder::from_parameters(wanted, model.parameters().clone());
     let Some(model) = fitting else {
         check_model(model.config(), &wanted)?;
-        return Err(Error::Checkpoint {
-            reason: format!("its weights are of another network ({})", file.display()),
-            remedy: None,
-        });
+        let reason = "its weights are of another network".to_owned();
+        return Err(Error::NotAModel { path: file.to_owned(), reason, remedy: None });
     };
     let config: TrainConfig = training_settings(args, settings::defaults());
     Training::new(model, config, dataset.mode())
-}
-
-/// Adds the file to what is wrong with it.
-fn of_file(error: Error, file: &Path) -> Error {
-    match error {
-        Error::Checkpoint { reason, remedy } => {
-            Error::Checkpoint { reason: format!("{reason} ({})", file.display()), remedy }
-        }
-        other => other,
-    }
 }
 
 /// The command line of this run, changed so that it goes on with the training.
