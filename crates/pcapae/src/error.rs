@@ -158,6 +158,24 @@ pub enum Error {
         reason: String,
     },
 
+    /// A dataset without a fragment, where there must be some.
+    #[error("{} holds no fragment at all", path.display())]
+    NoFragments {
+        /// The dataset.
+        path: PathBuf,
+    },
+
+    /// The fragments of a dataset are not of the size and shape that the model takes.
+    #[error("{} has fragments of {got}, but the model takes {taken}", path.display())]
+    OtherFragments {
+        /// The dataset.
+        path: PathBuf,
+        /// Size and shape of its fragments.
+        got: String,
+        /// Size and shape that the model takes.
+        taken: String,
+    },
+
     /// A file holds no codes, or is damaged.
     #[error("{} holds no codes that this version can read: {reason}", path.display())]
     NotCodes {
@@ -277,6 +295,7 @@ impl Error {
             }
             Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
             Error::NotADataset { .. } => Some("datasets are made by pcapae dataset".into()),
+            Error::OtherFragments { .. } => Some("make the dataset with another --fragment-size, with or without --one-d, or take another model".into()),
             Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),

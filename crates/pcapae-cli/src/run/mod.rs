@@ -3,9 +3,11 @@
 mod dataset;
 mod demo;
 mod detect;
+mod encode;
 mod event_table;
 mod input;
 mod learn;
+mod model;
 
 use std::process::ExitCode;
 
@@ -20,5 +22,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Detect(args) => detect::run(args, &talk),
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
+        Command::Encode(args) => encode::run(args, &talk),
     }
 }

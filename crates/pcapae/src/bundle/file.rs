@@ -54,6 +54,12 @@ impl Bundle {
         self.model.to_safetensors_with(&[calibration], &metadata)
     }
 
+    /// Whether the bytes of a file say that they are a bundle; it may be damaged for all that.
+    pub fn is_recognised(bytes: &[u8]) -> bool {
+        let format = |header: safetensors::tensor::Metadata| header.metadata().as_ref()?.get("format").cloned();
+        SafeTensors::read_metadata(bytes).is_ok_and(|(_, header)| format(header).as_deref() == Some(FORMAT))
+    }
+
     /// Reads a bundle file; refuses what is none, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Bundle> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;

@@ -1,0 +1,30 @@
+//! Which model a command works with.
+
+use pcapae::bundle::Bundle;
+use pcapae::model::{Autoencoder, Frames};
+use pcapae::{Error, Result};
+
+use crate::args::ModelArgs;
+
+impl ModelArgs {
+    /// Reads the model, whatever it comes in; refuses another number of frames than the one it was trained with.
+    pub fn load(&self) -> Result<Autoencoder> {
+        let frames = self.frames.map(|frames| Frames::try_from(usize::from(frames))).transpose()?;
+        let bytes = std::fs::read(&self.path).map_err(Error::io("read", &self.path))?;
+        let model = if Bundle::is_recognised(&bytes) {
+            Bundle::open(&self.path)?.model
+        } else {
+            Autoencoder::from_safetensors(&bytes, frames)?
+        };
+        let trained = model.config().frames;
+        match frames {
+            Some(frames) if frames != trained => Err(Error::Setting {
+                setting: "number of frames",
+                got: frames.count().to_string(),
+                expected: format!("{}, as the model was trained", trained.count()),
+                remedy: Some("leave --frames out: this model knows it".into()),
+            }),
+            _ => Ok(model),
+        }
+    }
+}
