@@ -40,6 +40,7 @@ pub enum Command {
     Demo(DemoArgs),
     Dataset(DatasetArgs),
     Encode(EncodeArgs),
+    Export(ExportArgs),
 }
 
 /// Learn what normal traffic looks like from captures of normal operation.
@@ -238,6 +239,34 @@ pub struct EncodeArgs {
     pub threads: ThreadsArg,
 }
 
+/// Write a model for other programs: as ONNX, or as safetensors that PyTorch loads.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  pcapae export plant.pcapae -o plant.onnx
+  pcapae export plant.pcapae --part encoder -o encoder.onnx
+  pcapae export plant.pcapae --format safetensors -o weights.safetensors")]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// The file to write.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// The form of the file.
+    #[arg(long, value_name = "FORMAT", default_value = "onnx")]
+    pub format: FormatArg,
+
+    /// Which part of the model, with ONNX [default: autoencoder].
+    #[arg(long, value_name = "PART")]
+    pub part: Option<PartArg>,
+
+    /// Replace the output if it exists.
+    #[arg(long)]
+    pub force: bool,
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
@@ -311,4 +340,20 @@ pub enum LayoutArg {
     Arrays,
     /// A group per fragment, as the original pcap2ds writes.
     Original,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// ONNX, operator set 17, for batches of any size.
+    Onnx,
+    /// The weights under the names of the original's state dict, the configuration in the metadata.
+    Safetensors,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PartArg {
+    /// From frames to codes.
+    Encoder,
+    /// From frames to codes and reconstructions.
+    Autoencoder,
 }

@@ -5,6 +5,7 @@ mod demo;
 mod detect;
 mod encode;
 mod event_table;
+mod export;
 mod input;
 mod learn;
 mod model;
@@ -23,5 +24,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
+        Command::Export(args) => export::run(args, &talk),
     }
 }

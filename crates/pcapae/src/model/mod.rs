@@ -32,6 +32,8 @@ mod autoencoder;
 
 mod checkpoint;
 
+mod onnx;
+
 pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
 pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
 pub use checkpoint::CheckpointError;
@@ -39,4 +41,5 @@ pub(crate) use config::{Grid, STATE_CHANNELS};
 pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
 pub(crate) use definition::{conv_window, transposed_window};
 pub(crate) use graph::Window;
+pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
