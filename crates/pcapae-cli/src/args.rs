@@ -285,7 +285,7 @@ pub struct CaptureArgs {
 /// Which model.
 #[derive(Debug, clap::Args)]
 pub struct ModelArgs {
-    /// A model: a safetensors file, with or without its configuration, or a bundle made by learn.
+    /// A model: a bundle made by learn, a safetensors file with or without its configuration, or a checkpoint or state dict of PyTorch.
     #[arg(value_name = "MODEL")]
     pub path: PathBuf,
 

@@ -236,6 +236,17 @@ pub enum Error {
         remedy: Option<String>,
     },
 
+    /// A file is no model, or a damaged one.
+    #[error("{} is no model that this version can read: {reason}", path.display())]
+    NotAModel {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+        /// What the user can do about it, if that is known.
+        remedy: Option<String>,
+    },
+
     /// There is nothing to train or to validate with.
     #[error("there is no window of {what}: every run of fragments is shorter than {frames} frames")]
     NoWindows {
@@ -289,7 +300,9 @@ impl Error {
             }
             Error::UnsupportedCapture { .. } => Some("convert it with `editcap -F pcap`".to_owned()),
             Error::Exists { .. } => Some("give --force to replace it".into()),
-            Error::Setting { remedy, .. } | Error::Checkpoint { remedy, .. } => remedy.clone(),
+            Error::Setting { remedy, .. } | Error::Checkpoint { remedy, .. } | Error::NotAModel { remedy, .. } => {
+                remedy.clone()
+            }
             Error::GroundTruthShort { .. } | Error::GroundTruthLong { .. } => {
                 Some("a ground truth has one row per packet, in file order, without a header".into())
             }

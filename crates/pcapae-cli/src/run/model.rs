@@ -10,11 +10,10 @@ impl ModelArgs {
     /// Reads the model, whatever it comes in; refuses another number of frames than the one it was trained with.
     pub fn load(&self) -> Result<Autoencoder> {
         let frames = self.frames.map(|frames| Frames::try_from(usize::from(frames))).transpose()?;
-        let bytes = std::fs::read(&self.path).map_err(Error::io("read", &self.path))?;
-        let model = if Bundle::is_recognised(&bytes) {
+        let model = if Bundle::is_recognised(&self.path)? {
             Bundle::open(&self.path)?.model
         } else {
-            Autoencoder::from_safetensors(&bytes, frames)?
+            pcapae::model::open(&self.path, frames)?
         };
         let trained = model.config().frames;
         match frames {

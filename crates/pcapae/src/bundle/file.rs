@@ -2,6 +2,8 @@
 //!
 //! Loading is safe with files from strangers: no code runs, sizes and shapes are checked.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -18,6 +20,8 @@ use crate::{Error, Result};
 const FORMAT: &str = "pcapae-bundle";
 /// Version of the layout that this code writes and reads, the metadata entry `version`.
 const VERSION: &str = "1";
+/// A longer header no safetensors file has: the library refuses it too.
+const HEADER_BYTES_MAX: u64 = 100_000_000;
 /// Name of the tensor with the calibration scores, f32 `[n]`.
 const CALIBRATION: &str = "calibration.scores";
 
@@ -54,10 +58,19 @@ impl Bundle {
         self.model.to_safetensors_with(&[calibration], &metadata)
     }
 
-    /// Whether the bytes of a file say that they are a bundle; it may be damaged for all that.
-    pub fn is_recognised(bytes: &[u8]) -> bool {
-        let format = |header: safetensors::tensor::Metadata| header.metadata().as_ref()?.get("format").cloned();
-        SafeTensors::read_metadata(bytes).is_ok_and(|(_, header)| format(header).as_deref() == Some(FORMAT))
+    /// Whether the file at `path` says that it is a bundle; it may be damaged for all that. Reads no more than its header.
+    pub fn is_recognised(path: &Path) -> Result<bool> {
+        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let mut header = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut header).map_err(Error::io("read", path))?;
+        let Ok(length) = header.as_slice().try_into().map(u64::from_le_bytes) else { return Ok(false) };
+        if length > HEADER_BYTES_MAX {
+            return Ok(false);
+        }
+        header.clear();
+        file.take(length).read_to_end(&mut header).map_err(Error::io("read", path))?;
+        let header = serde_json::from_slice::<serde_json::Value>(&header).unwrap_or_default();
+        Ok(header["__metadata__"]["format"] == FORMAT)
     }
 
     /// Reads a bundle file; refuses what is none, or was written by a newer version.

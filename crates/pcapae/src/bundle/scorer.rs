@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use crate::engine::Engine;
 use crate::detect::{PacketScores, reconstruction_error};
+use crate::engine::Engine;
 use crate::fragment::{Fragment, FragmentTable};
 use crate::model::Autoencoder;
 
@@ -37,7 +37,10 @@ impl Scorer {
     pub fn new(model: &Autoencoder) -> Scorer {
         let fragment_size = model.config().side.fragment_size();
         Scorer {
-            models: (1..=model.config().frames.count()).filter_map(|frames| model.with_frames(frames).ok()).map(|model| Engine::new(&model)).collect(),
+            models: (1..=model.config().frames.count())
+                .filter_map(|frames| model.with_frames(frames).ok())
+                .map(|model| Engine::new(&model))
+                .collect(),
             fragment_size,
             block: FragmentTable::new(fragment_size),
             context: 0,

@@ -4,7 +4,7 @@ use super::cell_conv::{CellConv, Output, QUAD, Start, TAPS, Weights};
 use super::gru::Gru;
 use super::lstm::Lstm;
 use super::norm::{Moments, PerLane};
-use super::planes::{Planes, Raster};
+use super::planes::{Planes, Raster, for_places};
 use super::simd::Simd;
 use super::stencil::channel_sums;
 use super::winograd::WinogradScratch;
@@ -212,8 +212,7 @@ pub(crate) struct Convs {
     sources: Sources,
     quads: Quads,
     forward: CellConv,
-    to_input: Option<CellConv>,
-    to_state: Option<CellConv>,
+    back: CellConv,
     biases: Vec<f32>,
 }
 
@@ -225,17 +224,23 @@ impl Convs {
             Sources::Input => (0, inputs),
             Sources::State => (inputs, QUAD),
         };
-        let outputs = quads.starts.len() * QUAD;
-        let weights = Weights::new(count, outputs, |output, input, tap| quads.weight(output, first + input, tap));
-        let back = |first: usize, count: usize| {
-            let turned = |output: usize, input: usize, tap: usize| quads.weight(input, first + output, TAPS - 1 - tap);
-            CellConv::new(shape, Weights::new(outputs, count, turned))
+        let outputs = quads.starts.len();
+        let weight = |output: usize, input: usize, tap: usize| Some(quads.weight(output, first + input, tap));
+        let weights = Weights::new(count, outputs, weight);
+        // On the way back, input and state are a quad each; where the input has fewer channels, the rest comes to nothing.
+        let source = |channel: usize| match sources {
+            Sources::Both if channel >= QUAD => Some(inputs + channel - QUAD),
+            Sources::State => Some(inputs + channel),
+            _ => (channel < inputs).then_some(channel),
         };
+        let turned = |output: usize, input: usize, tap: usize| {
+            source(output).map(|channel| quads.weight(input, channel, TAPS - 1 - tap))
+        };
+        let quads_back = if sources == Sources::Both { 2 } else { 1 };
         Convs {
             sources,
             forward: CellConv::new(shape, weights),
-            to_input: (sources != Sources::State).then(|| back(0, inputs)),
-            to_state: (sources != Sources::Input).then(|| back(inputs, QUAD)),
+            back: CellConv::new(shape, Weights::new(outputs * QUAD, quads_back, turned)),
             biases: Vec::new(),
             quads,
         }
@@ -244,16 +249,22 @@ impl Convs {
     /// Takes its weights out of the line of parameters.
     pub fn load(&mut self, parameters: &[f32]) {
         self.forward.load(parameters);
-        for back in self.to_input.iter_mut().chain(&mut self.to_state) {
-            back.load(parameters);
-        }
+        self.back.load(parameters);
         self.quads.biases(parameters, &mut self.biases);
     }
 
     /// Computes all quads, which lie one after the other in `sums`.
-    pub fn forward<S: Simd>(&self, s: S, raster: &Raster, x: &[f32], h: &[f32], sums: &mut [f32], scratch: &mut WinogradScratch) {
-        let mut output = Output { planes: sums, start: Start::Values(&self.biases) };
-        self.forward.apply(s, raster, &self.seen(x, h), &mut output, scratch);
+    pub fn forward<S: Simd>(
+        &self,
+        s: S,
+        raster: &Raster,
+        x: &[f32],
+        h: &[f32],
+        sums: &mut [f32],
+        scratch: &mut WinogradScratch,
+    ) {
+        let mut outputs = [Output { planes: sums, start: Start::Values(&self.biases) }];
+        self.forward.apply(s, raster, &self.seen(x, h), &mut outputs, scratch);
     }
 
     /// From the gradient of all quads: adds that of the weights and biases, and hands those of input and state on.
@@ -271,10 +282,10 @@ impl Convs {
     ) {
         self.forward.add_gradient(s, raster, &self.seen(x, h), slopes, gradient, scratch);
         channel_sums(s, raster, slopes, |c, sum| gradient[self.quads.starts[c / QUAD][1] + c % QUAD] += sum);
-        for (back, mut output) in [(&self.to_input, to_input), (&self.to_state, to_state)] {
-            if let Some(back) = back {
-                back.apply(s, raster, &[slopes], &mut output, scratch);
-            }
+        match self.sources {
+            Sources::Both => self.back.apply(s, raster, &[slopes], &mut [to_input, to_state], scratch),
+            Sources::Input => self.back.apply(s, raster, &[slopes], &mut [to_input], scratch),
+            Sources::State => self.back.apply(s, raster, &[slopes], &mut [to_state], scratch),
         }
     }
 
@@ -288,16 +299,6 @@ impl Convs {
     }
 }
 
-/// Calls `pixel` with the place of every vector of every row, and with how many of its lanes are wanted.
-#[inline(always)]
-pub(crate) fn for_vectors<S: Simd>(raster: &Raster, mut pixel: impl FnMut(usize, usize)) {
-    for y in 0..raster.grid.height {
-        for x in (0..raster.row_len()).step_by(S::LANES) {
-            pixel(raster.row(y) + x, raster.row_len() - x);
-        }
-    }
-}
-
 fn scale_channels<S: Simd>(s: S, planes: &mut Planes, factors: &Option<[PerLane; STATE_CHANNELS]>) {
     let Some(factors) = factors else { return };
     let raster = planes.raster;
@@ -306,9 +307,9 @@ fn scale_channels<S: Simd>(s: S, planes: &mut Planes, factors: &Option<[PerLane;
         || {
             for (plane, factor) in planes.all_mut().chunks_exact_mut(raster.size).zip(factors) {
                 let factor = s.load(factor);
-                for_vectors::<S>(&raster, |at, count| {
-                    let scaled = s.mul(s.load_first(&plane[at..], count), factor);
-                    s.store_first(scaled, &mut plane[at..], count);
+                for_places::<S>(&raster, |at| {
+                    let scaled = s.mul(at.load(s, plane), factor);
+                    at.store(s, scaled, plane);
                 });
             }
         },

@@ -23,13 +23,12 @@ pub(crate) struct Weights {
 
 impl Weights {
     /// `place(output, input, tap)` is the parameter, or nothing where there is no such output.
-    pub fn new(inputs: usize, outputs: usize, place: impl Fn(usize, usize, usize) -> usize) -> Weights {
-        let quads = outputs.div_ceil(QUAD);
+    pub fn new(inputs: usize, quads: usize, place: impl Fn(usize, usize, usize) -> Option<usize>) -> Weights {
         let mut places = Vec::with_capacity(quads * inputs * QUAD * TAPS);
         for quad in 0..quads {
             for input in 0..inputs {
                 for output in quad * QUAD..(quad + 1) * QUAD {
-                    places.extend((0..TAPS).map(|tap| (output < outputs).then(|| place(output, input, tap) as u32)));
+                    places.extend((0..TAPS).map(|tap| place(output, input, tap).map(|place| place as u32)));
                 }
             }
         }
@@ -48,9 +47,9 @@ impl Weights {
 
     /// For each quad and, within it, each input: the place of the weight by output of the quad and tap.
     pub fn kernels(&self) -> impl Iterator<Item = impl Fn(usize, usize) -> Option<usize>> {
-        self.places.chunks_exact(QUAD * TAPS).map(|places| {
-            move |output: usize, tap: usize| places[output * TAPS + tap].map(|place| place as usize)
-        })
+        self.places
+            .chunks_exact(QUAD * TAPS)
+            .map(|places| move |output: usize, tap: usize| places[output * TAPS + tap].map(|place| place as usize))
     }
 }
 
@@ -126,18 +125,18 @@ impl CellConv {
         }
     }
 
-    /// Adds the convolution of `inputs`, whole channels one after the other, to what `output` starts with.
+    /// Adds the convolution of `inputs`, whole channels one after the other, to what the outputs start with, quad after quad.
     pub fn apply<S: Simd>(
         &self,
         s: S,
         raster: &Raster,
         inputs: &[&[f32]],
-        output: &mut Output,
+        outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
         match &self.method {
-            Method::Winograd(winograd) => winograd.apply(s, raster, inputs, output, scratch),
-            Method::Stencil(stencil) => stencil.apply(s, raster, inputs, output, Finish::Nothing),
+            Method::Winograd(winograd) => winograd.apply(s, raster, inputs, outputs, scratch),
+            Method::Stencil(stencil) => stencil.apply(s, raster, inputs, outputs, Finish::Nothing),
         }
     }
 

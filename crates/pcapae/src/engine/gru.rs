@@ -1,9 +1,9 @@
 //! The gated recurrent unit, forward and backward; its formulas are in `model/definition.rs`.
 
-use super::cell::{CellGradients, CellTape, Convs, Quads, Sources, State, for_vectors};
+use super::cell::{CellGradients, CellTape, Convs, Quads, Sources, State};
 use super::cell_conv::{Output, QUAD, Start};
 use super::norm::Norm;
-use super::planes::Raster;
+use super::planes::{Raster, for_places};
 use super::simd::Simd;
 use super::winograd::WinogradScratch;
 use crate::fragment::Shape;
@@ -81,9 +81,9 @@ impl Gru {
                     let line = self.gates_norm.line(c, &tape.moments[c]);
                     let (factor, offset) = (s.load(&line.factor), s.load(&line.offset));
                     let (sums, gate) = (tape.sums.channels(c..c + 1), tape.gates.channels_mut(c..c + 1));
-                    for_vectors::<S>(raster, |at, count| {
-                        let open = s.sigmoid(s.mul_add(s.load_first(&sums[at..], count), factor, offset));
-                        s.store_first(open, &mut gate[at..], count);
+                    for_places::<S>(raster, |at| {
+                        let open = s.sigmoid(s.mul_add(at.load(s, sums), factor, offset));
+                        at.store(s, open, gate);
                     });
                 }
             },
@@ -99,21 +99,22 @@ impl Gru {
                     let line = self.candidate_norm.line(c, &tape.moments[CANDIDATE + c]);
                     let (factor, offset) = (s.load(&line.factor), s.load(&line.offset));
                     let sums = tape.sums.channels(CANDIDATE + c..CANDIDATE + c + 1);
-                    let (gates, candidate) = tape.gates.channels_mut(UPDATE + c..CANDIDATE + c + 1).split_at_mut(QUAD * raster.size);
+                    let (gates, candidate) =
+                        tape.gates.channels_mut(UPDATE + c..CANDIDATE + c + 1).split_at_mut(QUAD * raster.size);
                     let next = tape.h.channels_mut(c..c + 1);
                     let before = before.map(|h| &h[c * raster.size..(c + 1) * raster.size]);
-                    for_vectors::<S>(raster, |at, count| {
-                        let new = s.tanh(s.mul_add(s.load_first(&sums[at..], count), factor, offset));
-                        s.store_first(new, &mut candidate[at..], count);
-                        let update = s.load_first(&gates[at..], count);
+                    for_places::<S>(raster, |at| {
+                        let new = s.tanh(s.mul_add(at.load(s, sums), factor, offset));
+                        at.store(s, new, candidate);
+                        let update = at.load(s, gates);
                         let h = match before {
                             Some(before) => {
-                                let h = s.load_first(&before[at..], count);
+                                let h = at.load(s, before);
                                 s.mul_add(update, s.sub(new, h), h)
                             }
                             None => s.mul(update, new),
                         };
-                        s.store_first(h, &mut next[at..], count);
+                        at.store(s, h, next);
                     });
                 }
             },
@@ -133,7 +134,14 @@ impl Gru {
         let CellGradients { h: dh, gates, kept, x: dx, .. } = gradients;
         let x = tape.x.all();
         let anew = Start::Zero;
-        differentiate_state(s, &raster, before.map(|state| state.h), tape, dh.all_mut(), gates.channels_mut(UPDATE..END));
+        differentiate_state(
+            s,
+            &raster,
+            before.map(|state| state.h),
+            tape,
+            dh.all_mut(),
+            gates.channels_mut(UPDATE..END),
+        );
         self.candidate_norm.backward(
             s,
             &raster,
@@ -183,9 +191,9 @@ fn keep<S: Simd>(s: S, raster: &Raster, h: &[f32], tape: &mut CellTape) {
             for c in 0..QUAD {
                 let (reset, kept) = (tape.gates.channels(c..c + 1), tape.memory.channels_mut(c..c + 1));
                 let h = &h[c * raster.size..(c + 1) * raster.size];
-                for_vectors::<S>(raster, |at, count| {
-                    let product = s.mul(s.load_first(&reset[at..], count), s.load_first(&h[at..], count));
-                    s.store_first(product, &mut kept[at..], count);
+                for_places::<S>(raster, |at| {
+                    let product = s.mul(at.load(s, reset), at.load(s, h));
+                    at.store(s, product, kept);
                 });
             }
         },
@@ -214,16 +222,16 @@ fn differentiate_state<S: Simd>(
                 let before = before.map(|h| &h[plane.clone()]);
                 let dh = &mut dh[plane.clone()];
                 let (to_update, to_candidate) = (&mut to_update[plane.clone()], &mut to_candidate[plane]);
-                for_vectors::<S>(raster, |at, count| {
-                    let d = s.load_first(&dh[at..], count);
-                    let (u, new) = (s.load_first(&update[at..], count), s.load_first(&candidate[at..], count));
-                    let h = before.map_or(s.splat(0.0), |before| s.load_first(&before[at..], count));
+                for_places::<S>(raster, |at| {
+                    let d = at.load(s, dh);
+                    let (u, new) = (at.load(s, update), at.load(s, candidate));
+                    let h = before.map_or(s.splat(0.0), |before| at.load(s, before));
                     let closed = s.sub(one, u);
                     let du = s.mul(s.mul(d, s.sub(new, h)), s.mul(u, closed));
                     let dc = s.mul(s.mul(d, u), s.sub(one, s.mul(new, new)));
-                    s.store_first(du, &mut to_update[at..], count);
-                    s.store_first(dc, &mut to_candidate[at..], count);
-                    s.store_first(s.mul(d, closed), &mut dh[at..], count);
+                    at.store(s, du, to_update);
+                    at.store(s, dc, to_candidate);
+                    at.store(s, s.mul(d, closed), dh);
                 });
             }
         },
@@ -250,13 +258,13 @@ fn differentiate_reset<S: Simd>(
                 let reset = tape.gates.channels(c..c + 1);
                 let (h, dkept) = (&h[plane.clone()], &dkept[plane.clone()]);
                 let (dh, slopes) = (&mut dh[plane.clone()], &mut slopes[plane]);
-                for_vectors::<S>(raster, |at, count| {
-                    let d = s.load_first(&dkept[at..], count);
-                    let (r, h) = (s.load_first(&reset[at..], count), s.load_first(&h[at..], count));
+                for_places::<S>(raster, |at| {
+                    let d = at.load(s, dkept);
+                    let (r, h) = (at.load(s, reset), at.load(s, h));
                     let dr = s.mul(s.mul(d, h), s.mul(r, s.sub(one, r)));
-                    s.store_first(dr, &mut slopes[at..], count);
-                    let sum = s.mul_add(d, r, s.load_first(&dh[at..], count));
-                    s.store_first(sum, &mut dh[at..], count);
+                    at.store(s, dr, slopes);
+                    let sum = s.mul_add(d, r, at.load(s, dh));
+                    at.store(s, sum, dh);
                 });
             }
         },

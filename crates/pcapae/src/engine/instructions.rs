@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-use super::simd::{Portable, Simd};
-#[cfg(target_arch = "x86_64")]
-use super::simd::{Avx2, Avx512};
 #[cfg(target_arch = "aarch64")]
 use super::simd::Neon;
+#[cfg(target_arch = "x86_64")]
+use super::simd::{Avx2, Avx512};
+use super::simd::{Portable, Simd};
 
 /// A family of vector instructions that this processor has.
 #[derive(Clone, Copy)]

@@ -1,8 +1,7 @@
 //! Losses: how far the decoder's frames are from their targets, and the way back from there.
 
-use super::cell::for_vectors;
 use super::norm::PerLane;
-use super::planes::Planes;
+use super::planes::{Planes, for_places};
 use super::simd::Simd;
 use crate::model::Head;
 
@@ -82,20 +81,16 @@ fn loss_sum<S: Simd, L: PixelLoss>(s: S, count: usize, output: &Planes, target: 
     s.vectorize(
         #[inline(always)]
         || {
-            let mut sum = 0.0;
-            for y in 0..raster.grid.height {
-                let mut row = s.splat(0.0);
-                for x in (0..raster.row_len()).step_by(S::LANES) {
-                    let (at, lanes) = (raster.row(y) + x, raster.row_len() - x);
-                    let loss = L::loss(s, s.load_first(&output[at..], lanes), s.load_first(&target[at..], lanes));
-                    // Lanes beyond a short row have a loss too.
-                    let mut part = [0.0; super::simd::LANES_MAX];
-                    s.store(loss, &mut part);
-                    let loss = if lanes >= S::LANES { loss } else { s.load_part(&part[..lanes]) };
-                    row = s.mul_add(loss, s.load(&wanted), row);
+            let (mut sum, wanted) = (0.0, s.load(&wanted));
+            let mut row = s.splat(0.0);
+            for_places::<S>(&raster, |at| {
+                let loss = L::loss(s, at.load(s, output), at.load(s, target));
+                row = s.mul_add(at.only(s, loss), wanted, row);
+                if at.ends_row::<S>() {
+                    sum += f64::from(s.sum(row));
+                    row = s.splat(0.0);
                 }
-                sum += f64::from(s.sum(row));
-            }
+            });
             sum
         },
     )
@@ -116,9 +111,9 @@ fn write_slopes<S: Simd, L: PixelLoss>(
         #[inline(always)]
         || {
             let wanted = s.load(&wanted);
-            for_vectors::<S>(&raster, |at, lanes| {
-                let slope = L::slope(s, s.load_first(&output[at..], lanes), s.load_first(&target[at..], lanes));
-                s.store_first(s.mul(slope, wanted), &mut slopes[at..], lanes);
+            for_places::<S>(&raster, |at| {
+                let slope = L::slope(s, at.load(s, output), at.load(s, target));
+                at.store(s, s.mul(slope, wanted), slopes);
             });
         },
     );

@@ -1,9 +1,9 @@
 //! The long short-term memory, forward and backward; its formulas are in `model/definition.rs`.
 
-use super::cell::{CellGradients, CellTape, Convs, Quads, Sources, State, for_vectors};
+use super::cell::{CellGradients, CellTape, Convs, Quads, Sources, State};
 use super::cell_conv::{Output, QUAD, Start};
 use super::norm::Norm;
-use super::planes::Raster;
+use super::planes::{Raster, for_places};
 use super::simd::Simd;
 use super::winograd::WinogradScratch;
 use crate::fragment::Shape;
@@ -69,10 +69,10 @@ impl Lstm {
                 #[inline(always)]
                 || {
                     let (factor, offset) = (s.load(&line.factor), s.load(&line.offset));
-                    for_vectors::<S>(raster, |at, count| {
-                        let normed = s.mul_add(s.load_first(&sums[at..], count), factor, offset);
+                    for_places::<S>(raster, |at| {
+                        let normed = s.mul_add(at.load(s, sums), factor, offset);
                         let open = if (CELL..OUTPUT).contains(&c) { s.tanh(normed) } else { s.sigmoid(normed) };
-                        s.store_first(open, &mut gate[at..], count);
+                        at.store(s, open, gate);
                     });
                 },
             );
@@ -138,14 +138,14 @@ fn next_state<S: Simd>(s: S, raster: &Raster, before: Option<&[f32]>, tape: &mut
                 let (memory, open) = tape.memory.channels_mut(c..QUAD + c + 1).split_at_mut(QUAD * raster.size);
                 let next = tape.h.channels_mut(c..c + 1);
                 let before = before.map(|memory| &memory[c * raster.size..(c + 1) * raster.size]);
-                for_vectors::<S>(raster, |at, count| {
-                    let at_gate = |gate: &[f32]| s.load_first(&gate[at..], count);
+                for_places::<S>(raster, |at| {
+                    let at_gate = |gate: &[f32]| at.load(s, gate);
                     let new = s.mul(at_gate(input), at_gate(cell));
                     let kept = before.map_or(new, |before| s.mul_add(at_gate(forget), at_gate(before), new));
                     let opened = s.tanh(kept);
-                    s.store_first(kept, &mut memory[at..], count);
-                    s.store_first(opened, &mut open[at..], count);
-                    s.store_first(s.mul(at_gate(output), opened), &mut next[at..], count);
+                    at.store(s, kept, memory);
+                    at.store(s, opened, open);
+                    at.store(s, s.mul(at_gate(output), opened), next);
                 });
             }
         },
@@ -174,22 +174,22 @@ fn differentiate_state<S: Simd>(
                 let open = tape.memory.channels(QUAD + c..QUAD + c + 1);
                 let before = before.map(|memory| &memory[plane(c)]);
                 let (dh, dc) = (&dh[plane(c)], &mut dc[plane(c)]);
-                for_vectors::<S>(raster, |at, count| {
-                    let here = |plane: &[f32]| s.load_first(&plane[at..], count);
+                for_places::<S>(raster, |at| {
+                    let here = |plane: &[f32]| at.load(s, plane);
                     let slope = |gate: S::F| s.mul(gate, s.sub(one, gate));
                     let bend = |value: S::F| s.sub(one, s.mul(value, value));
                     let (i, f, g, o) = (here(input), here(forget), here(cell), here(output));
                     let (d, opened) = (here(dh), here(open));
                     let memory = s.mul_add(s.mul(d, o), bend(opened), here(dc));
                     let mut put = |gate: usize, value: S::F| {
-                        s.store_first(value, &mut slopes[plane(gate + c).start + at..], count);
+                        at.store(s, value, &mut slopes[plane(gate + c)]);
                     };
                     put(0, s.mul(s.mul(memory, g), slope(i)));
                     put(CELL, s.mul(s.mul(memory, i), bend(g)));
                     put(OUTPUT, s.mul(s.mul(d, opened), slope(o)));
                     if let Some(before) = before {
                         put(FORGET, s.mul(s.mul(memory, here(before)), slope(f)));
-                        s.store_first(s.mul(memory, f), &mut dc[at..], count);
+                        at.store(s, s.mul(memory, f), dc);
                     }
                 });
             }

@@ -35,7 +35,12 @@ impl Network {
             config,
             down: architecture.down.iter().enumerate().map(down).collect(),
             encoder: architecture.encoder.iter().map(|cell| Cell::new(shape, cell, Sources::Both)).collect(),
-            decoder: architecture.decoder.iter().enumerate().map(|(s, cell)| Cell::new(shape, cell, sources(s))).collect(),
+            decoder: architecture
+                .decoder
+                .iter()
+                .enumerate()
+                .map(|(s, cell)| Cell::new(shape, cell, sources(s)))
+                .collect(),
             up: architecture.up.iter().map(|conv| Up::new(conv, &transposed_window(conv, shape))).collect(),
             narrow: down((0, &architecture.narrow)),
             mix: down((0, &architecture.mix)),
@@ -90,7 +95,14 @@ impl Network {
 
     /// Goes back from the loss: adds the gradient of every parameter to `gradient` and returns the sum of the losses of all
     /// pixels of the first `count` windows. `factor` is what that sum is multiplied by to give the batch's loss.
-    pub fn backward<S: Simd>(&self, s: S, work: &mut Workspace, count: usize, factor: f32, gradient: &mut [f32]) -> f64 {
+    pub fn backward<S: Simd>(
+        &self,
+        s: S,
+        work: &mut Workspace,
+        count: usize,
+        factor: f32,
+        gradient: &mut [f32],
+    ) -> f64 {
         let Workspace { frames, encoder, decoder, phases, heads, gradients, head_gradients, scratch } = work;
         gradients.iter_mut().for_each(|gradients| gradients.clear());
         let targets = &frames[self.first_target()..];

@@ -1,6 +1,7 @@
 //! Group normalisation (Wu & He, *Group Normalization*, 2018): moments of every window, and the way back.
 
-use super::planes::Raster;
+use super::cell_conv::QUAD;
+use super::planes::{Raster, for_places};
 use super::simd::{LANES_MAX, Simd};
 use crate::model::NormParameters;
 
@@ -59,15 +60,27 @@ impl Norm {
         }
     }
 
-    /// Moments of channels `first` and on, which `planes` holds; one for each channel of a group.
+    /// Moments of some channels, quads of them; one for each channel of a group.
     pub fn moments<S: Simd>(&self, s: S, raster: &Raster, planes: &[f32], moments: &mut [Moments]) {
         let Some(norm) = &self.parameters else {
             moments.fill(Moments::NONE);
             return;
         };
-        let groups = planes.chunks_exact(norm.group * raster.size);
-        for (planes, moments) in groups.zip(moments.chunks_exact_mut(norm.group)) {
-            moments.fill(group_moments(s, raster, planes));
+        let pixels = (norm.group * raster.grid.pixels()) as f32;
+        let mean_of = |lanes: &[PerLane]| {
+            let sum = std::array::from_fn(|lane| lanes.iter().map(|sums| sums[lane]).sum());
+            per_window(sum, raster.windows, S::LANES).map(|sum| sum / pixels)
+        };
+        for (quad, moments) in planes.chunks_exact(QUAD * raster.size).zip(moments.chunks_exact_mut(QUAD)) {
+            let sums = lane_sums(s, raster, quad);
+            for (moments, sums) in moments.chunks_mut(norm.group).zip(sums.chunks(norm.group)) {
+                moments.fill(Moments { mean: mean_of(sums), ..Moments::NONE });
+            }
+            let squares = square_deviations(s, raster, quad, moments);
+            for (moments, squares) in moments.chunks_mut(norm.group).zip(squares.chunks(norm.group)) {
+                let inverse = mean_of(squares).map(|variance| 1.0 / (variance + EPSILON).sqrt());
+                moments.iter_mut().for_each(|moments| moments.inverse = inverse);
+            }
         }
     }
 
@@ -90,28 +103,26 @@ impl Norm {
         gradient: &mut [f32],
     ) {
         let Some(norm) = &self.parameters else { return };
-        let size = norm.group * raster.size;
-        let groups = x.chunks_exact(size).zip(slopes.chunks_exact_mut(size)).zip(moments.chunks_exact(norm.group));
-        for (number, ((x, slopes), moments)) in groups.enumerate() {
-            let channel = first + number * norm.group;
-            let pixels = (norm.group * raster.grid.pixels()) as f32;
-            let (mut mean, mut along) = ([0.0; LANES_MAX], [0.0; LANES_MAX]);
-            let planes = || x.chunks_exact(raster.size).zip(0..);
-            for (x, c) in planes() {
-                let slopes = &slopes[c * raster.size..(c + 1) * raster.size];
-                let sums = slope_sums(s, raster, x, &moments[0], slopes);
-                gradient[norm.beta.start + channel + c] += sums[0].iter().sum::<f32>();
-                gradient[norm.gamma.start + channel + c] += sums[1].iter().sum::<f32>();
-                let [total, with_x] = sums.map(|sum| per_window(sum, raster.windows, S::LANES));
-                for lane in 0..S::LANES {
-                    mean[lane] += self.scales[channel + c] * total[lane] / pixels;
-                    along[lane] += self.scales[channel + c] * with_x[lane] / pixels;
+        let pixels = (norm.group * raster.grid.pixels()) as f32;
+        let size = QUAD * raster.size;
+        let quads = x.chunks_exact(size).zip(slopes.chunks_exact_mut(size)).zip(moments.chunks_exact(QUAD));
+        for (first, ((x, slopes), moments)) in (first..).step_by(QUAD).zip(quads) {
+            let sums = slope_sums(s, raster, x, moments, slopes);
+            let mut means = [[[0.0; LANES_MAX]; 2]; QUAD];
+            for (c, sums) in sums.iter().enumerate() {
+                gradient[norm.beta.start + first + c] += sums[0].iter().sum::<f32>();
+                gradient[norm.gamma.start + first + c] += sums[1].iter().sum::<f32>();
+                let factor = self.scales[first + c] / pixels;
+                let group = &mut means[c / norm.group];
+                for (mean, sum) in group.iter_mut().zip(sums) {
+                    let sum = per_window(*sum, raster.windows, S::LANES);
+                    mean.iter_mut().zip(sum).for_each(|(mean, sum)| *mean += factor * sum);
                 }
             }
-            for (x, c) in planes() {
-                let slopes = &mut slopes[c * raster.size..(c + 1) * raster.size];
-                let plane = Plane { s, raster, x, slopes };
-                plane.differentiate(self.scales[channel + c], &moments[0], &mean, &along);
+            let planes = x.chunks_exact(raster.size).zip(slopes.chunks_exact_mut(raster.size));
+            for (c, (x, slopes)) in planes.enumerate() {
+                let [mean, along] = &means[c / norm.group];
+                Plane { s, raster, x, slopes }.differentiate(self.scales[first + c], &moments[c], mean, along);
             }
         }
     }
@@ -126,82 +137,70 @@ fn per_window(lanes: PerLane, windows: usize, count: usize) -> PerLane {
     std::array::from_fn(|lane| sums[lane % windows])
 }
 
-fn group_moments<S: Simd>(s: S, raster: &Raster, planes: &[f32]) -> Moments {
-    let pixels = (planes.len() / raster.size * raster.grid.pixels()) as f32;
-    let mean_of = |lanes: PerLane| per_window(lanes, raster.windows, S::LANES).map(|sum| sum / pixels);
-    let mean = mean_of(lane_sums(s, raster, planes));
-    let center = s.load(&mean);
-    // Lanes beyond a short row are zero, and stay out of the sum by being made equal to the mean.
-    let variance = mean_of(square_deviations(s, raster, planes, center));
-    Moments { mean, inverse: variance.map(|variance| 1.0 / (variance + EPSILON).sqrt()) }
-}
-
-fn lane_sums<S: Simd>(s: S, raster: &Raster, planes: &[f32]) -> PerLane {
-    let sum = s.vectorize(
-        #[inline(always)]
-        || {
-            let mut sums = [s.splat(0.0); 2];
-            for plane in planes.chunks_exact(raster.size) {
-                for y in 0..raster.grid.height {
-                    for (i, x) in (0..raster.row_len()).step_by(S::LANES).enumerate() {
-                        let v = s.load_first(&plane[raster.row(y) + x..], raster.row_len() - x);
-                        sums[i % 2] = s.add(sums[i % 2], v);
-                    }
-                }
-            }
-            s.add(sums[0], sums[1])
-        },
-    );
-    s.to_array(sum)
-}
-
-fn square_deviations<S: Simd>(s: S, raster: &Raster, planes: &[f32], mean: S::F) -> PerLane {
-    let sum = s.vectorize(
-        #[inline(always)]
-        || {
-            let mut sums = [s.splat(0.0); 2];
-            for plane in planes.chunks_exact(raster.size) {
-                for y in 0..raster.grid.height {
-                    for (i, x) in (0..raster.row_len()).step_by(S::LANES).enumerate() {
-                        let count = raster.row_len() - x;
-                        let deviation = s.sub(s.load_first(&plane[raster.row(y) + x..], count), mean);
-                        let deviation = if count >= S::LANES { deviation } else { first_lanes(s, deviation, count) };
-                        sums[i % 2] = s.mul_add(deviation, deviation, sums[i % 2]);
-                    }
-                }
-            }
-            s.add(sums[0], sums[1])
-        },
-    );
-    s.to_array(sum)
-}
-
-/// The first lanes, and zeros.
-#[inline(always)]
-fn first_lanes<S: Simd>(s: S, v: S::F, count: usize) -> S::F {
-    s.load_part(&s.to_array(v)[..count])
-}
-
-/// Σ y' and Σ y'·x̂ of a channel, lane by lane.
-fn slope_sums<S: Simd>(s: S, raster: &Raster, x: &[f32], moments: &Moments, slopes: &[f32]) -> [PerLane; 2] {
+/// The sum of each channel of a quad, lane by lane.
+fn lane_sums<S: Simd>(s: S, raster: &Raster, quad: &[f32]) -> [PerLane; QUAD] {
+    let planes = planes_of(raster, quad);
     let sums = s.vectorize(
         #[inline(always)]
         || {
-            let (mean, inverse) = (s.load(&moments.mean), s.load(&moments.inverse));
-            let mut sums = [s.splat(0.0); 2];
-            for y in 0..raster.grid.height {
-                for column in (0..raster.row_len()).step_by(S::LANES) {
-                    let (place, count) = (raster.row(y) + column, raster.row_len() - column);
-                    let slope = s.load_first(&slopes[place..], count);
-                    let normal = s.mul(s.sub(s.load_first(&x[place..], count), mean), inverse);
-                    sums[0] = s.add(sums[0], slope);
-                    sums[1] = s.mul_add(slope, normal, sums[1]);
+            let mut sums = [s.splat(0.0); QUAD];
+            for_places::<S>(raster, |at| {
+                for (sum, plane) in sums.iter_mut().zip(planes) {
+                    *sum = s.add(*sum, at.load(s, plane));
                 }
-            }
+            });
             sums
         },
     );
     sums.map(|sum| s.to_array(sum))
+}
+
+/// Σ (x − mean)² of each channel of a quad, lane by lane.
+fn square_deviations<S: Simd>(s: S, raster: &Raster, quad: &[f32], moments: &[Moments]) -> [PerLane; QUAD] {
+    let planes = planes_of(raster, quad);
+    let sums = s.vectorize(
+        #[inline(always)]
+        || {
+            let means: [S::F; QUAD] = std::array::from_fn(|c| s.load(&moments[c].mean));
+            let mut sums = [s.splat(0.0); QUAD];
+            for_places::<S>(raster, |at| {
+                for c in 0..QUAD {
+                    let deviation = at.only(s, s.sub(at.load(s, planes[c]), means[c]));
+                    sums[c] = s.mul_add(deviation, deviation, sums[c]);
+                }
+            });
+            sums
+        },
+    );
+    sums.map(|sum| s.to_array(sum))
+}
+
+/// Σ y' and Σ y'·x̂ of each channel of a quad, lane by lane.
+fn slope_sums<S: Simd>(s: S, raster: &Raster, x: &[f32], moments: &[Moments], slopes: &[f32]) -> [[PerLane; 2]; QUAD] {
+    let (x, slopes) = (planes_of(raster, x), planes_of(raster, slopes));
+    let sums = s.vectorize(
+        #[inline(always)]
+        || {
+            let means: [S::F; QUAD] = std::array::from_fn(|c| s.load(&moments[c].mean));
+            let mut sums = [[s.splat(0.0); 2]; QUAD];
+            for_places::<S>(raster, |at| {
+                for c in 0..QUAD {
+                    let slope = at.load(s, slopes[c]);
+                    let deviation = s.sub(at.load(s, x[c]), means[c]);
+                    sums[c] = [s.add(sums[c][0], slope), s.mul_add(slope, deviation, sums[c][1])];
+                }
+            });
+            for (sums, moments) in sums.iter_mut().zip(moments) {
+                sums[1] = s.mul(sums[1], s.load(&moments.inverse));
+            }
+            sums
+        },
+    );
+    sums.map(|sums| sums.map(|sum| s.to_array(sum)))
+}
+
+fn planes_of<'a>(raster: &Raster, quad: &'a [f32]) -> [&'a [f32]; QUAD] {
+    std::array::from_fn(|c| &quad[c * raster.size..(c + 1) * raster.size])
 }
 
 /// A channel and its slopes.
@@ -224,15 +223,10 @@ impl<S: Simd> Plane<'_, S> {
             #[inline(always)]
             || {
                 let [a, b, c] = [s.load(&a), s.load(&b), s.load(&c)];
-                for y in 0..raster.grid.height {
-                    for column in (0..raster.row_len()).step_by(S::LANES) {
-                        let (place, count) = (raster.row(y) + column, raster.row_len() - column);
-                        let slope = s.load_first(&slopes[place..], count);
-                        let x = s.load_first(&x[place..], count);
-                        let slope = s.mul_add(slope, a, s.mul_add(x, b, c));
-                        s.store_first(slope, &mut slopes[place..], count);
-                    }
-                }
+                for_places::<S>(raster, |at| {
+                    let slope = s.mul_add(at.load(s, slopes), a, s.mul_add(at.load(s, x), b, c));
+                    at.store(s, slope, slopes);
+                });
             },
         );
     }

@@ -116,10 +116,12 @@ pub(crate) fn merge_add<S: Simd>(
                 let windows = large.windows;
                 let pixels = to.chunks_exact_mut(windows).skip(px).step_by(stride.width);
                 for (to, from) in pixels.zip(from.chunks_exact(windows)) {
-                    if windows == S::LANES {
-                        s.store(s.add(s.load(to), s.load(from)), to);
-                    } else {
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to += from);
+                    match windows {
+                        1 => to[0] += from[0],
+                        count => {
+                            let sum = s.add(s.load_first(to, count), s.load_first(from, count));
+                            s.store_first(sum, to, count);
+                        }
                     }
                 }
             });
@@ -146,9 +148,8 @@ fn for_rows(stride: Grid, large: &Raster, small: &Raster, channels: usize, mut r
 /// The windows of one pixel.
 #[inline(always)]
 fn copy<S: Simd>(s: S, from: &[f32], to: &mut [f32]) {
-    if from.len() == S::LANES {
-        s.store(s.load(from), to);
-    } else {
-        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    match from.len() {
+        1 => to[0] = from[0],
+        count => s.store_first(s.load_first(from, count), to, count),
     }
 }

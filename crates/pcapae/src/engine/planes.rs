@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::simd::LANES_MAX;
+use super::simd::{LANES_MAX, Simd};
 use crate::fragment::Shape;
 use crate::model::Grid;
 
@@ -124,6 +124,72 @@ impl Planes {
             let row = &plane[raster.row(y)..][..raster.row_len()];
             row[window..].iter().step_by(raster.windows).copied()
         })
+    }
+}
+
+/// The place of a vector's worth of pixels in a channel of some raster.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    at: usize,
+    /// How many lanes hold pixels: fewer than a vector's at the end of a short row.
+    count: usize,
+    /// Floats of the raster's channels.
+    size: usize,
+}
+
+impl Place {
+    /// The pixels, and zeros in lanes that hold none.
+    #[inline(always)]
+    pub fn load<S: Simd>(self, s: S, channel: &[f32]) -> S::F {
+        assert!(channel.len() >= self.size);
+        if self.count >= S::LANES {
+            // SAFETY: a raster's places end a vector's length before its channels do.
+            unsafe { s.load_at(channel, self.at) }
+        } else {
+            s.load_part(&channel[self.at..self.at + self.count])
+        }
+    }
+
+    /// A whole vector from as many floats further on, or back; what lies beyond the pixels comes with it.
+    #[inline(always)]
+    pub fn load_beside<S: Simd>(self, s: S, channel: &[f32], offset: isize) -> S::F {
+        s.load(&channel[self.at.wrapping_add_signed(offset)..])
+    }
+
+    /// Writes the pixels.
+    #[inline(always)]
+    pub fn store<S: Simd>(self, s: S, v: S::F, channel: &mut [f32]) {
+        assert!(channel.len() >= self.size);
+        if self.count >= S::LANES {
+            // SAFETY: a raster's places end a vector's length before its channels do.
+            unsafe { s.store_at(v, channel, self.at) }
+        } else {
+            s.store_part(v, &mut channel[self.at..self.at + self.count]);
+        }
+    }
+
+    /// Whether no pixel follows in its row.
+    #[inline(always)]
+    pub fn ends_row<S: Simd>(self) -> bool {
+        self.count <= S::LANES
+    }
+
+    /// Zero in lanes that hold no pixel.
+    #[inline(always)]
+    pub fn only<S: Simd>(self, s: S, v: S::F) -> S::F {
+        if self.count >= S::LANES { v } else { s.load_part(&s.to_array(v)[..self.count]) }
+    }
+}
+
+/// Calls `work` with the place of every vector of every row.
+#[inline(always)]
+pub(crate) fn for_places<S: Simd>(raster: &Raster, mut work: impl FnMut(Place)) {
+    let (row_len, size) = (raster.row_len(), raster.size);
+    assert!(raster.row(raster.grid.height - 1) + row_len + S::LANES <= size);
+    for y in 0..raster.grid.height {
+        for x in (0..row_len).step_by(S::LANES) {
+            work(Place { at: raster.row(y) + x, count: row_len - x, size });
+        }
     }
 }
 

@@ -2,10 +2,9 @@
 
 use super::cell_conv::{Output, Start};
 use super::phases::{self, conv_links, merge, merge_add, split, transposed_links};
-use super::planes::{Planes, Raster};
-use super::simd::Simd;
+use super::planes::{Planes, Raster, for_places};
+use super::simd::{LEAK, Simd};
 use super::stencil::{Finish, Stencil, channel_sums};
-use super::{cell::for_vectors, simd::LEAK};
 use crate::model::{ConvParameters, Grid, Window};
 
 /// y = leaky(W ∗ x + b); with a stride, y is smaller.
@@ -45,11 +44,11 @@ impl Map {
             #[inline(always)]
             || {
                 for (y, dy) in y.chunks_exact(raster.size).zip(dy.chunks_exact_mut(raster.size)) {
-                    for_vectors::<S>(raster, |at, count| {
-                        let slope = s.load_first(&dy[at..], count);
+                    for_places::<S>(raster, |at| {
+                        let slope = at.load(s, dy);
                         let low = s.mul(slope, s.splat(LEAK));
-                        let slope = s.where_positive(s.load_first(&y[at..], count), slope, low);
-                        s.store_first(slope, &mut dy[at..], count);
+                        let slope = s.where_positive(at.load(s, y), slope, low);
+                        at.store(s, slope, dy);
                     });
                 }
             },
@@ -84,12 +83,12 @@ impl Down {
     /// Computes y from x; with a stride, x's phases are left in `phases`.
     pub fn forward<S: Simd>(&self, s: S, x: &Planes, phases: &mut Planes, y: &mut Planes) {
         let (raster, start) = (y.raster, Start::Values(&self.map.biases));
-        let mut output = Output { planes: y.channels_mut(0..self.map.parameters.outputs), start };
+        let mut outputs = [Output { planes: y.channels_mut(0..self.map.parameters.outputs), start }];
         if self.has_stride() {
             split(s, self.map.stride, &x.raster, x.all(), &raster, phases.all_mut());
-            self.map.forward.apply(s, &raster, &[phases.all()], &mut output, Finish::Leaky);
+            self.map.forward.apply(s, &raster, &[phases.all()], &mut outputs, Finish::Leaky);
         } else {
-            self.map.forward.apply(s, &raster, &[x.all()], &mut output, Finish::Leaky);
+            self.map.forward.apply(s, &raster, &[x.all()], &mut outputs, Finish::Leaky);
         }
     }
 
@@ -112,16 +111,16 @@ impl Down {
         if !self.has_stride() {
             self.map.forward.add_gradient(s, &raster, &[x.all()], dy, gradient);
             if let Some(dx) = dx {
-                let mut output = Output { planes: dx.all_mut(), start: Start::Present };
-                self.map.back.apply(s, &raster, &[dy], &mut output, Finish::Nothing);
+                let mut outputs = [Output { planes: dx.all_mut(), start: Start::Present }];
+                self.map.back.apply(s, &raster, &[dy], &mut outputs, Finish::Nothing);
             }
             return;
         }
         split(s, self.map.stride, &x.raster, x.all(), &raster, phases.all_mut());
         self.map.forward.add_gradient(s, &raster, &[phases.all()], dy, gradient);
         if let Some(dx) = dx {
-            let mut output = Output { planes: phases.all_mut(), start: Start::Zero };
-            self.map.back.apply(s, &raster, &[dy], &mut output, Finish::Nothing);
+            let mut outputs = [Output { planes: phases.all_mut(), start: Start::Zero }];
+            self.map.back.apply(s, &raster, &[dy], &mut outputs, Finish::Nothing);
             let large = dx.raster;
             merge_add(s, self.map.stride, &raster, phases.all(), &large, dx.all_mut());
         }
@@ -149,8 +148,8 @@ impl Up {
     /// Computes y from x by way of its phases.
     pub fn forward<S: Simd>(&self, s: S, x: &Planes, phases: &mut Planes, y: &mut Planes) {
         let (raster, large) = (x.raster, y.raster);
-        let mut output = Output { planes: phases.all_mut(), start: Start::Values(&self.map.biases) };
-        self.map.forward.apply(s, &raster, &[x.all()], &mut output, Finish::Leaky);
+        let mut outputs = [Output { planes: phases.all_mut(), start: Start::Values(&self.map.biases) }];
+        self.map.forward.apply(s, &raster, &[x.all()], &mut outputs, Finish::Leaky);
         merge(s, self.map.stride, &raster, phases.all(), &large, y.all_mut());
     }
 
@@ -170,7 +169,7 @@ impl Up {
         self.map.rectifier_back(s, &large, y.all(), dy.all_mut(), gradient);
         split(s, self.map.stride, &large, dy.all(), &raster, phases.all_mut());
         self.map.forward.add_gradient(s, &raster, &[x.all()], phases.all(), gradient);
-        let mut output = Output { planes: dx.all_mut(), start: Start::Present };
-        self.map.back.apply(s, &raster, &[phases.all()], &mut output, Finish::Nothing);
+        let mut outputs = [Output { planes: dx.all_mut(), start: Start::Present }];
+        self.map.back.apply(s, &raster, &[phases.all()], &mut outputs, Finish::Nothing);
     }
 }

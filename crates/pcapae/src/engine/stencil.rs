@@ -5,7 +5,7 @@
 //! gradient of the parameters.
 
 use super::cell_conv::{Output, QUAD};
-use super::planes::Raster;
+use super::planes::{Raster, for_places};
 use super::simd::Simd;
 
 /// One parameter's part in a convolution.
@@ -34,7 +34,10 @@ pub(crate) struct Stencil {
 struct Group {
     first_output: usize,
     outputs: usize,
+    /// Input by input.
     taps: Vec<Tap>,
+    /// How many of the taps are of each input.
+    of_input: Vec<usize>,
     /// Parameter of each tap and each of four outputs; none where an output lacks the link.
     parameters: Vec<[Option<usize>; QUAD]>,
     weights: Vec<[f32; QUAD]>,
@@ -62,6 +65,7 @@ const WIDEST: usize = 4;
 impl Stencil {
     /// Groups the links to `outputs` channels.
     pub fn new(links: &[Link], outputs: usize) -> Stencil {
+        let inputs = links.iter().map(|link| link.input + 1).max().unwrap_or(0);
         let group = |first: usize| {
             let outputs = QUAD.min(outputs - first);
             let wanted = || links.iter().filter(|link| (first..first + outputs).contains(&link.output));
@@ -76,7 +80,8 @@ impl Stencil {
                 }
             }
             let weights = vec![[0.0; QUAD]; taps.len()];
-            Group { first_output: first, outputs, taps, parameters, weights }
+            let of_input = (0..inputs).map(|input| taps.iter().filter(|tap| tap.input == input).count()).collect();
+            Group { first_output: first, outputs, taps, of_input, parameters, weights }
         };
         Stencil { groups: (0..outputs).step_by(QUAD).map(group).collect() }
     }
@@ -96,10 +101,16 @@ impl Stencil {
         }
     }
 
-    /// Adds the sums over the links to what `output` starts with.
-    pub fn apply<S: Simd>(&self, s: S, raster: &Raster, inputs: &[&[f32]], output: &mut Output, finish: Finish) {
-        for group in &self.groups {
-            group.apply(s, raster, inputs, output, finish);
+    /// Adds the sums over the links to what the outputs start with, channel after channel.
+    pub fn apply<S: Simd>(&self, s: S, raster: &Raster, inputs: &[&[f32]], outputs: &mut [Output], finish: Finish) {
+        let mut groups = self.groups.iter();
+        for output in outputs {
+            let channels = output.planes.len() / raster.size;
+            for first in (0..channels).step_by(QUAD) {
+                if let Some(group) = groups.next() {
+                    group.apply(s, raster, inputs, output, first, finish);
+                }
+            }
         }
     }
 
@@ -142,16 +153,25 @@ fn plane<'a>(pieces: &[&'a [f32]], raster: &Raster, mut channel: usize) -> &'a [
 }
 
 impl Group {
-    fn apply<S: Simd>(&self, s: S, raster: &Raster, inputs: &[&[f32]], output: &mut Output, finish: Finish) {
+    /// Computes channels `first` and on of an output.
+    fn apply<S: Simd>(
+        &self,
+        s: S,
+        raster: &Raster,
+        inputs: &[&[f32]],
+        output: &mut Output,
+        first: usize,
+        finish: Finish,
+    ) {
         s.vectorize(
             #[inline(always)]
             || match (self.outputs, finish) {
-                (1, Finish::Leaky) => self.rows::<S, 1, true>(s, raster, inputs, output),
-                (2, Finish::Leaky) => self.rows::<S, 2, true>(s, raster, inputs, output),
-                (_, Finish::Leaky) => self.rows::<S, 4, true>(s, raster, inputs, output),
-                (1, Finish::Nothing) => self.rows::<S, 1, false>(s, raster, inputs, output),
-                (2, Finish::Nothing) => self.rows::<S, 2, false>(s, raster, inputs, output),
-                (_, Finish::Nothing) => self.rows::<S, 4, false>(s, raster, inputs, output),
+                (1, Finish::Leaky) => self.rows::<S, 1, true>(s, raster, inputs, output, first),
+                (2, Finish::Leaky) => self.rows::<S, 2, true>(s, raster, inputs, output, first),
+                (_, Finish::Leaky) => self.rows::<S, 4, true>(s, raster, inputs, output, first),
+                (1, Finish::Nothing) => self.rows::<S, 1, false>(s, raster, inputs, output, first),
+                (2, Finish::Nothing) => self.rows::<S, 2, false>(s, raster, inputs, output, first),
+                (_, Finish::Nothing) => self.rows::<S, 4, false>(s, raster, inputs, output, first),
             },
         );
     }
@@ -163,15 +183,20 @@ impl Group {
         raster: &Raster,
         inputs: &[&[f32]],
         output: &mut Output,
+        first: usize,
     ) {
         for y in 0..raster.grid.height {
             let (row_len, mut x) = (raster.row_len(), 0);
-            while x + WIDEST * S::LANES <= row_len {
-                self.columns::<S, C, WIDEST, LEAKY>(s, raster, inputs, output, y, x);
+            while S::MANY_REGISTERS && x + WIDEST * S::LANES <= row_len {
+                self.columns::<S, C, WIDEST, LEAKY>(s, raster, inputs, output, first, [y, x]);
                 x += WIDEST * S::LANES;
             }
+            while x + 2 * S::LANES <= row_len {
+                self.columns::<S, C, 2, LEAKY>(s, raster, inputs, output, first, [y, x]);
+                x += 2 * S::LANES;
+            }
             while x < row_len {
-                self.columns::<S, C, 1, LEAKY>(s, raster, inputs, output, y, x);
+                self.columns::<S, C, 1, LEAKY>(s, raster, inputs, output, first, [y, x]);
                 x += S::LANES;
             }
         }
@@ -185,26 +210,29 @@ impl Group {
         raster: &Raster,
         inputs: &[&[f32]],
         output: &mut Output,
-        y: usize,
-        x: usize,
+        first: usize,
+        [y, x]: [usize; 2],
     ) {
         let mut acc = [[s.splat(0.0); Q]; C];
         let pixel = raster.row(y) + x;
-        for (tap, weights) in self.taps.iter().zip(&self.weights) {
-            let input = plane(inputs, raster, tap.input);
-            let input = &input[pixel.wrapping_add_signed(raster.offset(tap.dy, tap.dx))..];
-            let taps: [S::F; Q] = std::array::from_fn(|q| s.load(&input[q * S::LANES..]));
-            for (acc, w) in acc.iter_mut().zip(weights) {
-                let w = s.splat(*w);
-                for (acc, tap) in acc.iter_mut().zip(taps) {
-                    *acc = s.mul_add(w, tap, *acc);
+        let mut taps = self.taps.iter().zip(&self.weights);
+        let planes = inputs.iter().flat_map(|planes| planes.chunks_exact(raster.size));
+        for (plane, count) in planes.zip(&self.of_input) {
+            for (tap, weights) in taps.by_ref().take(*count) {
+                let input = &plane[pixel.wrapping_add_signed(raster.offset(tap.dy, tap.dx))..][..Q * S::LANES];
+                let taps: [S::F; Q] = std::array::from_fn(|q| s.load(&input[q * S::LANES..]));
+                for (acc, w) in acc.iter_mut().zip(weights) {
+                    let w = s.splat(*w);
+                    for (acc, tap) in acc.iter_mut().zip(taps) {
+                        *acc = s.mul_add(w, tap, *acc);
+                    }
                 }
             }
         }
         for (c, acc) in acc.into_iter().enumerate() {
             for (q, sum) in acc.into_iter().enumerate() {
                 let finish = |sum| if LEAKY { s.leaky(sum) } else { sum };
-                output.write::<S, 1>(s, raster, self.first_output + c, [y, x + q * S::LANES], [sum], finish);
+                output.write::<S, 1>(s, raster, first + c, [y, x + q * S::LANES], [sum], finish);
             }
         }
     }
@@ -224,21 +252,17 @@ impl Group {
             let tap = |t: usize| taps[t.min(taps.len() - 1)];
             let planes: [&[f32]; T] = std::array::from_fn(|t| plane(inputs, raster, tap(t).input));
             let offsets: [isize; T] = std::array::from_fn(|t| raster.offset(tap(t).dy, tap(t).dx));
+            let slopes: [&[f32]; C] = std::array::from_fn(|c| &slopes[c * raster.size..(c + 1) * raster.size]);
             let mut acc = [[s.splat(0.0); T]; C];
-            for y in 0..raster.grid.height {
-                let first = raster.row(y);
-                for x in (0..raster.row_len()).step_by(S::LANES) {
-                    let count = raster.row_len() - x;
-                    let slopes: [S::F; C] =
-                        std::array::from_fn(|c| s.load_first(&slopes[c * raster.size + first + x..], count));
-                    for t in 0..T {
-                        let tap = s.load(&planes[t][(first + x).wrapping_add_signed(offsets[t])..]);
-                        for c in 0..C {
-                            acc[c][t] = s.mul_add(tap, slopes[c], acc[c][t]);
-                        }
+            for_places::<S>(raster, |at| {
+                let slopes: [S::F; C] = std::array::from_fn(|c| at.load(s, slopes[c]));
+                for t in 0..T {
+                    let tap = at.load_beside(s, planes[t], offsets[t]);
+                    for c in 0..C {
+                        acc[c][t] = s.mul_add(tap, slopes[c], acc[c][t]);
                     }
                 }
-            }
+            });
             for (t, places) in parameters.iter().enumerate() {
                 for (acc, place) in acc.iter().zip(places) {
                     if let Some(place) = place {
@@ -257,11 +281,7 @@ pub(crate) fn channel_sums<S: Simd>(s: S, raster: &Raster, planes: &[f32], mut e
             #[inline(always)]
             || {
                 let mut sum = s.splat(0.0);
-                for y in 0..raster.grid.height {
-                    for x in (0..raster.row_len()).step_by(S::LANES) {
-                        sum = s.add(sum, s.load_first(&plane[raster.row(y) + x..], raster.row_len() - x));
-                    }
-                }
+                for_places::<S>(raster, |at| sum = s.add(sum, at.load(s, plane)));
                 sum
             },
         );

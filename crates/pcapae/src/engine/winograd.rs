@@ -11,7 +11,7 @@
 
 use super::cell_conv::{Output, QUAD, Weights};
 use super::planes::Raster;
-use super::simd::Simd;
+use super::simd::{LANES_MAX, Simd};
 
 /// Rows of the output that are computed together.
 const TILE: usize = 4;
@@ -80,17 +80,17 @@ impl Winograd {
         }
     }
 
-    /// Adds the convolution of `inputs` to what `output` starts with.
+    /// Adds the convolution of `inputs` to what the outputs start with, quad after quad.
     pub fn apply<S: Simd>(
         &self,
         s: S,
         raster: &Raster,
         inputs: &[&[f32]],
-        output: &mut Output,
+        outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
         let row = padded_row(raster);
-        scratch.inputs.resize(POINTS * self.inputs * row, 0.0);
+        scratch.inputs.resize(POINTS * apart(self.inputs * row), 0.0);
         scratch.outputs.resize(self.quads * POINTS * QUAD * WIDEST * S::LANES, 0.0);
         for tile in 0..raster.grid.height / TILE {
             transform_inputs(s, raster, inputs, tile, &mut scratch.inputs);
@@ -98,12 +98,16 @@ impl Winograd {
                 #[inline(always)]
                 || {
                     let (row_len, mut x) = (raster.row_len(), 0);
-                    while x + WIDEST * S::LANES <= row_len {
-                        self.columns::<S, WIDEST>(s, raster, tile, x, output, scratch);
+                    while S::MANY_REGISTERS && x + WIDEST * S::LANES <= row_len {
+                        self.columns::<S, WIDEST>(s, raster, tile, x, outputs, scratch);
                         x += WIDEST * S::LANES;
                     }
+                    while x + 2 * S::LANES <= row_len {
+                        self.columns::<S, 2>(s, raster, tile, x, outputs, scratch);
+                        x += 2 * S::LANES;
+                    }
                     while x < row_len {
-                        self.columns::<S, 1>(s, raster, tile, x, output, scratch);
+                        self.columns::<S, 1>(s, raster, tile, x, outputs, scratch);
                         x += S::LANES;
                     }
                 },
@@ -119,7 +123,7 @@ impl Winograd {
         raster: &Raster,
         tile: usize,
         x: usize,
-        output: &mut Output,
+        outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
         let row = padded_row(raster);
@@ -127,7 +131,7 @@ impl Winograd {
         let quads = self.quads;
         let sums = scratch.outputs.chunks_exact_mut(QUAD * WIDEST * S::LANES);
         for ((number, weights), sums) in weights.enumerate().zip(sums) {
-            let points = &scratch.inputs[number / quads * self.inputs * row..][..self.inputs * row];
+            let points = &scratch.inputs[number / quads * apart(self.inputs * row)..][..self.inputs * row];
             let acc = multiply::<S, Q>(s, raster, x, points, row, weights);
             for (c, acc) in acc.iter().enumerate() {
                 for (q, acc) in acc.iter().enumerate() {
@@ -135,16 +139,21 @@ impl Winograd {
                 }
             }
         }
-        for quad in 0..quads {
-            for c in 0..QUAD {
+        let channels: usize = outputs.iter().map(|output| output.planes.len() / raster.size).sum();
+        assert!(channels <= quads * QUAD && scratch.outputs.len() >= POINTS * quads * QUAD * WIDEST * S::LANES);
+        let mut first = 0;
+        for output in outputs {
+            let channels = output.planes.len() / raster.size;
+            for c in 0..channels {
                 for q in 0..Q {
-                    let place = |p: usize| (((p * quads + quad) * QUAD + c) * WIDEST + q) * S::LANES;
-                    let at = |p: usize| s.load(&scratch.outputs[place(p)..]);
+                    let place = |p: usize| ((p * quads * QUAD + first + c) * WIDEST + q) * S::LANES;
+                    // SAFETY: p < POINTS, first + c < quads·QUAD and q < WIDEST, which is what there is room for.
+                    let at = |p: usize| unsafe { s.load_at(&scratch.outputs, place(p)) };
                     let rows = output_rows(s, std::array::from_fn(at));
-                    let place = [tile * TILE, x + q * S::LANES];
-                    output.write::<S, TILE>(s, raster, quad * QUAD + c, place, rows, |sum| sum);
+                    output.write::<S, TILE>(s, raster, c, [tile * TILE, x + q * S::LANES], rows, |sum| sum);
                 }
             }
+            first += channels;
         }
     }
 
@@ -160,8 +169,8 @@ impl Winograd {
         gradient: &mut [f32],
         scratch: &mut WinogradScratch,
     ) {
-        let (row, width) = (padded_row(raster), raster.row_len().next_multiple_of(S::LANES));
-        scratch.inputs.resize(POINTS * self.inputs * row, 0.0);
+        let (row, width) = (padded_row(raster), apart(raster.row_len()));
+        scratch.inputs.resize(POINTS * apart(self.inputs * row), 0.0);
         scratch.outputs.resize(POINTS * self.quads * QUAD * width, 0.0);
         scratch.products.clear();
         scratch.products.resize(POINTS * self.quads * self.inputs * QUAD * TAPS * S::LANES, 0.0);
@@ -179,9 +188,10 @@ impl Winograd {
     /// Adds, for every point, output, input and tap, the products of a whole tile of rows, lane by lane.
     #[inline(always)]
     fn add_products<S: Simd>(&self, s: S, raster: &Raster, scratch: &mut WinogradScratch) {
-        let (row, width) = (padded_row(raster), raster.row_len().next_multiple_of(S::LANES));
+        let (row, width) = (padded_row(raster), apart(raster.row_len()));
         let mut products = scratch.products.chunks_exact_mut(QUAD * TAPS * S::LANES);
-        for (p, points) in scratch.inputs.chunks_exact(self.inputs * row).enumerate() {
+        for (p, points) in scratch.inputs.chunks_exact(apart(self.inputs * row)).enumerate() {
+            let points = &points[..self.inputs * row];
             for quad in 0..self.quads {
                 let slopes = &scratch.outputs[(p * self.quads + quad) * QUAD * width..][..QUAD * width];
                 for (input, products) in points.chunks_exact(row).zip(&mut products) {
@@ -227,7 +237,14 @@ const WIDEST: usize = 4;
 
 /// A row with the zeros beside it, and a vector's worth to read beyond it.
 fn padded_row(raster: &Raster) -> usize {
-    (raster.stride + WIDEST * super::simd::LANES_MAX).next_multiple_of(super::simd::LANES_MAX)
+    apart((raster.stride + WIDEST * LANES_MAX).next_multiple_of(LANES_MAX))
+}
+
+/// A distance at which eight or sixteen places do not compete for the same lines of the processor's first cache: an odd number of
+/// its lines.
+fn apart(floats: usize) -> usize {
+    let lines = floats.div_ceil(LANES_MAX);
+    (lines + 1 - lines % 2) * LANES_MAX
 }
 
 /// At one point: the sum over inputs and five taps, for a quad of outputs and `Q` vectors of columns.
@@ -243,9 +260,11 @@ fn multiply<S: Simd, const Q: usize>(
     let windows = raster.windows;
     let mut acc = [[s.splat(0.0); Q]; QUAD];
     for (input, weights) in points.chunks_exact(row).zip(weights.as_chunks::<{ TAPS * QUAD }>().0) {
-        let input = &input[x..];
+        let input = &input[x..x + (TAPS - 1) * windows + Q * S::LANES];
         for kx in 0..TAPS {
-            let taps: [S::F; Q] = std::array::from_fn(|q| s.load(&input[kx * windows + q * S::LANES..]));
+            // SAFETY: kx < TAPS and q < Q, and the slice ends behind the last of them.
+            let load = |q: usize| unsafe { s.load_at(input, kx * windows + q * S::LANES) };
+            let taps: [S::F; Q] = std::array::from_fn(load);
             for (acc, w) in acc.iter_mut().zip(&weights[kx * QUAD..]) {
                 let w = s.splat(*w);
                 for (acc, tap) in acc.iter_mut().zip(taps) {
@@ -265,10 +284,13 @@ fn dots<S: Simd, const C: usize>(s: S, raster: &Raster, input: &[f32], slopes: &
     let mut acc: [[S::F; TAPS]; C] =
         std::array::from_fn(|c| std::array::from_fn(|kx| s.load(&products[(c * TAPS + kx) * S::LANES..])));
     let rows: [&[f32]; C] = std::array::from_fn(|c| &slopes[c * width..(c + 1) * width]);
-    for x in (0..width).step_by(S::LANES) {
-        let slopes: [S::F; C] = std::array::from_fn(|c| s.load(&rows[c][x..]));
+    let end = raster.row_len().next_multiple_of(S::LANES);
+    assert!(end <= width && end + (TAPS - 1) * windows <= input.len());
+    for x in (0..end).step_by(S::LANES) {
+        // SAFETY: `end` is a multiple of the vector's length that the rows reach, as asserted; so do the input's five taps.
+        let slopes: [S::F; C] = std::array::from_fn(|c| unsafe { s.load_at(rows[c], x) });
         for kx in 0..TAPS {
-            let tap = s.load(&input[x + kx * windows..]);
+            let tap = unsafe { s.load_at(input, x + kx * windows) };
             for c in 0..C {
                 acc[c][kx] = s.mul_add(tap, slopes[c], acc[c][kx]);
             }
@@ -285,16 +307,19 @@ fn dots<S: Simd, const C: usize>(s: S, raster: &Raster, input: &[f32], slopes: &
 fn transform_inputs<S: Simd>(s: S, raster: &Raster, inputs: &[&[f32]], tile: usize, points: &mut [f32]) {
     let row = padded_row(raster);
     let count = inputs.iter().map(|planes| planes.len() / raster.size).sum::<usize>();
+    let (stride, distance, first) = (raster.stride, apart(count * row), tile * TILE * raster.stride);
+    assert!(first + POINTS * stride + S::LANES <= raster.size && points.len() >= POINTS * distance);
     s.vectorize(
         #[inline(always)]
         || {
             let planes = inputs.iter().flat_map(|planes| planes.chunks_exact(raster.size));
             for (i, plane) in planes.enumerate() {
-                let rows = &plane[tile * TILE * raster.stride..];
-                for x in (0..raster.stride).step_by(S::LANES) {
-                    let column: [S::F; POINTS] = std::array::from_fn(|r| s.load(&rows[r * raster.stride + x..]));
-                    for (p, v) in input_points(s, column).into_iter().enumerate() {
-                        s.store(v, &mut points[(p * count + i) * row + x..]);
+                for x in (0..stride).step_by(S::LANES) {
+                    // SAFETY: the last row ends before the channel does by a vector, as asserted.
+                    let load = |r: usize| unsafe { s.load_at(plane, first + r * stride + x) };
+                    for (p, v) in input_points(s, std::array::from_fn(load)).into_iter().enumerate() {
+                        // SAFETY: `row` is longer than `stride` by a vector and more, i < count, and there is room for as many rows.
+                        unsafe { s.store_at(v, points, p * distance + i * row + x) };
                     }
                 }
             }
@@ -304,13 +329,13 @@ fn transform_inputs<S: Simd>(s: S, raster: &Raster, inputs: &[&[f32]], tile: usi
 
 /// A·y' for one tile of rows of all quads of outputs, zeros beyond the end of each row.
 fn transform_slopes<S: Simd>(s: S, raster: &Raster, slopes: &[f32], tile: usize, points: &mut [f32]) {
-    let width = raster.row_len().next_multiple_of(S::LANES);
+    let width = apart(raster.row_len());
     let count = slopes.len() / raster.size;
     s.vectorize(
         #[inline(always)]
         || {
             for (c, plane) in slopes.chunks_exact(raster.size).enumerate() {
-                for x in (0..width).step_by(S::LANES) {
+                for x in (0..raster.row_len()).step_by(S::LANES) {
                     let row = |r: usize| {
                         let from = raster.row(tile * TILE + r) + x;
                         s.load_first(&plane[from..], raster.row_len() - x)

@@ -151,7 +151,7 @@ mod tests {
         let start = model.parameters().values().to_vec();
         for seed in 0..4 {
             // Powers of two, so that moving the single-precision weights there and back is exact.
-            let step = 2f64.powi(-14);
+            let step = 2f64.powi(-16);
             let direction = |i: usize| ((i * 7 + seed * 13) % 5) as f64 - 2.0;
             let mut loss_at = |step: f64| {
                 for (i, (value, start)) in model.values_mut().iter_mut().zip(&start).enumerate() {

@@ -87,6 +87,24 @@ pub enum CheckpointError {
         value: f32,
     },
 
+    /// A file of `torch.save`, but not one that can be read.
+    #[error("{reason}")]
+    Torch {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file that is far larger than any model.
+    #[error("it has more than {most} bytes, the most that a model has")]
+    TooLarge {
+        /// In bytes.
+        most: usize,
+    },
+
+    /// A file of another kind.
+    #[error("its first bytes are neither those of a safetensors file nor those of torch.save")]
+    Unrecognised,
+
     /// A tensor that no network of this configuration has.
     #[error("the tensor {name} does not belong to a network of this configuration")]
     Surplus {
@@ -212,7 +230,8 @@ fn config_of(metadata: &HashMap<String, String>) -> Result<ModelConfig, Checkpoi
 /// Whether a head follows, or frames are predicted, no weight says: neither is assumed.
 fn guess_config(tensors: &SafeTensors, frames: Option<Frames>) -> Result<ModelConfig, Error> {
     let has = |name: &str| tensors.tensor(name).is_ok();
-    let (cell, gates) = if has("encoder.rnn1.conv.0.weight") { (Cell::Lstm, "conv") } else { (Cell::Gru, "conv_gates") };
+    let (cell, gates) =
+        if has("encoder.rnn1.conv.0.weight") { (Cell::Lstm, "conv") } else { (Cell::Gru, "conv_gates") };
     let first = tensors.tensor(&format!("encoder.rnn1.{gates}.0.weight"));
     let axes = first.map_err(|_| CheckpointError::UnknownNetwork)?.shape().len();
     let cells = (1..).take_while(|s| has(&format!("encoder.rnn{s}.{gates}.0.weight"))).count();

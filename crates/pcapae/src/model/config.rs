@@ -280,10 +280,13 @@ mod tests {
     fn a_configuration_survives_json() {
         let config = ModelConfig { frames: Frames(3), norm: Norm::None, ..ModelConfig::new(Side::SixtyFour) };
         let json = serde_json::to_string(&config).unwrap();
-        assert_eq!(json, concat!(
-            r#"{"cell":"gru","side":64,"shape":"square","frames":3,"predict_frames":0,"#,
-            r#""norm":"none","head":"linear"}"#
-        ));
+        assert_eq!(
+            json,
+            concat!(
+                r#"{"cell":"gru","side":64,"shape":"square","frames":3,"predict_frames":0,"#,
+                r#""norm":"none","head":"linear"}"#
+            )
+        );
         assert_eq!(serde_json::from_str::<ModelConfig>(&json).unwrap(), config);
     }
 

@@ -41,8 +41,7 @@ pub(crate) fn record<'p>(
     let grid = config.grid(1);
     let mut network = Network { config, graph: Graph::new(parameters), dropout };
     let frame = |values: &[f64]| Map { channels: 1, grid, values: values.to_vec() };
-    let frames: Vec<Node> =
-        window.chunks(grid.pixels()).map(|values| network.graph.input(frame(values))).collect();
+    let frames: Vec<Node> = window.chunks(grid.pixels()).map(|values| network.graph.input(frame(values))).collect();
     let states = network.encode(architecture, &frames);
     let code = states[states.len() - 1].h;
     let outputs = network.decode(architecture, states);
@@ -97,7 +96,13 @@ impl Network<'_, '_> {
     }
 
     /// A cell over all steps; gives its hidden states and the last state.
-    fn run(&mut self, number: usize, cell: &CellParameters, inputs: &[Option<Node>], start: State) -> (Vec<Node>, State) {
+    fn run(
+        &mut self,
+        number: usize,
+        cell: &CellParameters,
+        inputs: &[Option<Node>],
+        start: State,
+    ) -> (Vec<Node>, State) {
         let mut state = start;
         let mut outputs = Vec::new();
         for (t, x) in inputs.iter().enumerate() {
@@ -217,9 +222,6 @@ pub(crate) fn conv_window(conv: &ConvParameters, stride: Grid) -> Window {
 pub(crate) fn transposed_window(conv: &ConvParameters, shape: Shape) -> Window {
     let (kernel, stride) = (conv.kernel, stride(shape));
     let overhang = |kernel: usize, stride: usize| (kernel - stride) / 2;
-    let padding = Grid {
-        height: overhang(kernel.height, stride.height),
-        width: overhang(kernel.width, stride.width),
-    };
+    let padding = Grid { height: overhang(kernel.height, stride.height), width: overhang(kernel.width, stride.width) };
     Window { kernel, stride, padding }
 }

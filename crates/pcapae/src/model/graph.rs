@@ -208,7 +208,8 @@ impl Window {
     /// Calls `visit` with each pixel p of a small picture, each tap of the kernel by its number, and the pixel of the large
     /// picture that they meet in: stride·p − padding + tap, which may lie outside.
     pub fn meetings(&self, small: Grid, mut visit: impl FnMut([usize; 2], usize, [isize; 2])) {
-        let place = |p: usize, stride: usize, padding: usize, tap: usize| (stride * p + tap) as isize - padding as isize;
+        let place =
+            |p: usize, stride: usize, padding: usize, tap: usize| (stride * p + tap) as isize - padding as isize;
         for y in 0..small.height {
             for x in 0..small.width {
                 for ky in 0..self.kernel.height {

@@ -32,14 +32,23 @@ mod autoencoder;
 
 mod checkpoint;
 
+mod pickle;
+
+mod torch_file;
+
+mod torch_checkpoint;
+
+mod file;
+
 mod onnx;
 
 pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
 pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
 pub use checkpoint::CheckpointError;
-pub(crate) use config::{Grid, STATE_CHANNELS};
 pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
+pub(crate) use config::{Grid, STATE_CHANNELS};
 pub(crate) use definition::{conv_window, transposed_window};
+pub use file::open;
 pub(crate) use graph::Window;
 pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};

@@ -1,10 +1,9 @@
 //! Vectors of floats: one trait, one implementation for each family of processors.
 //!
-//! Only this folder has `unsafe` code: the calls of the processor's own instructions. A value of an implementing type is the
+//! Here are the calls of the processor's own instructions, which are `unsafe`. A value of an implementing type is the
 //! proof that the processor has them; it can only be had by asking the processor. So what is written against the trait is
-//! safe Rust, with slices and their bounds.
-
-#![allow(unsafe_code, reason = "the processor's own instructions are called here, and nowhere else")]
+//! safe Rust, with slices and their bounds; a few inner loops that would spend most of their time on bounds check
+//! them beforehand and use [`Simd::load_at`].
 
 mod portable;
 
@@ -105,6 +104,30 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
             half /= 2;
         }
         lanes[0]
+    }
+
+    /// [`load`](Simd::load) from place `at` of a slice, without a look at its bounds.
+    ///
+    /// # Safety
+    ///
+    /// The slice has at least `at` + [`LANES`](Simd::LANES) floats.
+    #[inline(always)]
+    unsafe fn load_at(self, from: &[f32], at: usize) -> Self::F {
+        debug_assert!(at + Self::LANES <= from.len());
+        // SAFETY: the caller promises that.
+        self.load(unsafe { from.get_unchecked(at..at + Self::LANES) })
+    }
+
+    /// [`store`](Simd::store) to place `at` of a slice, without a look at its bounds.
+    ///
+    /// # Safety
+    ///
+    /// The slice has at least `at` + [`LANES`](Simd::LANES) floats.
+    #[inline(always)]
+    unsafe fn store_at(self, v: Self::F, to: &mut [f32], at: usize) {
+        debug_assert!(at + Self::LANES <= to.len());
+        // SAFETY: the caller promises that.
+        self.store(v, unsafe { to.get_unchecked_mut(at..at + Self::LANES) })
     }
 
     /// [`load`](Simd::load), or [`load_part`](Simd::load_part) where fewer than a vector's lanes are wanted.
