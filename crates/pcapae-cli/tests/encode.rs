@@ -172,7 +172,9 @@ assert got.shape == expected.shape and np.abs(got - expected).max() < 1e-4, np.a
 fn an_exported_encoder_gives_the_codes_of_encode() {
     let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
     if !Command::new(&python).args(["-c", "import h5py, onnxruntime"]).output().is_ok_and(|run| run.status.success()) {
-        eprintln!("skipped: {python} has no h5py or no onnxruntime (pip install them, or name another Python in PCAPAE_TEST_PYTHON)");
+        eprintln!(
+            "skipped: {python} has no h5py or no onnxruntime (pip install them, or name another Python in PCAPAE_TEST_PYTHON)"
+        );
         return;
     }
     let plant = Plant::new(&[]);

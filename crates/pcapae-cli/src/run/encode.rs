@@ -23,12 +23,7 @@ pub fn run(args: EncodeArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     file.keep()?;
     talk.clear();
     let fragments = counted(dataset.len() as u64, "fragment");
-    talk.say(format_args!(
-        "{}: {} from {fragments}, {}",
-        args.output.display(),
-        counted(codes, "code"),
-        rate.text()
-    ));
+    talk.say(format_args!("{}: {} from {fragments}, {}", args.output.display(), counted(codes, "code"), rate.text()));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -109,7 +109,8 @@ impl Writing<'_> {
         if !outputs.is_empty() {
             let axis = writing.integers(&[1]);
             let outputs: Vec<String> = outputs.iter().map(|node| writing.names[node.0].clone()).collect();
-            let frames = outputs.into_iter().map(|x| writing.node("Unsqueeze", vec![x, axis.clone()], vec![])).collect();
+            let frames =
+                outputs.into_iter().map(|x| writing.node("Unsqueeze", vec![x, axis.clone()], vec![])).collect();
             writing.named_node("reconstruction", "Concat", frames, vec![Attribute::int("axis", 1)]);
         }
         writing.graph
@@ -208,7 +209,14 @@ impl Writing<'_> {
     }
 
     /// ONNX normalises each channel; so a group becomes one channel, and back.
-    fn group_norm(&mut self, x: String, shape: &[i64], group: i64, gamma: &Range<usize>, beta: &Range<usize>) -> String {
+    fn group_norm(
+        &mut self,
+        x: String,
+        shape: &[i64],
+        group: i64,
+        gamma: &Range<usize>,
+        beta: &Range<usize>,
+    ) -> String {
         let epsilon = || vec![Attribute::float("epsilon", NORM_EPSILON as f32)];
         let [gamma, beta] = [gamma, beta].map(|range| self.parameter(range));
         if group == 1 {
