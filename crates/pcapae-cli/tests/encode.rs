@@ -107,7 +107,7 @@ fn what_cannot_be_encoded_is_refused_in_one_sentence() {
     plant.model(3);
     let other = Autoencoder::new(ModelConfig::new(Side::ThirtyTwo), 3).to_safetensors().unwrap();
     fs::write(plant.path("other.safetensors"), other).unwrap();
-    plant.refused("other.safetensors", &[], "16 × 16 bytes, but the model takes 32 × 32 bytes");
+    plant.refused("other.safetensors", &[], "16 × 16 bytes, but the model has an input of 32 × 32 bytes");
     plant.refused("model.safetensors", &["--frames", "2"], "expected 3, as the model was trained");
     plant.refused("bare.safetensors", &[], "without the number of frames");
     plant.refused("bare.safetensors", &["--frames", "41"], "shorter than 41 frames");

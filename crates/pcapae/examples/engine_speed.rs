@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use pcapae::engine::{Engine, Instructions};
 use pcapae::model::{Autoencoder, Cell, Frames, ModelConfig, Side};
-use pcapae::train::AdamW;
+use pcapae::train::{Optimizer, OptimizerState, Pace};
 
 fn median(seconds: f64, mut work: impl FnMut()) -> f64 {
     work();
@@ -37,10 +37,13 @@ fn main() {
             let windows: Vec<&[u8]> = bytes.chunks(config.window_size()).collect();
             let encode = median(seconds, || drop(engine.encode(&windows)));
             let forward = median(seconds, || drop(engine.reconstruct(&windows)));
-            let (mut adamw, mut gradient) = (AdamW::new(model.parameters()), model.parameters().zeros_like());
+            let (mut adamw, mut gradient) = (
+                OptimizerState::new(Optimizer::AdamW, model.parameters().values().len()),
+                model.parameters().zeros_like(),
+            );
             let train = median(seconds, || {
                 engine.loss_and_gradient(&windows, None, &mut gradient);
-                adamw.step(model.values_mut(), gradient.values(), 1e-5);
+                adamw.step(model.values_mut(), gradient.values(), Pace { rate: 1e-5, beta1: 0.9 });
                 engine.load(model.parameters());
             });
             let [forward, encode, train] = [forward, encode, train].map(|time| batch as f64 / time);

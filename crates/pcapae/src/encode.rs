@@ -84,8 +84,9 @@ fn checked_windows(model: &Autoencoder, dataset: &Dataset) -> Result<usize> {
     if got != taken {
         return Err(Error::OtherFragments {
             path: dataset.path().to_owned(),
-            got: got.to_string(),
-            taken: taken.to_string(),
+            got: format!("fragments of {got}"),
+            other: "the model".to_owned(),
+            expected: format!("an input of {taken}"),
         });
     }
     match dataset.count_windows(config.frames.count())? {

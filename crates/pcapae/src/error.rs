@@ -158,24 +158,6 @@ pub enum Error {
         reason: String,
     },
 
-    /// A dataset without a fragment, where there must be some.
-    #[error("{} holds no fragment at all", path.display())]
-    NoFragments {
-        /// The dataset.
-        path: PathBuf,
-    },
-
-    /// The fragments of a dataset are not of the size and shape that the model takes.
-    #[error("{} has fragments of {got}, but the model takes {taken}", path.display())]
-    OtherFragments {
-        /// The dataset.
-        path: PathBuf,
-        /// Size and shape of its fragments.
-        got: String,
-        /// Size and shape that the model takes.
-        taken: String,
-    },
-
     /// A file holds no codes, or is damaged.
     #[error("{} holds no codes that this version can read: {reason}", path.display())]
     NotCodes {
@@ -280,6 +262,53 @@ pub enum Error {
         batch: usize,
     },
 
+    /// A training is to go on with other settings.
+    #[error("{setting} {got}, but the training was begun with {expected}")]
+    OtherSetting {
+        /// The setting, as its users call it: "learning rate".
+        setting: String,
+        /// Its value.
+        got: String,
+        /// The value that the training was begun with.
+        expected: String,
+    },
+
+    /// A training is to go on with other data.
+    #[error("these data give {got} windows to train on, but the training was begun with {expected}")]
+    OtherData {
+        /// Windows that there are.
+        got: usize,
+        /// Windows that the training was begun with.
+        expected: usize,
+    },
+
+    /// A dataset does not go with another one, or with a model.
+    #[error("{} has {got}, but {other} has {expected}", path.display())]
+    OtherFragments {
+        /// The dataset.
+        path: PathBuf,
+        /// What its fragments are.
+        got: String,
+        /// What it is to go with.
+        other: String,
+        /// What the fragments of that are.
+        expected: String,
+    },
+
+    /// A dataset has nothing in it.
+    #[error("{} holds no fragment", path.display())]
+    NoFragments {
+        /// The dataset.
+        path: PathBuf,
+    },
+
+    /// The folder for a new training holds one already.
+    #[error("{} holds a training already", folder.display())]
+    TrainingExists {
+        /// The folder.
+        folder: PathBuf,
+    },
+
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
     Interrupted,
@@ -308,10 +337,11 @@ impl Error {
             }
             Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
             Error::NotADataset { .. } => Some("datasets are made by pcapae dataset".into()),
-            Error::OtherFragments { .. } => Some("make the dataset with another --fragment-size, with or without --one-d, or take another model".into()),
             Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
+            Error::OtherSetting { .. } => Some("a training goes on with its own settings; only --epochs and --patience may be others".into()),
+            Error::TrainingExists { .. } => Some("give --resume to go on with it, or --force to replace it".into()),
             Error::LossNotFinite { .. } => Some("try a smaller learning rate or a smaller clipping norm".into()),
             _ => None,
         }

@@ -142,14 +142,14 @@ fn refusal(model: ModelConfig, from: &Path) -> String {
 fn what_does_not_suit_the_model_is_refused_before_any_work() {
     let (_folder, path) = dataset(4, Mode::Packet, Shape::Square, Layout::Arrays);
     let other_size = refusal(ModelConfig::new(Side::ThirtyTwo), &path);
-    let expected = "has fragments of 16 × 16 bytes, but the model takes 32 × 32 bytes";
+    let expected = "has fragments of 16 × 16 bytes, but the model has an input of 32 × 32 bytes";
     assert_eq!(other_size, format!("{} {expected}", path.display()));
     let other_shape = refusal(ModelConfig { shape: Shape::Line, ..config(1) }, &path);
-    assert!(other_shape.ends_with("16 × 16 bytes, but the model takes 256 bytes in a line"), "{other_shape}");
+    assert!(other_shape.ends_with("16 × 16 bytes, but the model has an input of 256 bytes in a line"), "{other_shape}");
     let short = "there is no window of the dataset: every run of fragments is shorter than 5 frames";
     assert_eq!(refusal(config(5), &path), short);
     let (_folder, path) = dataset(0, Mode::Packet, Shape::Square, Layout::Arrays);
-    assert_eq!(refusal(config(1), &path), format!("{} holds no fragment at all", path.display()));
+    assert_eq!(refusal(config(1), &path), format!("{} holds no fragment", path.display()));
 }
 
 #[test]

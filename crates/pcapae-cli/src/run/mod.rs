@@ -9,6 +9,7 @@ mod export;
 mod input;
 mod learn;
 mod model;
+mod train;
 
 use std::process::ExitCode;
 
@@ -25,5 +26,6 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
         Command::Export(args) => export::run(args, &talk),
+        Command::Train(args) => train::run(&args, &talk),
     }
 }

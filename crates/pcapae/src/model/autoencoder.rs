@@ -77,7 +77,7 @@ impl Autoencoder {
         record(&self.config, &self.architecture, self.parameters.values(), window, dropout)
     }
 
-    /// Codes, outputs, loss and gradient of windows of bytes, by definition and without dropout: about a second per window.
+    /// Codes, outputs, loss and gradient of windows of bytes, by definition and without dropout; slow.
     ///
     /// A window has [`ModelConfig::window_frames`] fragments; a byte counts as byte / 255.
     pub fn by_definition(&self, windows: &[&[u8]]) -> Exact {

@@ -50,6 +50,12 @@ impl Start {
 }
 
 impl Layout {
+    /// How many elements all tensors have together.
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// Adds a tensor at the end and returns its elements.
     pub fn declare(&mut self, name: String, shape: &[usize], start: Start) -> Range<usize> {
         let range = self.len..self.len + shape.iter().product::<usize>();

@@ -1,5 +1,9 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod train;
+
+pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
+
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
@@ -39,6 +43,7 @@ pub enum Command {
     Detect(DetectArgs),
     Demo(DemoArgs),
     Dataset(DatasetArgs),
+    Train(Box<TrainArgs>),
     Encode(EncodeArgs),
     Export(ExportArgs),
 }
