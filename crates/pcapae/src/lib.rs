@@ -32,6 +32,8 @@ pub mod model;
 
 pub mod engine;
 
+pub mod encode;
+
 pub mod train;
 
 pub mod detect;

@@ -40,6 +40,8 @@ mod torch_checkpoint;
 
 mod file;
 
+mod onnx;
+
 pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
 pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
 pub use checkpoint::CheckpointError;
@@ -48,4 +50,5 @@ pub(crate) use config::{Grid, STATE_CHANNELS};
 pub(crate) use definition::{conv_window, transposed_window};
 pub use file::{is_safetensors, open};
 pub(crate) use graph::Window;
+pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
