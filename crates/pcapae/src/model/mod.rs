@@ -46,6 +46,8 @@ pub use checkpoint::CheckpointError;
 pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
 pub(crate) use config::{Grid, STATE_CHANNELS};
 pub(crate) use definition::{conv_window, transposed_window};
-pub(crate) use graph::Window;
 pub use file::open;
+pub(crate) use graph::Window;
+#[cfg(test)]
+pub(crate) use graph::{Graph, Map, Op};
 pub use parameters::{Parameters, TensorShape};
