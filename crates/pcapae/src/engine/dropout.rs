@@ -52,3 +52,85 @@ impl Dropout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Engine, Instructions};
+    use super::*;
+    use crate::model::{Autoencoder, Cell, Frames, ModelConfig, PredictFrames, Side};
+
+    #[test]
+    fn a_channel_is_dropped_at_the_rate_and_kept_ones_make_up_for_it() {
+        for rate in [0.0, 0.2, 0.5, 0.9] {
+            let mut factors = Dropout::new(rate, 5).unwrap().factors(0);
+            let drawn: Vec<f32> = (0..5000).flat_map(|_| factors()).collect();
+            let kept = (1.0 / (1.0 - rate)) as f32;
+            assert!(drawn.iter().all(|factor| [0.0, kept].contains(factor)));
+            let dropped = drawn.iter().filter(|factor| **factor == 0.0).count() as f64 / drawn.len() as f64;
+            // Four standard deviations of 20 000 draws.
+            let tolerance = 4.0 * (rate * (1.0 - rate) / drawn.len() as f64).sqrt();
+            assert!((dropped - rate).abs() <= tolerance, "{dropped} instead of {rate}");
+        }
+    }
+
+    #[test]
+    fn seed_and_window_decide_which_channels_are_dropped() {
+        let draw = |seed: u64, window: usize| -> Vec<[f32; STATE_CHANNELS]> {
+            let mut factors = Dropout::new(0.5, seed).unwrap().factors(window);
+            (0..16).map(|_| factors()).collect()
+        };
+        assert_eq!(draw(1, 2), draw(1, 2));
+        assert_ne!(draw(1, 2), draw(1, 3));
+        assert_ne!(draw(1, 2), draw(2, 2));
+    }
+
+    #[test]
+    fn rates_that_leave_nothing_are_refused() {
+        for rate in [-0.1, 1.0, 1.5, f64::NAN] {
+            assert!(Dropout::new(rate, 1).is_err(), "{rate}");
+        }
+    }
+
+    /// The same factors for the definition and for the engine: windows of several blocks, every cell and every step.
+    #[track_caller]
+    fn check(config: ModelConfig, count: usize) {
+        let model = Autoencoder::new(config, 3);
+        let dropout = Dropout::new(0.4, 11).unwrap();
+        let size = config.window_frames() * config.side.fragment_size();
+        let byte = |i: usize| (i.wrapping_mul(2_654_435_761) >> 9) as u8;
+        let bytes: Vec<Vec<u8>> = (0..count).map(|w| (0..size).map(|i| byte(i + w * 7919)).collect()).collect();
+        let windows: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        let stages = config.side.stages();
+        // [cell][step][channel] of each window, drawn in the order of the network's steps.
+        let drawn = |window: usize| -> Vec<Vec<[f64; STATE_CHANNELS]>> {
+            let mut factors = dropout.factors(window);
+            let steps = |cell: usize| if cell < stages { config.frames.count() } else { config.emitted_frames() };
+            let mut of_cell = |cell: usize| (0..steps(cell)).map(|_| factors().map(f64::from)).collect();
+            (0..2 * stages).map(&mut of_cell).collect()
+        };
+        let drawn: Vec<_> = (0..count).map(drawn).collect();
+        let looks: Vec<_> = drawn.iter().map(|drawn| |cell: usize, step: usize| Some(drawn[cell][step])).collect();
+        let exact = model.by_definition_with(&windows, |window| &looks[window]);
+        assert!((exact.loss - model.by_definition(&windows).loss).abs() > 1e-5, "dropout changes nothing");
+        let largest = exact.gradient.iter().fold(0.0, |largest: f64, g| largest.max(g.abs()));
+        for instructions in Instructions::available() {
+            let mut engine = Engine::with_instructions(&model, instructions);
+            let mut gradient = model.parameters().zeros_like();
+            let loss = engine.loss_and_gradient(&windows, Some(dropout), &mut gradient);
+            assert!((loss - exact.loss).abs() < 1e-6, "{instructions}: {loss} instead of {}", exact.loss);
+            for (i, (got, expected)) in gradient.values().iter().zip(&exact.gradient).enumerate() {
+                let error = (f64::from(*got) - expected).abs();
+                assert!(error <= 3e-5 * largest, "{instructions}[{i}]: {got} instead of {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_engine_drops_what_the_definition_drops() {
+        let base = ModelConfig::new(Side::Sixteen);
+        check(base, 3);
+        check(ModelConfig { frames: Frames::try_from(2).unwrap(), cell: Cell::Lstm, ..base }, 3);
+        let ahead = PredictFrames::try_from(1).unwrap();
+        check(ModelConfig { frames: Frames::try_from(3).unwrap(), predict_frames: ahead, ..base }, 1);
+    }
+}

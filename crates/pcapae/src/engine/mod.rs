@@ -39,6 +39,9 @@ mod planes;
 
 mod simd;
 
+#[cfg(test)]
+mod specimen;
+
 mod stage;
 
 mod stencil;

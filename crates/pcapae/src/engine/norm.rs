@@ -232,3 +232,115 @@ impl<S: Simd> Plane<'_, S> {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::instructions::Work;
+    use super::super::planes::Planes;
+    use super::super::specimen::{
+        CASES, Random, any_windows, assert_close, assert_pictures, instructions_for, picture, widened,
+    };
+    use super::*;
+    use crate::fragment::Shape;
+    use crate::model::{Graph, Grid, Map, Op};
+
+    /// A normalisation, and what it is applied to.
+    struct Case {
+        norm: NormParameters,
+        parameters: Vec<f32>,
+        x: Planes,
+        slopes: Planes,
+    }
+
+    impl Case {
+        fn random(raster: Raster, quads: usize, group: usize, seed: u64) -> Case {
+            let (mut random, channels) = (Random::new(seed), quads * QUAD);
+            let parameters = random.values(2 * channels);
+            // Channels of other heights and depths.
+            let mut x = Planes::zeros(raster, channels);
+            for channel in 0..channels {
+                for window in 0..raster.windows {
+                    let [height, depth] = [2.0 * random.values(1)[0], 1.1 + random.values(1)[0]];
+                    let values = random.values(raster.grid.pixels());
+                    x.set_window(channel, window, values.into_iter().map(|value| height + depth * value));
+                }
+            }
+            let norm = NormParameters { gamma: 0..channels, beta: channels..2 * channels, group };
+            Case { norm, parameters, x, slopes: random.planes(raster, channels) }
+        }
+
+        /// Outputs of each window and gradients of its input, and the gradient of the parameters.
+        fn by_definition(&self) -> (Vec<[Map; 2]>, Vec<f64>) {
+            let mut gradient = vec![0.0; self.parameters.len()];
+            let channels = self.x.count();
+            let maps = (0..self.x.raster.windows).map(|number| {
+                let mut graph = Graph::new(&self.parameters);
+                let x = graph.input(picture(&self.x, 0..channels, number));
+                let NormParameters { gamma, beta, group } = self.norm.clone();
+                let y = graph.push(Op::GroupNorm { x, group, gamma, beta });
+                let seed = picture(&self.slopes, 0..channels, number);
+                let mut of_window = graph.gradient(vec![(y, seed)], self.parameters.len());
+                gradient.iter_mut().zip(&of_window.parameters).for_each(|(sum, part)| *sum += part);
+                [graph.value(y).clone(), of_window.values[0].take().unwrap()]
+            });
+            let maps = maps.collect();
+            (maps, gradient)
+        }
+    }
+
+    impl Work for &Case {
+        type Output = (Planes, Planes, Vec<f32>);
+
+        fn run<S: Simd>(self, s: S) -> (Planes, Planes, Vec<f32>) {
+            let (raster, channels) = (self.x.raster, self.x.count());
+            let mut norm = Norm::new(Some(self.norm.clone()), channels);
+            norm.load(&self.parameters);
+            let mut moments = vec![Moments::NONE; channels];
+            norm.moments(s, &raster, self.x.all(), &mut moments);
+            let mut y = Planes::zeros(raster, channels);
+            for (channel, moments) in moments.iter().enumerate() {
+                let Line { factor, offset } = norm.line(channel, moments);
+                for window in 0..raster.windows {
+                    let values: Vec<f32> = self.x.window(channel, window).collect();
+                    y.set_window(channel, window, values.into_iter().map(|x| factor[window] * x + offset[window]));
+                }
+            }
+            let (mut slopes, mut gradient) = (self.slopes.clone(), vec![0.0; self.parameters.len()]);
+            norm.backward(s, &raster, 0, self.x.all(), &moments, slopes.all_mut(), &mut gradient);
+            (y, slopes, gradient)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2 * CASES))]
+
+        #[test]
+        fn moments_and_gradients_are_those_of_the_definition(
+            shape in prop::sample::select(vec![Shape::Square, Shape::Line]),
+            sides in [1usize..9, 1usize..13],
+            windows in any_windows(),
+            quads in 1usize..3,
+            group in prop::sample::select(vec![1usize, 2, 4]),
+            seed: u64,
+        ) {
+            let [height, width] = sides;
+            let grid = match shape {
+                Shape::Square => Grid { height, width: width + 1 },
+                Shape::Line => Grid { height: 1, width: height * width + 1 },
+            };
+            let case = Case::random(Raster::new(shape, grid, windows), quads, group, seed);
+            let (maps, exact) = case.by_definition();
+            for instructions in instructions_for(windows) {
+                let (y, dx, gradient) = instructions.run(&case);
+                for (window, [y_map, dx_map]) in maps.iter().enumerate() {
+                    let what = format!("{instructions}, window {window}");
+                    assert_pictures(&format!("{what}: y"), &y, window, y_map, 1e-5);
+                    assert_pictures(&format!("{what}: dx"), &dx, window, dx_map, 1e-4);
+                }
+                assert_close(&format!("{instructions}, gradient"), &widened(&gradient), &exact, 1e-5);
+            }
+        }
+    }
+}

@@ -153,3 +153,77 @@ fn copy<S: Simd>(s: S, from: &[f32], to: &mut [f32]) {
         count => s.store_first(s.load_first(from, count), to, count),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::instructions::Work;
+    use super::super::planes::Planes;
+    use super::super::specimen::{CASES, Random, any_windows, instructions_for, picture};
+    use super::*;
+    use crate::fragment::Shape;
+
+    struct RoundTrip<'a> {
+        stride: Grid,
+        whole: &'a Planes,
+        small: Raster,
+    }
+
+    impl Work for RoundTrip<'_> {
+        type Output = [Planes; 3];
+
+        /// The phases, what they are together, and the same added to the whole.
+        fn run<S: Simd>(self, s: S) -> [Planes; 3] {
+            let RoundTrip { stride, whole, small } = self;
+            let large = whole.raster;
+            let mut phases = Planes::zeros(small, count(stride) * whole.count());
+            let (mut merged, mut sum) = (Planes::zeros(large, whole.count()), whole.clone());
+            split(s, stride, &large, whole.all(), &small, phases.all_mut());
+            merge(s, stride, &small, phases.all(), &large, merged.all_mut());
+            merge_add(s, stride, &small, phases.all(), &large, sum.all_mut());
+            [phases, merged, sum]
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+        #[test]
+        fn phases_hold_every_so_many_pixels_and_make_the_whole_again(
+            line: bool,
+            sides in [1usize..6, 1usize..9],
+            windows in any_windows(),
+            channels in 1usize..5,
+            seed: u64,
+        ) {
+            let [height, width] = sides;
+            let (shape, stride, grid) = if line {
+                (Shape::Line, Grid { height: 1, width: 4 }, Grid { height: 1, width })
+            } else {
+                (Shape::Square, Grid { height: 2, width: 2 }, Grid { height, width })
+            };
+            let large = Grid { height: grid.height * stride.height, width: grid.width * stride.width };
+            let whole = Random::new(seed).planes(Raster::new(shape, large, windows), channels);
+            let small = Raster::new(shape, grid, windows);
+            for instructions in instructions_for(windows) {
+                let [phases, merged, sum] = instructions.run(RoundTrip { stride, whole: &whole, small });
+                prop_assert_eq!(merged.all(), whole.all());
+                prop_assert!(sum.all().iter().zip(whole.all()).all(|(sum, value)| *sum == 2.0 * value));
+                for window in 0..windows {
+                    let map = picture(&whole, 0..channels, window);
+                    for phase in 0..count(stride) {
+                        let (py, px) = (phase / stride.width, phase % stride.width);
+                        for c in 0..channels {
+                            for (i, value) in phases.window(phase * channels + c, window).enumerate() {
+                                let y = (i / grid.width * stride.height + py) as isize;
+                                let x = (i % grid.width * stride.width + px) as isize;
+                                prop_assert_eq!(f64::from(value), map.at(c, y, x));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

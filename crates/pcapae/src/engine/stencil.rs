@@ -288,3 +288,186 @@ pub(crate) fn channel_sums<S: Simd>(s: S, raster: &Raster, planes: &[f32], mut e
         each(c, s.sum(sum));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::cell_conv::Start;
+    use super::super::instructions::Work;
+    use super::super::phases::{self, conv_links, merge, split, transposed_links};
+    use super::super::planes::Planes;
+    use super::super::specimen::{
+        CASES, Random, any_windows, assert_close, assert_pictures, instructions_for, picture, widened,
+    };
+    use super::*;
+    use crate::fragment::Shape;
+    use crate::model::{ConvParameters, Graph, Grid, Map, Op, Window, conv_window, transposed_window};
+
+    /// The convolutions of the network, and how each moves over a picture.
+    #[derive(Debug, Clone, Copy)]
+    enum Kind {
+        Conv { shape: Shape, kernel: Grid, stride: Grid },
+        Transposed { shape: Shape, kernel: Grid },
+    }
+
+    fn any_kind() -> impl Strategy<Value = Kind> {
+        let square = |side: usize| Grid { height: side, width: side };
+        let line = |width: usize| Grid { height: 1, width };
+        prop::sample::select(vec![
+            Kind::Conv { shape: Shape::Square, kernel: square(1), stride: square(1) },
+            Kind::Conv { shape: Shape::Square, kernel: square(3), stride: square(1) },
+            Kind::Conv { shape: Shape::Square, kernel: square(3), stride: square(2) },
+            Kind::Conv { shape: Shape::Line, kernel: line(9), stride: line(1) },
+            Kind::Conv { shape: Shape::Line, kernel: line(9), stride: line(4) },
+            Kind::Conv { shape: Shape::Line, kernel: line(25), stride: line(1) },
+            Kind::Transposed { shape: Shape::Square, kernel: square(4) },
+            Kind::Transposed { shape: Shape::Line, kernel: line(16) },
+        ])
+    }
+
+    /// A convolution, and what it is applied to.
+    struct Case {
+        transposed: bool,
+        conv: ConvParameters,
+        window: Window,
+        parameters: Vec<f32>,
+        finish: Finish,
+        x: Planes,
+        slopes: Planes,
+    }
+
+    impl Case {
+        fn random(
+            kind: Kind,
+            [height, width]: [usize; 2],
+            windows: usize,
+            [inputs, outputs]: [usize; 2],
+            finish: Finish,
+            seed: u64,
+        ) -> Case {
+            let mut random = Random::new(seed);
+            let (shape, kernel) = match kind {
+                Kind::Conv { shape, kernel, .. } | Kind::Transposed { shape, kernel } => (shape, kernel),
+            };
+            let weights = inputs * outputs * kernel.pixels();
+            let conv = ConvParameters { weight: 0..weights, bias: weights..weights + outputs, inputs, outputs, kernel };
+            let window = match kind {
+                Kind::Conv { stride, .. } => conv_window(&conv, stride),
+                Kind::Transposed { .. } => transposed_window(&conv, shape),
+            };
+            let small = match shape {
+                Shape::Square => Grid { height, width },
+                Shape::Line => Grid { height: 1, width },
+            };
+            let [small, large] = [small, window.large(small)].map(|grid| Raster::new(shape, grid, windows));
+            let transposed = matches!(kind, Kind::Transposed { .. });
+            let (before, after) = if transposed { (small, large) } else { (large, small) };
+            let parameters = random.values(weights + outputs);
+            let (x, slopes) = (random.planes(before, inputs), random.planes(after, outputs));
+            Case { transposed, conv, window, parameters, finish, x, slopes }
+        }
+
+        /// Outputs of each window and gradients of its input, and the gradient of the parameters.
+        fn by_definition(&self) -> (Vec<[Map; 2]>, Vec<f64>) {
+            let mut gradient = vec![0.0; self.parameters.len()];
+            let maps = (0..self.x.raster.windows).map(|number| {
+                let mut graph = Graph::new(&self.parameters);
+                let x = graph.input(picture(&self.x, 0..self.conv.inputs, number));
+                let (window, weight, bias) = (self.window, self.conv.weight.clone(), self.conv.bias.clone());
+                let y = graph.push(if self.transposed {
+                    Op::TransposedConv { x, window, weight, bias }
+                } else {
+                    Op::Conv { x, window, weight, bias }
+                });
+                let seed = picture(&self.slopes, 0..self.conv.outputs, number);
+                let mut of_window = graph.gradient(vec![(y, seed)], self.parameters.len());
+                gradient.iter_mut().zip(&of_window.parameters).for_each(|(sum, part)| *sum += part);
+                let y = match self.finish {
+                    Finish::Nothing => y,
+                    Finish::Leaky => graph.push(Op::Leaky { x: y }),
+                };
+                [graph.value(y).clone(), of_window.values[0].take().unwrap()]
+            });
+            let maps = maps.collect();
+            (maps, gradient)
+        }
+    }
+
+    impl Work for &Case {
+        type Output = (Planes, Planes, Vec<f32>);
+
+        fn run<S: Simd>(self, s: S) -> (Planes, Planes, Vec<f32>) {
+            let (conv, stride) = (&self.conv, self.window.stride);
+            let phases = phases::count(stride);
+            let mut gradient = vec![0.0; self.parameters.len()];
+            let start = Start::Values(&self.parameters[conv.bias.clone()]);
+            let (mut y, mut dx) = (Planes::zeros(self.slopes.raster, conv.outputs), self.x.clone());
+            let of_phases = |large: &Planes, small: Raster| {
+                let mut parts = Planes::zeros(small, phases * large.count());
+                split(s, stride, &large.raster, large.all(), &small, parts.all_mut());
+                parts
+            };
+            let (small, links, inputs, outputs) = if self.transposed {
+                (self.x.raster, transposed_links(conv, &self.window), conv.inputs, phases * conv.outputs)
+            } else {
+                (self.slopes.raster, conv_links(conv, &self.window), phases * conv.inputs, conv.outputs)
+            };
+            let (mut forward, mut back) = (Stencil::new(&links, outputs), Stencil::turned(&links, inputs));
+            forward.load(&self.parameters);
+            back.load(&self.parameters);
+            let (x, slopes) = if self.transposed {
+                (self.x.clone(), of_phases(&self.slopes, small))
+            } else {
+                (of_phases(&self.x, small), self.slopes.clone())
+            };
+            let (mut sums, mut turned) = (Planes::zeros(small, outputs), Planes::zeros(small, inputs));
+            let mut output = [Output { planes: sums.all_mut(), start }];
+            forward.apply(s, &small, &[x.all()], &mut output, self.finish);
+            let mut output = [Output { planes: turned.all_mut(), start: Start::Zero }];
+            back.apply(s, &small, &[slopes.all()], &mut output, Finish::Nothing);
+            forward.add_gradient(s, &small, &[x.all()], slopes.all(), &mut gradient);
+            if self.transposed {
+                merge(s, stride, &small, sums.all(), &y.raster.clone(), y.all_mut());
+                dx = turned;
+            } else {
+                y = sums;
+                merge(s, stride, &small, turned.all(), &dx.raster.clone(), dx.all_mut());
+            }
+            let slopes = &self.slopes;
+            channel_sums(s, &slopes.raster, slopes.all(), |c, sum| gradient[conv.bias.start + c] += sum);
+            (y, dx, gradient)
+        }
+    }
+
+    /// As many channels as the network has somewhere.
+    fn channels() -> impl Strategy<Value = usize> {
+        prop::sample::select(vec![1, 2, 4, 8])
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4 * CASES))]
+
+        #[test]
+        fn links_give_every_convolution_of_the_network_and_its_gradients(
+            kind in any_kind(),
+            sides in [1usize..6, 1usize..9],
+            windows in any_windows(),
+            channels in [channels(), channels()],
+            finish in prop::sample::select(vec![Finish::Nothing, Finish::Leaky]),
+            seed: u64,
+        ) {
+            let case = Case::random(kind, sides, windows, channels, finish, seed);
+            let (maps, exact) = case.by_definition();
+            for instructions in instructions_for(windows) {
+                let (y, dx, gradient) = instructions.run(&case);
+                for (window, [y_map, dx_map]) in maps.iter().enumerate() {
+                    let what = format!("{instructions}, window {window}");
+                    assert_pictures(&format!("{what}: y"), &y, window, y_map, 5e-6);
+                    assert_pictures(&format!("{what}: dx"), &dx, window, dx_map, 5e-6);
+                }
+                assert_close(&format!("{instructions}, gradient"), &widened(&gradient), &exact, 5e-6);
+            }
+        }
+    }
+}

@@ -410,3 +410,148 @@ fn slope_points<S: Simd>(s: S, y: [S::F; TILE]) -> [S::F; POINTS] {
         y[3],
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::cell_conv::Start;
+    use super::super::instructions::Work;
+    use super::super::planes::Planes;
+    use super::super::specimen::{
+        CASES, Random, any_windows, assert_close, assert_pictures, instructions_for, picture, widened,
+    };
+    use super::*;
+    use crate::fragment::Shape;
+    use crate::model::{Graph, Grid, Map, Op, Window};
+
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    enum Begin {
+        Zero,
+        Values,
+        Present,
+    }
+
+    /// A convolution, and what it is applied to.
+    struct Case {
+        weights: Weights,
+        /// Weights, then biases.
+        parameters: Vec<f32>,
+        inputs: [Planes; 2],
+        begin: Begin,
+        present: Planes,
+        slopes: Planes,
+    }
+
+    impl Case {
+        fn random(raster: Raster, inputs: [usize; 2], outputs: usize, begin: Begin, seed: u64) -> Case {
+            let mut random = Random::new(seed);
+            let (all, quads) = (inputs.iter().sum(), outputs.div_ceil(QUAD));
+            let place = |output: usize, input: usize, tap: usize| {
+                (output < outputs).then_some((output * all + input) * TAPS * TAPS + tap)
+            };
+            let mut parameters = random.values(outputs * all * TAPS * TAPS + outputs);
+            if begin != Begin::Values {
+                let biases = parameters.len() - outputs;
+                parameters[biases..].fill(0.0);
+            }
+            Case {
+                weights: Weights::new(all, quads, place),
+                parameters,
+                inputs: inputs.map(|count| random.planes(raster, count)),
+                begin,
+                present: random.planes(raster, outputs),
+                slopes: random.planes(raster, quads * QUAD),
+            }
+        }
+
+        fn outputs(&self) -> usize {
+            self.present.count()
+        }
+
+        /// Outputs of each window, and the gradient of the parameters.
+        fn by_definition(&self) -> (Vec<Map>, Vec<f64>) {
+            let (side, one) = (Grid { height: TAPS, width: TAPS }, Grid { height: 1, width: 1 });
+            let window = Window { kernel: side, stride: one, padding: Grid { height: 2, width: 2 } };
+            let biases = self.parameters.len() - self.outputs();
+            let mut gradient = vec![0.0; self.parameters.len()];
+            let outputs = (0..self.present.raster.windows).map(|number| {
+                let mut graph = Graph::new(&self.parameters);
+                let [a, b] = &self.inputs;
+                let [a, b] = [a, b].map(|planes| graph.input(picture(planes, 0..planes.count(), number)));
+                let x = graph.push(Op::Concat { a, b });
+                let (weight, bias) = (0..biases, biases..self.parameters.len());
+                let mut y = graph.push(Op::Conv { x, window, weight, bias });
+                let seed = picture(&self.slopes, 0..self.outputs(), number);
+                let of_window = graph.gradient(vec![(y, seed)], self.parameters.len()).parameters;
+                gradient.iter_mut().zip(of_window).for_each(|(sum, part)| *sum += part);
+                if self.begin == Begin::Present {
+                    let b = graph.input(picture(&self.present, 0..self.outputs(), number));
+                    y = graph.push(Op::Sum { a: y, b });
+                }
+                graph.value(y).clone()
+            });
+            let outputs = outputs.collect();
+            gradient.truncate(biases);
+            (outputs, gradient)
+        }
+    }
+
+    impl Work for &Case {
+        type Output = (Planes, Vec<f32>);
+
+        fn run<S: Simd>(self, s: S) -> (Planes, Vec<f32>) {
+            let raster = self.present.raster;
+            let mut winograd = Winograd::new(&self.weights);
+            winograd.load(&self.weights, &self.parameters);
+            // What other layers left behind must not matter.
+            let left = || vec![1000.0; 3000];
+            let mut scratch = WinogradScratch { inputs: left(), outputs: left(), products: left() };
+            let inputs = self.inputs.each_ref().map(Planes::all);
+            let biases = &self.parameters[self.parameters.len() - self.outputs()..];
+            let mut outputs = self.present.clone();
+            let first = QUAD.min(self.outputs());
+            let (planes, more_planes) = outputs.all_mut().split_at_mut(first * raster.size);
+            let start = |values| match self.begin {
+                Begin::Zero => Start::Zero,
+                Begin::Values => Start::Values(values),
+                Begin::Present => Start::Present,
+            };
+            let mut pieces = [
+                Output { planes, start: start(&biases[..first]) },
+                Output { planes: more_planes, start: start(&biases[first..]) },
+            ];
+            winograd.apply(s, &raster, &inputs, &mut pieces, &mut scratch);
+            let mut gradient = vec![0.0; self.parameters.len() - self.outputs()];
+            let slopes = self.slopes.all();
+            winograd.add_gradient(s, &raster, &self.weights, &inputs, slopes, &mut gradient, &mut scratch);
+            (outputs, gradient)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+        #[test]
+        fn fewer_products_give_the_convolution_of_the_definition_and_its_gradient(
+            tiles in 1usize..4,
+            width in 1usize..12,
+            windows in any_windows(),
+            inputs in [1usize..5, 0usize..5],
+            outputs in 1usize..10,
+            begin in prop::sample::select(vec![Begin::Zero, Begin::Values, Begin::Present]),
+            seed: u64,
+        ) {
+            let raster = Raster::new(Shape::Square, Grid { height: TILE * tiles, width }, windows);
+            let case = Case::random(raster, inputs, outputs, begin, seed);
+            let (maps, exact) = case.by_definition();
+            for instructions in instructions_for(windows) {
+                let (outputs, gradient) = instructions.run(&case);
+                for (window, map) in maps.iter().enumerate() {
+                    assert_pictures(&format!("{instructions}, window {window}"), &outputs, window, map, 1e-5);
+                }
+                assert_close(&format!("{instructions}, gradient"), &widened(&gradient), &exact, 1e-5);
+            }
+        }
+    }
+}

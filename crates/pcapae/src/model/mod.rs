@@ -50,5 +50,7 @@ pub(crate) use config::{Grid, STATE_CHANNELS};
 pub(crate) use definition::{conv_window, transposed_window};
 pub use file::{is_safetensors, open};
 pub(crate) use graph::Window;
+#[cfg(test)]
+pub(crate) use graph::{Graph, Map, Op};
 pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
