@@ -92,7 +92,7 @@ def options():
 def environment():
     """The interpreter of a virtual environment with PyTorch, made where there is none."""
     python = ROOT / ".venv-torch/bin/python"
-    if subprocess.run([python, "-c", "import torch"], capture_output=True).returncode if python.exists() else True:
+    if not (python.exists() and subprocess.run([python, "-c", "import torch"], capture_output=True).returncode == 0):
         print("making .venv-torch with PyTorch, about 3 GB", file=sys.stderr)
         subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
         subprocess.run([python, "-m", "pip", "install", "--quiet", "torch", "numpy"], check=True, stdout=sys.stderr)
@@ -145,10 +145,12 @@ def main():
     load.append(os.getloadavg()[0])
     peak, one = max(peaks), cases[0]
     idle = statistics.median(result["idle_megabytes"] or 0 for case in cases for result in case.torch)
-    print(f"Cell {arguments.cell}, side 32; PyTorch {one.torch[0]['version']}, engine with {one.engine[0]['instructions']};")
-    print(f"{processor()}, {os.cpu_count()} cores, {arguments.threads} threads each; {time.strftime('%Y-%m-%d')};")
-    print(f"medians of {arguments.rounds} rounds of {arguments.seconds:g} s; load {load[0]:.1f} before, {load[1]:.1f} after;")
-    print(f"peak {peak / 1e9:.0f} thousand million multiply-adds/s; PyTorch without a network {idle:.0f} MB.\n")
+    version, instructions = one.torch[0]["version"], one.engine[0]["instructions"]
+    print(f"Cell {arguments.cell}, PyTorch {version}, engine with {instructions}, {arguments.threads} threads each;")
+    print(f"{processor()}, {os.cpu_count()} cores; {time.strftime('%Y-%m-%d')};")
+    print(f"medians of {arguments.rounds} rounds of {arguments.seconds:g} s;")
+    print(f"mean number of running programs {load[0]:.1f} before, {load[1]:.1f} after;")
+    print(f"peak {peak / 1e9:.0f}·10⁹ multiply-adds/s; PyTorch without a network {idle:.0f} MB.\n")
     print("| " + " | ".join(TITLES) + " |")
     print("|---" + "|---:" * (len(TITLES) - 1) + "|")
     for case in cases:
