@@ -19,11 +19,16 @@ mod cell;
 
 mod cell_conv;
 
+mod cost;
+
 mod dropout;
 
 mod gru;
 
 mod instructions;
+
+#[doc(hidden)]
+pub mod kernels;
 
 mod loss;
 
@@ -32,6 +37,8 @@ mod lstm;
 mod network;
 
 mod norm;
+
+mod peak;
 
 mod phases;
 
@@ -50,8 +57,11 @@ mod winograd;
 
 mod workspace;
 
+pub use cost::Cost;
 pub use dropout::Dropout;
 pub use instructions::Instructions;
+#[doc(hidden)]
+pub use peak::multiply_adds;
 
 use std::sync::{Mutex, PoisonError};
 
