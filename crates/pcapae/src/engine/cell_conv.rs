@@ -70,27 +70,33 @@ pub(crate) enum Start<'a> {
 }
 
 impl Output<'_> {
-    /// Writes a vector's width of `R` rows of a channel from pixel and window `x` on, each sum after `finish`.
+    /// Writes `Q` vectors of `R` rows of a channel from pixel and window `x` on, each sum after `finish`.
     #[inline(always)]
-    pub fn write<S: Simd, const R: usize>(
+    pub fn write<S: Simd, const R: usize, const Q: usize>(
         &mut self,
         s: S,
         raster: &Raster,
         channel: usize,
         [y, x]: [usize; 2],
-        rows: [S::F; R],
+        sums: [[S::F; Q]; R],
         finish: impl Fn(S::F) -> S::F,
     ) {
         let plane = &mut self.planes[channel * raster.size..(channel + 1) * raster.size];
-        let count = raster.row_len() - x;
-        for (r, sum) in rows.into_iter().enumerate() {
+        let value = match self.start {
+            Start::Values(values) => s.splat(values[channel % values.len()]),
+            Start::Zero | Start::Present => s.splat(0.0),
+        };
+        for (r, sums) in sums.into_iter().enumerate() {
             let place = &mut plane[raster.row(y + r) + x..];
-            let sum = match self.start {
-                Start::Zero => sum,
-                Start::Values(values) => s.add(s.splat(values[channel % values.len()]), sum),
-                Start::Present => s.add(s.load_first(place, count), sum),
-            };
-            s.store_first(finish(sum), place, count);
+            let count = raster.row_len() - x;
+            for (q, sum) in sums.into_iter().enumerate() {
+                let (place, count) = (&mut place[q * S::LANES..], count - q * S::LANES);
+                let start = match self.start {
+                    Start::Present => s.load_first(place, count),
+                    Start::Zero | Start::Values(_) => value,
+                };
+                s.store_first(finish(s.add(start, sum)), place, count);
+            }
         }
     }
 }

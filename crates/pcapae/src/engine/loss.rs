@@ -118,11 +118,3 @@ fn write_slopes<S: Simd, L: PixelLoss>(
         },
     );
 }
-
-/// A pixel as the head gives it.
-pub(crate) fn through_head(head: Head, output: f32) -> f32 {
-    match head {
-        Head::Linear => output,
-        Head::Sigmoid => 1.0 / (1.0 + (-output).exp()),
-    }
-}

@@ -68,12 +68,11 @@ use std::sync::{Mutex, PoisonError};
 use rayon::prelude::*;
 
 use instructions::Work;
-use loss::through_head;
 use network::Network;
 use simd::Simd;
-use workspace::{Purpose, Workspace};
+use workspace::{Purpose, VALUES, Workspace};
 
-use crate::model::{Autoencoder, CODE_SIZE, ModelConfig, Parameters};
+use crate::model::{Autoencoder, CODE_SIZE, Head, ModelConfig, Parameters};
 
 /// Pixels of all windows of a block in one channel: with these, the dozens of channels that a cell works on stay in a cache of
 /// a megabyte. Measured: twice as many are slower where several frames, or other programs, want the cache too.
@@ -125,7 +124,7 @@ impl Engine {
     /// Of a window, only the frames that the encoder takes are looked at; the others may be missing.
     pub fn encode(&self, windows: &[&[u8]]) -> Vec<[f32; CODE_SIZE]> {
         let mut codes = vec![[0.0; CODE_SIZE]; windows.len()];
-        self.each_block(Purpose::Inference, windows, &mut codes, |work, codes| {
+        self.each_block(Purpose::Inference, windows, &mut codes, |work, _, codes| {
             self.instructions.run(Encode { network: &self.network, work });
             for (number, code) in codes.iter_mut().enumerate() {
                 code.iter_mut().zip(work.code(number)).for_each(|(to, value)| *to = value);
@@ -137,21 +136,33 @@ impl Engine {
     /// The frames that the decoder gives for each window: emitted frames × side² values, about 0 to 1, but bounded only by a
     /// sigmoid head.
     pub fn reconstruct(&self, windows: &[&[u8]]) -> Vec<Vec<f32>> {
-        self.decode(windows, |output, _| output)
+        self.decode(windows, |_, _| {})
     }
 
     /// The squared error of every pixel that the decoder gives for each window, each ≥ 0.
     pub fn residual(&self, windows: &[&[u8]]) -> Vec<Vec<f32>> {
-        self.decode(windows, |output, target| (output - target).powi(2))
+        let first = self.network.first_target() * self.config().side.fragment_size();
+        self.decode(windows, |window, output| {
+            for (pixel, byte) in output.iter_mut().zip(&window[first..]) {
+                *pixel = (*pixel - VALUES[usize::from(*byte)]).powi(2);
+            }
+        })
     }
 
-    fn decode(&self, windows: &[&[u8]], pixel: impl Fn(f32, f32) -> f32 + Sync) -> Vec<Vec<f32>> {
+    /// The decoder's frames of each window, after `finish` has seen them with their window.
+    fn decode(&self, windows: &[&[u8]], finish: impl Fn(&[u8], &mut [f32]) + Sync) -> Vec<Vec<f32>> {
         let config = self.config();
         let size = config.emitted_frames() * config.side.fragment_size();
         let mut outputs = vec![Vec::new(); windows.len()];
-        self.each_block(Purpose::Inference, windows, &mut outputs, |work, outputs| {
+        self.each_block(Purpose::Inference, windows, &mut outputs, |work, windows, outputs| {
             outputs.iter_mut().for_each(|output| output.reserve_exact(size));
-            self.instructions.run(Decode { network: &self.network, work, outputs, pixel: &pixel });
+            self.instructions.run(Decode { network: &self.network, work, outputs });
+            for (window, output) in windows.iter().zip(outputs) {
+                if config.head == Head::Sigmoid {
+                    output.iter_mut().for_each(|pixel| *pixel = 1.0 / (1.0 + (-*pixel).exp()));
+                }
+                finish(window, output);
+            }
         });
         outputs
     }
@@ -160,7 +171,7 @@ impl Engine {
     /// number if there is no window.
     pub fn loss(&self, windows: &[&[u8]]) -> f64 {
         let mut losses = vec![0.0; windows.len()];
-        self.each_block(Purpose::Inference, windows, &mut losses, |work, losses| {
+        self.each_block(Purpose::Inference, windows, &mut losses, |work, _, losses| {
             losses[0] = self.instructions.run(Loss { network: &self.network, work, count: losses.len() });
         });
         losses.iter().sum::<f64>() / self.pixels(windows)
@@ -216,13 +227,13 @@ impl Engine {
         purpose: Purpose,
         windows: &[&[u8]],
         results: &mut [T],
-        work: impl Fn(&mut Workspace, &mut [T]) + Sync,
+        work: impl Fn(&mut Workspace, &[&[u8]], &mut [T]) + Sync,
     ) {
         let block = self.block(windows.len());
         let compute = |(windows, results): (&[&[u8]], &mut [T])| {
             self.with_workspace(purpose, block, |space| {
                 set_windows(space, windows);
-                work(space, results);
+                work(space, windows, results);
             });
         };
         if windows.len() <= block {
@@ -266,23 +277,19 @@ impl Work for Encode<'_> {
     }
 }
 
-struct Decode<'a, F> {
+struct Decode<'a> {
     network: &'a Network,
     work: &'a mut Workspace,
     outputs: &'a mut [Vec<f32>],
-    pixel: F,
 }
 
-impl<F: Fn(f32, f32) -> f32> Work for Decode<'_, F> {
+impl Work for Decode<'_> {
     type Output = ();
 
     fn run<S: Simd>(self, s: S) {
-        let Decode { network, work, outputs, pixel } = self;
-        let (head, first) = (network.config.head, network.first_target());
-        network.forward(s, work, |t, y, frames| {
-            for (number, output) in outputs.iter_mut().enumerate() {
-                let pairs = y.window(0, number).zip(frames[first + t].window(0, number));
-                output.extend(pairs.map(|(y, x)| pixel(through_head(head, y), x)));
+        self.network.forward(s, self.work, |_, y, _| {
+            for (number, output) in self.outputs.iter_mut().enumerate() {
+                y.append_window(0, number, output);
             }
         });
     }

@@ -116,6 +116,16 @@ impl Planes {
         }
     }
 
+    /// Appends the pixels of one window of one channel, row-major.
+    pub fn append_window(&self, channel: usize, window: usize, to: &mut Vec<f32>) {
+        let raster = self.raster;
+        let plane = self.channels(channel..channel + 1);
+        for y in 0..raster.grid.height {
+            let row = &plane[raster.row(y)..][..raster.row_len()];
+            to.extend(row[window..].iter().step_by(raster.windows));
+        }
+    }
+
     /// The pixels of one window of one channel, row-major.
     pub fn window(&self, channel: usize, window: usize) -> impl Iterator<Item = f32> {
         let raster = self.raster;

@@ -229,11 +229,9 @@ impl Group {
                 }
             }
         }
-        for (c, acc) in acc.into_iter().enumerate() {
-            for (q, sum) in acc.into_iter().enumerate() {
-                let finish = |sum| if LEAKY { s.leaky(sum) } else { sum };
-                output.write::<S, 1>(s, raster, first + c, [y, x + q * S::LANES], [sum], finish);
-            }
+        let finish = |sum| if LEAKY { s.leaky(sum) } else { sum };
+        for (c, sums) in acc.into_iter().enumerate() {
+            output.write::<S, 1, Q>(s, raster, first + c, [y, x], [sums], finish);
         }
     }
 
@@ -282,10 +280,10 @@ pub(crate) fn channel_sums<S: Simd>(s: S, raster: &Raster, planes: &[f32], mut e
             || {
                 let mut sum = s.splat(0.0);
                 for_places::<S>(raster, |at| sum = s.add(sum, at.load(s, plane)));
-                sum
+                s.sum(sum)
             },
         );
-        each(c, s.sum(sum));
+        each(c, sum);
     }
 }
 

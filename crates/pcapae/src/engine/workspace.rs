@@ -6,6 +6,17 @@ use super::planes::{Planes, Raster};
 use super::winograd::WinogradScratch;
 use crate::model::Grid;
 
+/// What the network sees of each byte: byte / 255.
+pub(crate) const VALUES: [f32; 256] = {
+    let mut values = [0.0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        values[byte] = byte as f32 / 255.0;
+        byte += 1;
+    }
+    values
+};
+
 /// What a workspace is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -123,7 +134,7 @@ impl Workspace {
     pub fn set_window(&mut self, number: usize, bytes: &[u8]) {
         let size = self.frames[0].raster.grid.pixels();
         for (frame, bytes) in self.frames.iter_mut().zip(bytes.chunks_exact(size)) {
-            frame.set_window(0, number, bytes.iter().map(|byte| f32::from(*byte) / 255.0));
+            frame.set_window(0, number, bytes.iter().map(|byte| VALUES[usize::from(*byte)]));
         }
     }
 

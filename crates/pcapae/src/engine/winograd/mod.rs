@@ -127,13 +127,15 @@ impl Winograd {
         for output in outputs {
             let channels = output.planes.len() / raster.size;
             for c in 0..channels {
+                let mut rows = [[s.splat(0.0); Q]; TILE];
                 for q in 0..Q {
                     let place = |p: usize| ((p * quads * QUAD + first + c) * WIDEST + q) * S::LANES;
                     // SAFETY: p < POINTS, first + c < quads·QUAD and q < WIDEST, which is what there is room for.
                     let at = |p: usize| unsafe { s.load_at(&scratch.outputs, place(p)) };
-                    let rows = output_rows(s, std::array::from_fn(at));
-                    output.write::<S, TILE>(s, raster, c, [tile * TILE, x + q * S::LANES], rows, |sum| sum);
+                    let tile = output_rows(s, std::array::from_fn(at));
+                    rows.iter_mut().zip(tile).for_each(|(row, sum)| row[q] = sum);
                 }
+                output.write::<S, TILE, Q>(s, raster, c, [tile * TILE, x], rows, |sum| sum);
             }
             first += channels;
         }
@@ -192,25 +194,30 @@ impl Winograd {
 
     /// Adds up the lanes and comes back from the points to the weights.
     fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
-        let per_kernel = QUAD * TAPS * S::LANES;
-        let per_point = self.quads * self.inputs * per_kernel;
-        for (kernel, index) in weights.kernels().enumerate() {
-            let mut sums = [[0.0; POINTS]; QUAD * TAPS];
-            for p in 0..POINTS {
-                let products = &products[p * per_point + kernel * per_kernel..][..per_kernel];
-                for (sums, lanes) in sums.iter_mut().zip(products.chunks_exact(S::LANES)) {
-                    sums[p] = s.sum(s.load(lanes));
-                }
-            }
-            for (i, sums) in sums.iter().enumerate() {
-                let (output, kx) = (i / TAPS, i % TAPS);
-                for ky in 0..TAPS {
-                    if let Some(place) = index(output, ky * TAPS + kx) {
-                        gradient[place] += G.iter().zip(sums).map(|(g, sum)| g[ky] * sum).sum::<f32>();
+        s.vectorize(
+            #[inline(always)]
+            || {
+                let per_kernel = QUAD * TAPS * S::LANES;
+                let per_point = self.quads * self.inputs * per_kernel;
+                for (kernel, index) in weights.kernels().enumerate() {
+                    let mut sums = [[0.0; POINTS]; QUAD * TAPS];
+                    for p in 0..POINTS {
+                        let products = &products[p * per_point + kernel * per_kernel..][..per_kernel];
+                        for (sums, lanes) in sums.iter_mut().zip(products.chunks_exact(S::LANES)) {
+                            sums[p] = s.sum(s.load(lanes));
+                        }
+                    }
+                    for (i, sums) in sums.iter().enumerate() {
+                        let (output, kx) = (i / TAPS, i % TAPS);
+                        for ky in 0..TAPS {
+                            if let Some(place) = index(output, ky * TAPS + kx) {
+                                gradient[place] += G.iter().zip(sums).map(|(g, sum)| g[ky] * sum).sum::<f32>();
+                            }
+                        }
                     }
                 }
-            }
-        }
+            },
+        );
     }
 }
 
