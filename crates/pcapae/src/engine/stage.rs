@@ -140,11 +140,6 @@ impl Up {
         self.map.load(values);
     }
 
-    /// Channels that the phases of the output take.
-    pub fn phase_channels(&self) -> usize {
-        phases::count(self.map.stride) * self.map.parameters.outputs
-    }
-
     /// Computes y from x by way of its phases.
     pub fn forward<S: Simd>(&self, s: S, x: &Planes, phases: &mut Planes, y: &mut Planes) {
         let (raster, large) = (x.raster, y.raster);

@@ -209,6 +209,7 @@ impl Winograd {
     }
 
     /// Adds up the lanes and comes back from the points to the weights.
+    #[allow(clippy::needless_range_loop, reason = "the tap is an index of several arrays")]
     fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
         let per_kernel = QUAD * TAPS * S::LANES;
         let per_point = self.quads * self.inputs * per_kernel;
@@ -278,6 +279,7 @@ fn multiply<S: Simd, const Q: usize>(
 
 /// Adds the products of one input's row with `C` outputs' slopes, each tap on its own.
 #[inline(always)]
+#[allow(clippy::needless_range_loop, reason = "the tap is an index of several arrays")]
 fn dots<S: Simd, const C: usize>(s: S, raster: &Raster, input: &[f32], slopes: &[f32], products: &mut [f32]) {
     let windows = raster.windows;
     let width = slopes.len() / C;
