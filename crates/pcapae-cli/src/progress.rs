@@ -12,6 +12,9 @@ use pcapae::progress::Progress;
 /// Set by Ctrl-C, SIGTERM and SIGHUP.
 static STOP: AtomicBool = AtomicBool::new(false);
 
+/// Set where the work ends by itself, however long one step of it takes.
+static PATIENT: AtomicBool = AtomicBool::new(false);
+
 /// Files that are not whole yet, to remove where the work cannot end by itself.
 static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
@@ -33,6 +36,9 @@ fn stop() {
     if STOP.swap(true, Ordering::Relaxed) {
         leave();
     }
+    if PATIENT.load(Ordering::Relaxed) {
+        return;
+    }
     std::thread::spawn(|| {
         std::thread::sleep(GRACE);
         leave();
@@ -46,7 +52,11 @@ fn leave() {
         // A file that became whole has another name by now.
         let _ = std::fs::remove_file(file);
     }
-    crate::failure::explain(&pcapae::Error::Interrupted.into());
+    let refusal = match PATIENT.load(Ordering::Relaxed) {
+        true => anyhow::anyhow!("stopped at once; files that were saved before are whole"),
+        false => pcapae::Error::Interrupted.into(),
+    };
+    crate::failure::explain(&refusal);
     std::process::exit(crate::failure::REFUSED.into());
 }
 
@@ -81,6 +91,11 @@ impl Talk {
     /// Warns the user, even if quiet.
     pub fn warn(&self, text: impl std::fmt::Display) {
         self.print(&format!("\x1b[1;33mwarning\x1b[0m: {text}"));
+    }
+
+    /// From here on, the first stop signal waits for the work to end by itself, to save what it has; the second leaves without it.
+    pub fn let_work_end(&self) {
+        PATIENT.store(true, Ordering::Relaxed);
     }
 
     /// Removes the bar.
@@ -134,7 +149,8 @@ impl Progress for Talk {
 
 fn style(total: Option<u64>) -> ProgressStyle {
     let template = match total {
-        Some(_) => "{prefix:>12} {bar:30.cyan/blue} {percent:>3} % {msg} {eta} left",
+        // What does not fit into a narrow terminal is cut at the end.
+        Some(_) => "{prefix:>12} {bar:20.cyan/blue} {percent:>3} %, {eta} left  {msg}",
         None => "{prefix:>12} {spinner} {elapsed} {msg}",
     };
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())

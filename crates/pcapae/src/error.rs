@@ -262,6 +262,53 @@ pub enum Error {
         batch: usize,
     },
 
+    /// A training is to go on with other settings.
+    #[error("{setting} {got}, but the training was begun with {expected}")]
+    OtherSetting {
+        /// The setting, as its users call it: "learning rate".
+        setting: String,
+        /// Its value.
+        got: String,
+        /// The value that the training was begun with.
+        expected: String,
+    },
+
+    /// A training is to go on with other data.
+    #[error("these data give {got} windows to train on, but the training was begun with {expected}")]
+    OtherData {
+        /// Windows that there are.
+        got: usize,
+        /// Windows that the training was begun with.
+        expected: usize,
+    },
+
+    /// A dataset does not go with another one, or with a model.
+    #[error("{} has {got}, but {other} has {expected}", path.display())]
+    OtherFragments {
+        /// The dataset.
+        path: PathBuf,
+        /// What its fragments are.
+        got: String,
+        /// What it is to go with.
+        other: String,
+        /// What the fragments of that are.
+        expected: String,
+    },
+
+    /// A dataset has nothing in it.
+    #[error("{} holds no fragment", path.display())]
+    NoFragments {
+        /// The dataset.
+        path: PathBuf,
+    },
+
+    /// The folder for a new training holds one already.
+    #[error("{} holds a training already", folder.display())]
+    TrainingExists {
+        /// The folder.
+        folder: PathBuf,
+    },
+
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
     Interrupted,
@@ -293,6 +340,8 @@ impl Error {
             Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
+            Error::OtherSetting { .. } => Some("a training goes on with its own settings; only --epochs and --patience may be others".into()),
+            Error::TrainingExists { .. } => Some("give --resume to go on with it, or --force to replace it".into()),
             Error::LossNotFinite { .. } => Some("try a smaller learning rate or a smaller clipping norm".into()),
             _ => None,
         }

@@ -3,9 +3,9 @@
 //! The modules follow the data, in this order; each may use only those above it:
 //!
 //! ```text
-//! capture ─► flow ─► label ─► fragment ─► dataset ─► code ─► model ─► train ─► detect ─► metrics ─► report
-//! packets            verdicts  fixed-size  HDF5       HDF5    convGRU            scores    how good   alerts
-//!                    of people bytes       file       file    autoencoder        threshold
+//! capture ─► flow ─► label ─► fragment ─► dataset ─► model ─► engine ─► train ─► detect ─► metrics ─► report
+//! packets            verdicts  fixed-size  HDF5       what it  the same           scores    how good   alerts
+//!                    of people bytes       file       computes  fast              threshold
 //! ```
 //!
 //! A higher score is more anomalous, everywhere.
@@ -31,6 +31,8 @@ pub mod code;
 pub mod model;
 
 pub mod engine;
+
+pub mod encode;
 
 pub mod train;
 

@@ -3,9 +3,13 @@
 mod dataset;
 mod demo;
 mod detect;
+mod encode;
 mod event_table;
+mod export;
 mod input;
 mod learn;
+mod model;
+mod train;
 
 use std::process::ExitCode;
 
@@ -20,5 +24,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Detect(args) => detect::run(args, &talk),
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
+        Command::Encode(args) => encode::run(args, &talk),
+        Command::Export(args) => export::run(args, &talk),
+        Command::Train(args) => train::run(&args, &talk),
     }
 }

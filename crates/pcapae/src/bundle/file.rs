@@ -2,6 +2,8 @@
 //!
 //! Loading is safe with files from strangers: no code runs, sizes and shapes are checked.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use safetensors::SafeTensors;
@@ -18,6 +20,8 @@ use crate::{Error, Result};
 const FORMAT: &str = "pcapae-bundle";
 /// Version of the layout that this code writes and reads, the metadata entry `version`.
 const VERSION: &str = "1";
+/// A longer header no safetensors file has: the library refuses it too.
+const HEADER_BYTES_MAX: u64 = 100_000_000;
 /// Name of the tensor with the calibration scores, f32 `[n]`.
 const CALIBRATION: &str = "calibration.scores";
 
@@ -52,6 +56,21 @@ impl Bundle {
         let shape = [self.calibration.len()];
         let calibration: (&str, &[usize], &[f32]) = (CALIBRATION, &shape, &self.calibration);
         self.model.to_safetensors_with(&[calibration], &metadata)
+    }
+
+    /// Whether the file at `path` says that it is a bundle; it may be damaged for all that. Reads no more than its header.
+    pub fn is_recognised(path: &Path) -> Result<bool> {
+        let mut file = File::open(path).map_err(Error::io("open", path))?;
+        let mut header = Vec::new();
+        file.by_ref().take(8).read_to_end(&mut header).map_err(Error::io("read", path))?;
+        let Ok(length) = header.as_slice().try_into().map(u64::from_le_bytes) else { return Ok(false) };
+        if length > HEADER_BYTES_MAX {
+            return Ok(false);
+        }
+        header.clear();
+        file.take(length).read_to_end(&mut header).map_err(Error::io("read", path))?;
+        let header = serde_json::from_slice::<serde_json::Value>(&header).unwrap_or_default();
+        Ok(header["__metadata__"]["format"] == FORMAT)
     }
 
     /// Reads a bundle file; refuses what is none, or was written by a newer version.

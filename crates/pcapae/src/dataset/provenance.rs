@@ -92,6 +92,11 @@ impl Provenance {
         self.times.as_deref()
     }
 
+    /// The flow of each fragment, in flow mode.
+    pub fn flows(&self) -> Option<&[u64]> {
+        self.flows.as_deref()
+    }
+
     fn origin_of(&self, fragment: usize) -> Origin {
         let mut origin = Origin {
             first_packet: u64::MAX,

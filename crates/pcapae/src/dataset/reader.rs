@@ -15,6 +15,9 @@ use crate::{Error, Result};
 /// Bytes that are loaded between two reports of progress.
 const BYTES_PER_REPORT: usize = 8 << 20;
 
+/// Flows that are read at once to count windows.
+const FLOWS_AT_ONCE: usize = 1 << 16;
+
 /// An open dataset file. Fragments are read by ranges of their indices; what is held in memory is the range, 9 bytes a packet once
 /// labels or times are asked for, and what the HDF5 library keeps of the file's structure.
 ///
@@ -117,6 +120,24 @@ impl Dataset {
             Stored::Arrays(arrays) => arrays.flows(0..arrays.count()).map_err(self.refuse()),
             Stored::Groups(_) => Ok(None),
         }
+    }
+
+    /// How many windows of `frames` fragments there are, in flow mode within one flow each. Flows are read piece by piece.
+    pub fn count_windows(&self, frames: usize) -> Result<usize> {
+        let Stored::Arrays(arrays) = &self.stored else { return Ok((self.len() + 1).saturating_sub(frames)) };
+        let (mut windows, mut run, mut last) = (0, 0, None);
+        for first in (0..self.len()).step_by(FLOWS_AT_ONCE) {
+            let piece = first..(first + FLOWS_AT_ONCE).min(self.len());
+            let Some(flows) = arrays.flows(piece).map_err(self.refuse())? else {
+                return Ok((self.len() + 1).saturating_sub(frames));
+            };
+            for flow in flows {
+                run = if last == Some(flow) { run + 1 } else { 1 };
+                last = Some(flow);
+                windows += usize::from(run >= frames);
+            }
+        }
+        Ok(windows)
     }
 
     /// Packets, labels, times and flows of some fragments.

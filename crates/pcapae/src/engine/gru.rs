@@ -21,7 +21,7 @@ pub(crate) struct Gru {
     candidate: Convs,
     /// Update gate and candidate in a step without a state: the reset gate has nothing to reset.
     first: Convs,
-    gates_norm: Norm,
+    pub gates_norm: Norm,
     candidate_norm: Norm,
 }
 
@@ -73,7 +73,7 @@ impl Gru {
     }
 
     /// r = σ(norm(…)) and u = σ(norm(…)), from channel `first` on.
-    fn open_gates<S: Simd>(&self, s: S, raster: &Raster, first: usize, tape: &mut CellTape) {
+    pub fn open_gates<S: Simd>(&self, s: S, raster: &Raster, first: usize, tape: &mut CellTape) {
         s.vectorize(
             #[inline(always)]
             || {

@@ -3,14 +3,14 @@
 //! The network has two to four channels; general frameworks spend most of their time around such small sums. Here
 //!
 //! * a block of windows is computed at once, a window in each lane of the processor's vectors; a single window has its pixels
-//!   there instead ([`planes`]);
-//! * the 5 × 5 convolutions take 2½ times fewer multiplications than their definition ([`winograd`]), the others are lists of
-//!   links ([`stencil`]);
+//!   there instead (`planes`);
+//! * the 5 × 5 convolutions take 2½ times fewer multiplications than their definition (`winograd`), the others are lists of
+//!   links (`stencil`);
 //! * what would be multiplied by zero is not computed: the first step's missing state, the topmost decoder cell's missing input
-//!   ([`cell::Sources`]);
+//!   (`cell::Sources`);
 //! * each thread has one workspace, and nothing is allocated from block to block.
 //!
-//! Everything is written once, against a vector of any width ([`simd`]), and runs with the best instructions that the
+//! Everything is written once, against a vector of any width (`simd`), and runs with the best instructions that the
 //! processor has. The results depend on those in the last digits, but not on the number of threads.
 
 #![allow(unsafe_code, reason = "the processor's own instructions, and inner loops whose bounds are checked beforehand")]
@@ -19,11 +19,16 @@ mod cell;
 
 mod cell_conv;
 
+mod cost;
+
 mod dropout;
 
 mod gru;
 
 mod instructions;
+
+#[doc(hidden)]
+pub mod kernels;
 
 mod loss;
 
@@ -32,6 +37,8 @@ mod lstm;
 mod network;
 
 mod norm;
+
+mod peak;
 
 mod phases;
 
@@ -50,8 +57,11 @@ mod winograd;
 
 mod workspace;
 
+pub use cost::Cost;
 pub use dropout::Dropout;
 pub use instructions::Instructions;
+#[doc(hidden)]
+pub use peak::multiply_adds;
 
 use std::sync::{Mutex, PoisonError};
 

@@ -92,7 +92,7 @@ impl Norm {
     /// Replaces y' of channels `first` and on by x', where `x` held them before, and adds γ' and β'.
     ///
     /// γ' = Σ y'·x̂, β' = Σ y', x' = (γ·y' − mean(γ·y') − x̂·mean(γ·y'·x̂)) / √(variance + 1e-5), means over the group.
-    #[allow(clippy::too_many_arguments, reason = "in, out, and the gradients of both")]
+    #[allow(clippy::too_many_arguments, reason = "what came in, what comes back, and where it goes")]
     pub fn backward<S: Simd>(
         &self,
         s: S,

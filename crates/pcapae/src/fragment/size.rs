@@ -1,5 +1,7 @@
 //! How many bytes a fragment has, and the shape in which the model sees them.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -71,6 +73,16 @@ impl FragmentSize {
         match self.shape {
             Shape::Square => vec![self.bytes.isqrt(); 2],
             Shape::Line => vec![self.bytes],
+        }
+    }
+}
+
+/// `32 × 32 bytes`, or `1000 bytes in a line`.
+impl fmt::Display for FragmentSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.shape {
+            Shape::Square => write!(f, "{0} × {0} bytes", self.bytes.isqrt()),
+            Shape::Line => write!(f, "{} bytes in a line", self.bytes),
         }
     }
 }

@@ -18,6 +18,9 @@ const VERSION: (&str, &str) = ("version", "1");
 /// Metadata key of the configuration.
 const CONFIG: &str = "config";
 
+/// Tensors with names that begin so belong to the training of a model, and are left aside.
+const TRAINING: &str = "training.";
+
 /// Why a file is not a model. `Display` is one sentence without a trailing period.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -126,8 +129,17 @@ impl From<CheckpointError> for Error {
 impl Autoencoder {
     /// The model as a file: the weights under the original's names, `format`, `version` and `config` in the metadata.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
+        self.to_model_file_with(&[], &[])
+    }
+
+    /// The same file with further tensors (name, shape, values), whose names must begin with `training.`, and further metadata.
+    pub(crate) fn to_model_file_with(
+        &self,
+        further: &[(&str, &[usize], &[f32])],
+        metadata: &[(&str, &str)],
+    ) -> Result<Vec<u8>> {
         let config = serde_json::to_string(self.config()).map_err(CheckpointError::Config)?;
-        self.to_safetensors_with(&[], &[FORMAT, VERSION, (CONFIG, &config)])
+        self.to_safetensors_with(further, &[&[FORMAT, VERSION, (CONFIG, &config)], metadata].concat())
     }
 
     /// The weights in a file with further tensors (name, shape, values) and with this metadata.
@@ -165,7 +177,7 @@ impl Autoencoder {
             _ => guess_config(&tensors, frames)?,
         };
         let model = Autoencoder::from_tensors(&tensors, config)?;
-        let known = |name: &str| model.parameters().tensor(name).is_some();
+        let known = |name: &str| name.starts_with(TRAINING) || model.parameters().tensor(name).is_some();
         match tensors.names().into_iter().filter(|name| !known(name)).min() {
             Some(name) => Err(CheckpointError::Surplus { name: name.to_owned() }.into()),
             None => Ok(model),

@@ -37,7 +37,8 @@ fn read(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder> {
     }
 }
 
-/// A safetensors file begins with the length of its header in eight bytes, and the header with a brace.
-fn is_safetensors(bytes: &[u8]) -> bool {
+/// Whether bytes look like a safetensors file, which begins with the length of its header in eight bytes, and the header with a
+/// brace.
+pub fn is_safetensors(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{')
 }

@@ -40,14 +40,17 @@ mod torch_checkpoint;
 
 mod file;
 
+mod onnx;
+
 pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
 pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
 pub use checkpoint::CheckpointError;
 pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
 pub(crate) use config::{Grid, STATE_CHANNELS};
 pub(crate) use definition::{conv_window, transposed_window};
-pub use file::open;
+pub use file::{is_safetensors, open};
 pub(crate) use graph::Window;
 #[cfg(test)]
 pub(crate) use graph::{Graph, Map, Op};
+pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};

@@ -5,6 +5,7 @@ use std::ops::Range;
 use rand::RngExt;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
 
 /// Where each named tensor lies in the line of floats, in the order in which the layers declared them.
 ///
@@ -50,6 +51,7 @@ impl Start {
 
 impl Layout {
     /// How many elements all tensors have together.
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -112,6 +114,12 @@ impl Parameters {
     /// Every tensor with its name, shape and elements, in the order of the original's state dict.
     pub fn tensors(&self) -> impl Iterator<Item = (&str, &[usize], &[f32])> {
         self.shapes().iter().map(|t| (t.name.as_str(), t.shape.as_slice(), &self.values[t.range.clone()]))
+    }
+
+    /// The SHA-256 of all values, as little-endian floats, tensor after tensor; hexadecimal, lower case.
+    pub fn sha256(&self) -> String {
+        let bytes: Vec<u8> = self.values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The elements of the tensor `name`, if there is one.

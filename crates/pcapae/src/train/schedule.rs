@@ -1,17 +1,32 @@
-//! How the learning rate changes from batch to batch.
+//! How the learning rate changes in the course of a training.
 
 use std::f64::consts::PI;
 
 use serde::{Deserialize, Serialize};
 
+use super::history::Epoch;
+
+/// β₁ where no schedule changes it; PyTorch's default.
+const BETA1: f64 = 0.9;
+
 /// Part of the steps in which the one-cycle rate rises; PyTorch's `pct_start`.
 const RISE: f64 = 0.3;
-
 /// The rate starts at the greatest one divided by this; PyTorch's `div_factor`.
 const START_DIVISOR: f64 = 25.0;
-
 /// The rate ends at the first one divided by this; PyTorch's `final_div_factor`.
 const END_DIVISOR: f64 = 1e4;
+/// β₁ at the lowest and at the greatest rate; PyTorch's `max_momentum` and `base_momentum`.
+const CYCLE_BETA1: [f64; 2] = [0.95, 0.85];
+
+/// Epochs between two steps down, and what the rate is multiplied by; the original's.
+const STEP_EPOCHS: usize = 100;
+const STEP_FACTOR: f64 = 0.1;
+
+/// So many epochs in a row may pass without a loss less by this share, before the rate is multiplied by this; the original's
+/// patience and factor, PyTorch's threshold.
+const PLATEAU_PATIENCE: usize = 4;
+const PLATEAU_THRESHOLD: f64 = 1e-4;
+const PLATEAU_FACTOR: f64 = 0.5;
 
 /// A schedule of the learning rate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,26 +36,63 @@ pub enum Schedule {
     /// The same rate throughout.
     #[default]
     Constant,
-    /// From 1/25 up to the full rate in the first 30 % of all steps, then down to 1/250,000, each way along half a cosine
-    /// (Smith & Topin, *Super-Convergence*, 2019; PyTorch's OneCycleLR, without its cycling of momentum).
+    /// From 1/25 up to the full rate in the first 30 % of all steps, then down to 1/250,000, each way along half a cosine;
+    /// meanwhile β₁ goes from 0.95 to 0.85 and back (Smith & Topin, *Super-Convergence*, 2019; PyTorch's OneCycleLR with its
+    /// defaults). It changes with every batch.
     Cycle,
+    /// A tenth of the rate after every 100 epochs (PyTorch's StepLR).
+    Step,
+    /// Half the rate, once the mean validation loss has stayed above 0.9999 of its best for more than four epochs in a row
+    /// (PyTorch's ReduceLROnPlateau).
+    Plateau,
+}
+
+/// How a step of the optimiser is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Pace {
+    /// The learning rate η.
+    pub rate: f64,
+    /// β₁: how much of the mean of past gradients stays, 0 to 1.
+    pub beta1: f64,
+}
+
+/// Where in a training a step is made.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Moment<'a> {
+    /// The step, from 0.
+    pub step: usize,
+    /// Steps of the whole training, if it does not stop early.
+    pub steps: usize,
+    /// The epochs that are over.
+    pub epochs: &'a [Epoch],
 }
 
 impl Schedule {
-    /// The learning rate of `step`, counted from 0, of `steps` in all, where `rate` is the greatest.
-    pub fn rate(self, rate: f64, step: usize, steps: usize) -> f64 {
+    /// How the next step is made, where `rate` is the greatest learning rate.
+    pub fn pace(self, rate: f64, at: Moment) -> Pace {
+        let steady = |rate| Pace { rate, beta1: BETA1 };
         match self {
-            Schedule::Constant => rate,
-            Schedule::Cycle => {
-                let (start, end) = (rate / START_DIVISOR, rate / START_DIVISOR / END_DIVISOR);
-                let (step, top, last) = (step as f64, RISE * steps as f64 - 1.0, steps as f64 - 1.0);
-                if step <= top {
-                    between(start, rate, step / top)
-                } else {
-                    between(rate, end, ((step - top) / (last - top)).min(1.0))
-                }
+            Schedule::Constant => steady(rate),
+            Schedule::Cycle => cycle(rate, at),
+            Schedule::Step => {
+                let downs = i32::try_from(at.epochs.len() / STEP_EPOCHS).unwrap_or(i32::MAX);
+                steady(rate * STEP_FACTOR.powi(downs))
             }
+            Schedule::Plateau => steady(rate * plateau(at.epochs.iter().map(|epoch| epoch.validation))),
         }
+    }
+}
+
+fn cycle(rate: f64, at: Moment) -> Pace {
+    let (start, end) = (rate / START_DIVISOR, rate / START_DIVISOR / END_DIVISOR);
+    let [slow, fast] = CYCLE_BETA1;
+    let (step, top, last) = (at.step as f64, RISE * at.steps as f64 - 1.0, at.steps as f64 - 1.0);
+    if step <= top {
+        let part = step / top;
+        Pace { rate: between(start, rate, part), beta1: between(slow, fast, part) }
+    } else {
+        let part = ((step - top) / (last - top)).min(1.0);
+        Pace { rate: between(rate, end, part), beta1: between(fast, slow, part) }
     }
 }
 
@@ -49,31 +101,88 @@ fn between(a: f64, b: f64, part: f64) -> f64 {
     b + (a - b) / 2.0 * (1.0 + (PI * part).cos())
 }
 
+/// What the rate is multiplied by after epochs with these losses.
+fn plateau(losses: impl Iterator<Item = f64>) -> f64 {
+    let (mut factor, mut best, mut waited) = (1.0, f64::INFINITY, 0);
+    for loss in losses {
+        if loss < best * (1.0 - PLATEAU_THRESHOLD) {
+            best = loss;
+            waited = 0;
+            continue;
+        }
+        waited += 1;
+        if waited > PLATEAU_PATIENCE {
+            factor *= PLATEAU_FACTOR;
+            waited = 0;
+        }
+    }
+    factor
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn cycle(rate: f64, step: usize, steps: usize) -> Pace {
+        Schedule::Cycle.pace(rate, Moment { step, steps, epochs: &[] })
+    }
+
     #[test]
     fn the_cycle_starts_peaks_and_ends_where_it_should() {
-        let rate = |step| Schedule::Cycle.rate(1e-3, step, 100);
+        let (rate, beta1) = (|step| cycle(1e-3, step, 100).rate, |step| cycle(1e-3, step, 100).beta1);
         assert!((rate(0) - 4e-5).abs() < 1e-12);
         assert!((rate(29) - 1e-3).abs() < 1e-12);
         assert!((rate(99) - 4e-9).abs() < 1e-12);
         assert!((0..29).all(|s| rate(s) < rate(s + 1)) && (29..99).all(|s| rate(s) > rate(s + 1)));
+        assert!([(0, 0.95), (29, 0.85), (99, 0.95)].iter().all(|(step, beta)| (beta1(*step) - beta).abs() < 1e-12));
     }
 
     /// PyTorch's OneCycleLR(max_lr=1e-3, total_steps=24), steps 0 to 2, as logged by a run of the original.
     #[test]
     fn the_cycle_is_that_of_pytorch() {
-        for (step, expected) in [(0, 4.0e-5), (1, 1.003e-4), (2, 2.661e-4)] {
-            assert!((Schedule::Cycle.rate(1e-3, step, 24) - expected).abs() < 1e-7);
+        for (step, rate, beta1) in [
+            (0, 3.999_999_999_999_999_6e-5, 0.95),
+            (1, 1.003_136_242_506_006_3e-4, 0.943_717_330_807_229_1),
+            (2, 2.660_972_750_430_580_7e-4, 0.926_448_200_516_348_1),
+        ] {
+            let pace = cycle(1e-3, step, 24);
+            assert!((pace.rate - rate).abs() < 1e-15 && (pace.beta1 - beta1).abs() < 1e-14, "{step}: {pace:?}");
         }
     }
 
     #[test]
     fn a_cycle_of_few_steps_has_finite_rates() {
-        for steps in 1..8 {
-            assert!((0..steps).all(|step| Schedule::Cycle.rate(1.0, step, steps).is_finite()), "{steps}");
+        for steps in 0..8 {
+            let finite = |pace: Pace| pace.rate.is_finite() && (0.8..1.0).contains(&pace.beta1);
+            assert!((0..steps).all(|step| finite(cycle(1.0, step, steps))), "{steps}");
+        }
+    }
+
+    /// Of the rate 1, after epochs with these validation losses.
+    fn rate(schedule: Schedule, losses: &[f64]) -> f64 {
+        let epochs: Vec<Epoch> = losses.iter().map(|&validation| Epoch { train: 0.0, validation }).collect();
+        schedule.pace(1.0, Moment { step: 0, steps: 1, epochs: &epochs }).rate
+    }
+
+    #[test]
+    fn a_step_comes_every_hundred_epochs() {
+        for (epochs, expected) in [(0, 1.0), (99, 1.0), (100, 0.1), (199, 0.1), (200, 0.01)] {
+            assert!((rate(Schedule::Step, &vec![1.0; epochs]) - expected).abs() < 1e-12, "{epochs}");
+        }
+    }
+
+    #[test]
+    fn a_plateau_halves_the_rate_after_the_fifth_epoch_without_a_better_loss() {
+        for (losses, expected) in [
+            (&[1.0; 5] as &[f64], 1.0),
+            (&[1.0; 6], 0.5),
+            (&[1.0; 10], 0.5),
+            (&[1.0; 11], 0.25),
+            // Better by less than a ten-thousandth is not better.
+            (&[1.0, 0.99995, 0.99992, 0.99991, 0.99993, 0.99994], 0.5),
+            (&[1.0, 2.0, 3.0, 4.0, 0.9, 2.0, 3.0, 4.0, 5.0], 1.0),
+        ] {
+            assert_eq!(rate(Schedule::Plateau, losses), expected, "{losses:?}");
         }
     }
 }

@@ -86,6 +86,12 @@ impl Simd for Avx512 {
         unsafe { _mm512_mask_storeu_ps(to.as_mut_ptr(), first(to.len()), v) }
     }
 
+    #[inline(always)]
+    fn sum(self, v: __m512) -> f32 {
+        // SAFETY: a value of this type exists only where the processor has the instructions.
+        unsafe { _mm512_reduce_add_ps(v) }
+    }
+
     instructions! {
         add(a, b) = _mm512_add_ps(a, b);
         sub(a, b) = _mm512_sub_ps(a, b);

@@ -1,5 +1,10 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod train;
+
+pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
+
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Style, Styles};
@@ -38,6 +43,9 @@ pub enum Command {
     Detect(DetectArgs),
     Demo(DemoArgs),
     Dataset(DatasetArgs),
+    Train(Box<TrainArgs>),
+    Encode(EncodeArgs),
+    Export(ExportArgs),
 }
 
 /// Learn what normal traffic looks like from captures of normal operation.
@@ -206,6 +214,64 @@ pub struct DatasetArgs {
     pub threads: ThreadsArg,
 }
 
+/// Write the codes that a model gives of the windows of a dataset.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  pcapae encode plant.pcapae week.h5 -o codes.h5
+  pcapae encode weights.safetensors --frames 3 week.h5 -o codes.h5")]
+pub struct EncodeArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// A dataset, in either layout.
+    #[arg(value_name = "DATASET")]
+    pub dataset: PathBuf,
+
+    /// The codes to write.
+    #[arg(short, long, value_name = "CODES.h5")]
+    pub output: PathBuf,
+
+    /// Encode every N-th window only, beginning with the first.
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub stride: NonZeroUsize,
+
+    /// Replace the output if it exists.
+    #[arg(long)]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub threads: ThreadsArg,
+}
+
+/// Write a model for other programs: as ONNX, or as safetensors that PyTorch loads.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  pcapae export plant.pcapae -o plant.onnx
+  pcapae export plant.pcapae --part encoder -o encoder.onnx
+  pcapae export plant.pcapae --format safetensors -o weights.safetensors")]
+pub struct ExportArgs {
+    #[command(flatten)]
+    pub model: ModelArgs,
+
+    /// The file to write.
+    #[arg(short, long, value_name = "OUT")]
+    pub output: PathBuf,
+
+    /// The form of the file.
+    #[arg(long, value_name = "FORMAT", default_value = "onnx")]
+    pub format: FormatArg,
+
+    /// Which part of the model, with ONNX [default: autoencoder].
+    #[arg(long, value_name = "PART")]
+    pub part: Option<PartArg>,
+
+    /// Replace the output if it exists.
+    #[arg(long)]
+    pub force: bool,
+}
+
 fn positive(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(number) if number > 0.0 && number.is_finite() => Ok(number),
@@ -219,6 +285,18 @@ pub struct CaptureArgs {
     /// pcap or pcapng files, also packed by gzip, zstd or lz4; text files that list captures; - for standard input.
     #[arg(value_name = "CAPTURE", required = true)]
     pub captures: Vec<PathBuf>,
+}
+
+/// Which model.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// A model: a bundle made by learn, a safetensors file with or without its configuration, or a checkpoint or state dict of PyTorch.
+    #[arg(value_name = "MODEL")]
+    pub path: PathBuf,
+
+    /// Fragments in a window, 1 to 256: only for weights that do not say it themselves.
+    #[arg(long, alias = "finput", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub frames: Option<u16>,
 }
 
 /// How to cut.
@@ -267,4 +345,20 @@ pub enum LayoutArg {
     Arrays,
     /// A group per fragment, as the original pcap2ds writes.
     Original,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// ONNX, operator set 17, for batches of any size.
+    Onnx,
+    /// The weights under the names of the original's state dict, the configuration in the metadata.
+    Safetensors,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum PartArg {
+    /// From frames to codes.
+    Encoder,
+    /// From frames to codes and reconstructions.
+    Autoencoder,
 }

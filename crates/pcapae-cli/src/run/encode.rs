@@ -1,0 +1,58 @@
+//! `pcapae encode`: a dataset to the codes of its windows.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use pcapae::dataset::Dataset;
+use pcapae::encode::encode;
+use pcapae::progress::Progress;
+
+use super::input::{counted, output};
+use crate::args::EncodeArgs;
+use crate::progress::Talk;
+
+/// Encodes, then puts the codes in their place.
+pub fn run(args: EncodeArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    args.threads.apply()?;
+    let model = args.model.load()?;
+    let dataset = Dataset::open(&args.dataset)?;
+    let file = output(&args.output, args.force, [&args.model.path, &args.dataset])?;
+    let rate = Rate { talk, start: Instant::now(), codes: AtomicU64::new(0) };
+    let codes = encode(&model, &dataset, args.stride, file.path(), &rate)?;
+    file.keep()?;
+    talk.clear();
+    let fragments = counted(dataset.len() as u64, "fragment");
+    talk.say(format_args!("{}: {} from {fragments}, {}", args.output.display(), counted(codes, "code"), rate.text()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Shows beside the bar how many codes there are a second.
+struct Rate<'a> {
+    talk: &'a Talk,
+    start: Instant,
+    codes: AtomicU64,
+}
+
+impl Rate<'_> {
+    fn text(&self) -> String {
+        let rate = self.codes.load(Ordering::Relaxed) as f64 / self.start.elapsed().as_secs_f64();
+        format!("{rate:.0} a second")
+    }
+}
+
+impl Progress for Rate<'_> {
+    fn begin(&self, what: &str, total: Option<u64>) {
+        self.talk.begin(what, total);
+    }
+
+    fn advance(&self, units: u64) {
+        self.codes.fetch_add(units, Ordering::Relaxed);
+        self.talk.advance(units);
+        self.talk.remark(&self.text());
+    }
+
+    fn interrupted(&self) -> bool {
+        self.talk.interrupted()
+    }
+}
