@@ -63,7 +63,7 @@ pub(crate) enum Finish {
 const WIDEST: usize = 4;
 
 impl Stencil {
-    /// Groups the links to `outputs` channels.
+    /// Groups the links to `outputs` channels: one, two, or a multiple of four.
     pub fn new(links: &[Link], outputs: usize) -> Stencil {
         let inputs = links.iter().map(|link| link.input + 1).max().unwrap_or(0);
         let group = |first: usize| {
