@@ -5,8 +5,8 @@
 //! cargo run --release --example engine_speed -- peak SECONDS
 //! ```
 //!
-//! Times are medians over at least three calls and as many as fit into the seconds; three more are made beforehand. As many threads
-//! as `RAYON_NUM_THREADS` says, or one a core.
+//! Times are medians over at least three calls and as many as fit into the seconds; up to three more, or as many as fill the seconds,
+//! are made beforehand. As many threads as `RAYON_NUM_THREADS` says, or one a core.
 
 use std::error::Error;
 use std::time::Instant;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 const USAGE: &str = "usage: engine_speed encode|forward|train gru|lstm FRAMES BATCH SECONDS [INSTRUCTIONS], or engine_speed peak SECONDS";
 
-/// Calls before the first that is measured, and the fewest that are.
+/// Most calls before the first that is measured, and the fewest that are measured.
 const CALLS: usize = 3;
 
 /// Multiply-adds of a thread in one call: a few thousandths of a second, in which even a busy machine now and then leaves all threads
@@ -106,7 +106,13 @@ fn peak(seconds: f64) -> Value {
 }
 
 fn median(seconds: f64, mut work: impl FnMut()) -> f64 {
-    (0..CALLS).for_each(|_| work());
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        work();
+        if start.elapsed().as_secs_f64() > seconds {
+            break;
+        }
+    }
     let (start, mut times) = (Instant::now(), Vec::new());
     while times.len() < CALLS || start.elapsed().as_secs_f64() < seconds {
         let one = Instant::now();
