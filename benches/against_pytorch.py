@@ -8,6 +8,9 @@ the repository: about 3 GB. `--python` takes another interpreter that has torch.
 Each case runs in a process of its own, PyTorch and the engine in turn, round after round, so that both meet the same
 state of the machine and each has its own peak of memory. Speeds are medians over the rounds. Progress goes to standard
 error, the table to standard output.
+
+The machine must be otherwise idle. PyTorch's threads wait for each other in every layer: where another program takes a
+core away, PyTorch slows down far more than the engine, and the ratio says nothing. Disturbed cases are named at the end.
 """
 
 import argparse
@@ -25,6 +28,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TORCH_SPEED = ROOT / "benches/torch/speed.py"
 STEPS = ("encode", "forward", "train")
+
+# Rounds of one case that differ more than this were disturbed by other programs.
+SPREAD_MAX = 1.5
 
 TITLES = (
     "step",
@@ -68,6 +74,21 @@ class Case:
             *("–" if megabytes is None else number(megabytes) for megabytes in memory),
             *(f"{ours * cost / peak:.0%}" for cost in costs),
         ]
+
+
+def spread(case):
+    """How many times the best round is as fast as the worst, of PyTorch and of the engine."""
+    rates = ([result["windows_per_second"] for result in results] for results in (case.torch, case.engine))
+    return tuple(max(rate) / min(rate) for rate in rates)
+
+
+def doubts(cases):
+    """Why the numbers should not be believed: other programs took the cores away."""
+    for case in cases:
+        theirs, ours = spread(case)
+        if max(theirs, ours) > SPREAD_MAX:
+            where = f"{case.step}, {case.frames} frames, batch {case.batch}"
+            yield f"{where}: the best round is {theirs:.1f} (PyTorch) and {ours:.1f} (engine) times the worst"
 
 
 def number(value):
@@ -155,6 +176,8 @@ def main():
     print("|---" + "|---:" * (len(TITLES) - 1) + "|")
     for case in cases:
         print("| " + " | ".join(case.row(peak)) + " |")
+    for doubt in doubts(cases):
+        print(f"DISTURBED, do not publish: {doubt}", file=sys.stderr)
 
 
 if __name__ == "__main__":
