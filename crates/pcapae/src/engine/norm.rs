@@ -258,13 +258,18 @@ mod tests {
         fn random(raster: Raster, quads: usize, group: usize, seed: u64) -> Case {
             let (mut random, channels) = (Random::new(seed), quads * QUAD);
             let parameters = random.values(2 * channels);
-            // Channels of other heights and depths.
+            // Channels of other heights and contrasts. Pixels lie in turn above and below the height: without contrast single precision
+            // loses its digits, by whatever way it computes.
             let mut x = Planes::zeros(raster, channels);
             for channel in 0..channels {
                 for window in 0..raster.windows {
-                    let [height, depth] = [2.0 * random.values(1)[0], 1.1 + random.values(1)[0]];
+                    let [height, contrast] = [2.0 * random.values(1)[0], 1.5 + random.values(1)[0]];
                     let values = random.values(raster.grid.pixels());
-                    x.set_window(channel, window, values.into_iter().map(|value| height + depth * value));
+                    let deviations = values.into_iter().enumerate().map(|(i, value)| {
+                        let size = contrast * (0.75 + 0.25 * value);
+                        if i % 2 == 0 { size } else { -size }
+                    });
+                    x.set_window(channel, window, deviations.map(|deviation| height + deviation));
                 }
             }
             let norm = NormParameters { gamma: 0..channels, beta: channels..2 * channels, group };
