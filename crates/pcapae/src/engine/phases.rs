@@ -82,19 +82,9 @@ pub(crate) fn split<S: Simd>(s: S, stride: Grid, large: &Raster, whole: &[f32], 
 
 /// Puts pictures together again.
 pub(crate) fn merge<S: Simd>(s: S, stride: Grid, small: &Raster, phases: &[f32], large: &Raster, whole: &mut [f32]) {
-    let channels = whole.len() / large.size;
     s.vectorize(
         #[inline(always)]
-        || {
-            for_rows(stride, large, small, channels, |to, from, px| {
-                let (from, to) = (&phases[from..from + small.row_len()], &mut whole[to..to + large.row_len()]);
-                let windows = large.windows;
-                let pixels = to.chunks_exact_mut(windows).skip(px).step_by(stride.width);
-                for (to, from) in pixels.zip(from.chunks_exact(windows)) {
-                    copy(s, from, to);
-                }
-            });
-        },
+        || for_pixels(stride, small, phases, large, whole, |from, to| copy(s, from, to)),
     );
 }
 
@@ -107,26 +97,30 @@ pub(crate) fn merge_add<S: Simd>(
     large: &Raster,
     whole: &mut [f32],
 ) {
-    let channels = whole.len() / large.size;
     s.vectorize(
         #[inline(always)]
-        || {
-            for_rows(stride, large, small, channels, |to, from, px| {
-                let (from, to) = (&phases[from..from + small.row_len()], &mut whole[to..to + large.row_len()]);
-                let windows = large.windows;
-                let pixels = to.chunks_exact_mut(windows).skip(px).step_by(stride.width);
-                for (to, from) in pixels.zip(from.chunks_exact(windows)) {
-                    match windows {
-                        1 => to[0] += from[0],
-                        count => {
-                            let sum = s.add(s.load_first(to, count), s.load_first(from, count));
-                            s.store_first(sum, to, count);
-                        }
-                    }
-                }
-            });
-        },
+        || for_pixels(stride, small, phases, large, whole, |from, to| add(s, from, to)),
     );
+}
+
+/// Calls `pixel` with every pixel of the phases and its place in the whole picture.
+#[inline(always)]
+fn for_pixels(
+    stride: Grid,
+    small: &Raster,
+    phases: &[f32],
+    large: &Raster,
+    whole: &mut [f32],
+    mut pixel: impl FnMut(&[f32], &mut [f32]),
+) {
+    let (channels, windows) = (whole.len() / large.size, large.windows);
+    for_rows(stride, large, small, channels, |to, from, px| {
+        let (from, to) = (&phases[from..from + small.row_len()], &mut whole[to..to + large.row_len()]);
+        let places = to.chunks_exact_mut(windows).skip(px).step_by(stride.width);
+        for (to, from) in places.zip(from.chunks_exact(windows)) {
+            pixel(from, to);
+        }
+    });
 }
 
 /// Calls `row` with the place of each row of each phase, large and small, and the column that the phase begins with.
@@ -151,6 +145,15 @@ fn copy<S: Simd>(s: S, from: &[f32], to: &mut [f32]) {
     match from.len() {
         1 => to[0] = from[0],
         count => s.store_first(s.load_first(from, count), to, count),
+    }
+}
+
+/// Adds the windows of one pixel.
+#[inline(always)]
+fn add<S: Simd>(s: S, from: &[f32], to: &mut [f32]) {
+    match from.len() {
+        1 => to[0] += from[0],
+        count => s.store_first(s.add(s.load_first(to, count), s.load_first(from, count)), to, count),
     }
 }
 
