@@ -163,7 +163,6 @@ fn differentiate_state<S: Simd>(
     dc: &mut [f32],
     slopes: &mut [f32],
 ) {
-    let one = s.splat(1.0);
     s.vectorize(
         #[inline(always)]
         || {
@@ -174,25 +173,39 @@ fn differentiate_state<S: Simd>(
                 let open = tape.memory.channels(QUAD + c..QUAD + c + 1);
                 let before = before.map(|memory| &memory[plane(c)]);
                 let (dh, dc) = (&dh[plane(c)], &mut dc[plane(c)]);
-                for_places::<S>(raster, |at| {
-                    let here = |plane: &[f32]| at.load(s, plane);
-                    let slope = |gate: S::F| s.mul(gate, s.sub(one, gate));
-                    let bend = |value: S::F| s.sub(one, s.mul(value, value));
-                    let (i, f, g, o) = (here(input), here(forget), here(cell), here(output));
-                    let (d, opened) = (here(dh), here(open));
-                    let memory = s.mul_add(s.mul(d, o), bend(opened), here(dc));
-                    let mut put = |gate: usize, value: S::F| {
-                        at.store(s, value, &mut slopes[plane(gate + c)]);
-                    };
-                    put(0, s.mul(s.mul(memory, g), slope(i)));
-                    put(CELL, s.mul(s.mul(memory, i), bend(g)));
-                    put(OUTPUT, s.mul(s.mul(d, opened), slope(o)));
-                    if let Some(before) = before {
-                        put(FORGET, s.mul(s.mul(memory, here(before)), slope(f)));
-                        at.store(s, s.mul(memory, f), dc);
-                    }
-                });
+                for_places::<S>(
+                    raster,
+                    #[inline(always)]
+                    |at| {
+                        let [i, f, g, o] = [input, forget, cell, output].map(|gate| at.load(s, gate));
+                        let (d, opened) = (at.load(s, dh), at.load(s, open));
+                        let memory = s.mul_add(s.mul(d, o), tanh_slope(s, opened), at.load(s, dc));
+                        let di = s.mul(s.mul(memory, g), sigmoid_slope(s, i));
+                        let dg = s.mul(s.mul(memory, i), tanh_slope(s, g));
+                        let opening = s.mul(s.mul(d, opened), sigmoid_slope(s, o));
+                        at.store(s, di, &mut slopes[plane(c)]);
+                        at.store(s, dg, &mut slopes[plane(CELL + c)]);
+                        at.store(s, opening, &mut slopes[plane(OUTPUT + c)]);
+                        if let Some(before) = before {
+                            let df = s.mul(s.mul(memory, at.load(s, before)), sigmoid_slope(s, f));
+                            at.store(s, df, &mut slopes[plane(FORGET + c)]);
+                            at.store(s, s.mul(memory, f), dc);
+                        }
+                    },
+                );
             }
         },
     );
+}
+
+/// σ' from σ: y·(1 − y).
+#[inline(always)]
+fn sigmoid_slope<S: Simd>(s: S, y: S::F) -> S::F {
+    s.mul(y, s.sub(s.splat(1.0), y))
+}
+
+/// tanh' from tanh: 1 − y².
+#[inline(always)]
+fn tanh_slope<S: Simd>(s: S, y: S::F) -> S::F {
+    s.sub(s.splat(1.0), s.mul(y, y))
 }
