@@ -1,6 +1,12 @@
-//! From errors to verdicts: scores of packets and the threshold above which a score is an alert.
+//! From errors to verdicts: detectors, their scores, scores of packets, and the threshold above which a score is an alert.
 //!
 //! A higher score is more anomalous, everywhere. Nothing here knows the model.
+
+mod samples;
+
+mod numbers;
+
+mod detector;
 
 mod packet_scores;
 
@@ -8,6 +14,9 @@ mod reconstruction;
 
 mod threshold;
 
+pub use detector::Detector;
+pub use numbers::{Array, Numbers};
 pub use packet_scores::PacketScores;
 pub use reconstruction::reconstruction_error;
+pub use samples::Samples;
 pub use threshold::{FalseAlarmRate, Threshold};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::be16;
+use super::facts::ports;
 use super::internet::internet;
 use super::link::{Network, ether, peel};
 use super::service::service;
@@ -78,11 +78,7 @@ pub fn conversation(link: LinkType, data: &[u8]) -> Conversation {
 
 fn over_ip(packet: &[u8]) -> Option<Conversation> {
     let internet = internet(packet).ok()?;
-    let has_ports = matches!(internet.protocol, TCP | UDP | SCTP) && !internet.later_fragment;
-    let ports = match internet.payload {
-        [_, _, _, _, ..] if has_ports => Some((be16(internet.payload, 0), be16(internet.payload, 2))),
-        _ => None,
-    };
+    let ports = ports(&internet);
     Some(Conversation {
         source: Endpoint::Ip(internet.source, ports.map(|(source, _)| source)),
         destination: Endpoint::Ip(internet.destination, ports.map(|(_, destination)| destination)),

@@ -8,6 +8,8 @@ mod compat;
 
 mod conversation;
 
+mod facts;
+
 mod internet;
 
 mod left_out;
@@ -20,6 +22,7 @@ mod transport;
 
 pub use compat::transport_compat;
 pub use conversation::{Conversation, Endpoint, conversation};
+pub use facts::{Connection, Direction, PacketFacts, Service};
 pub use left_out::{LeftOut, LeftOutCounts};
 pub use transport::{Protocol, Transport, transport};
 
