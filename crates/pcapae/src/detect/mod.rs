@@ -8,6 +8,12 @@ mod numbers;
 
 mod detector;
 
+mod rows;
+
+mod isolation_forest;
+
+mod one_class_svm;
+
 mod packet_scores;
 
 mod reconstruction;
@@ -15,7 +21,9 @@ mod reconstruction;
 mod threshold;
 
 pub use detector::Detector;
+pub use isolation_forest::{Auto, Contamination, IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples};
 pub use numbers::{Array, Numbers};
+pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmConfig};
 pub use packet_scores::PacketScores;
 pub use reconstruction::reconstruction_error;
 pub use samples::Samples;
