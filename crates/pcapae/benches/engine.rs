@@ -74,7 +74,8 @@ fn encode(bencher: Bencher, case: &Case) {
 fn forward(bencher: Bencher, case: &Case) {
     let (engine, bytes) = (case.engine(), case.bytes());
     let windows: Vec<&[u8]> = bytes.chunks(case.config.window_size()).collect();
-    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.reconstruct(&windows));
+    let mut outputs = Vec::new();
+    bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.reconstruct_into(&windows, &mut outputs));
 }
 
 /// A training step without the optimiser's part, which is the same for all instructions.

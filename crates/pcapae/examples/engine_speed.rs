@@ -71,7 +71,10 @@ fn speed(
     let costs = [Cost::by_definition(&config), Cost::as_computed(&config)];
     let (time, costs) = match step {
         "encode" => (median(seconds, || drop(engine.encode(&windows))), costs.map(|cost| cost.encode)),
-        "forward" => (median(seconds, || drop(engine.reconstruct(&windows))), costs.map(|cost| cost.forward)),
+        "forward" => {
+            let mut outputs = Vec::new();
+            (median(seconds, || engine.reconstruct_into(&windows, &mut outputs)), costs.map(|cost| cost.forward))
+        }
         "train" => {
             let mut optimizer = OptimizerState::new(Optimizer::AdamW, model.parameters().values().len());
             let mut gradient = model.parameters().zeros_like();

@@ -28,9 +28,12 @@ fn check_with(instructions: Instructions, model: &Autoencoder, windows: &[&[u8]]
     for (code, exact) in engine.encode(windows).iter().zip(&exact.codes) {
         close(&format!("{what}: code"), code, exact, 1e-5);
     }
-    for (output, exact) in engine.reconstruct(windows).iter().zip(&exact.outputs) {
-        close(&format!("{what}: output"), output, exact, 1e-5);
-    }
+    close(&format!("{what}: output"), &engine.reconstruct(windows), &exact.outputs.concat(), 1e-5);
+    let residuals = match model.config().head {
+        Head::Sigmoid => squared_errors(model.config(), windows, exact),
+        Head::Linear | Head::Categorical => exact.losses.concat(),
+    };
+    close(&format!("{what}: residual"), &engine.residual(windows), &residuals, 1e-5);
     assert!((engine.loss(windows) - exact.loss).abs() < 1e-6, "{what}: loss");
     let mut gradient = model.parameters().zeros_like();
     let loss = engine.loss_and_gradient(windows, None, &mut gradient);
@@ -41,6 +44,12 @@ fn check_with(instructions: Instructions, model: &Autoencoder, windows: &[&[u8]]
         let what = format!("{what}: {}", tensor.name);
         close(&what, &gradient.values()[range.clone()], &exact.gradient[range], 3e-5 * largest);
     }
+}
+
+fn squared_errors(config: &ModelConfig, windows: &[&[u8]], exact: &Exact) -> Vec<f64> {
+    let size = config.emitted_frames() * config.side.fragment_size();
+    let targets = windows.iter().flat_map(|window| &window[window.len() - size..]);
+    exact.outputs.concat().iter().zip(targets).map(|(y, x)| (y - f64::from(*x) / 255.0).powi(2)).collect()
 }
 
 #[track_caller]
@@ -104,6 +113,9 @@ fn predictions_are_as_defined() {
 #[test]
 fn a_sigmoid_head_is_as_defined() {
     check(ModelConfig { head: Head::Sigmoid, ..base() }, &[1, 3]);
+    check(ModelConfig { head: Head::Categorical, ..base() }, &[1, 3, 17]);
+    check(ModelConfig { head: Head::Categorical, shape: Shape::Line, frames: frames(2), ..base() }, &[2]);
+    check(ModelConfig { head: Head::Categorical, predict_frames: PredictFrames::try_from(1).unwrap(), ..base() }, &[5]);
 }
 
 #[test]

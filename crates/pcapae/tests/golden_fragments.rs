@@ -10,7 +10,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use pcapae::capture::{Captures, Packet};
-use pcapae::fragment::{Cutting, Fragment, FragmentSize, Mode, Receiver, Semantics, Shape};
+use pcapae::fragment::{Cutting, Fragment, FragmentSize, Mask, Mode, Receiver, Semantics, Shape};
 use pcapae::label::{GroundTruth, Label, Labels};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -64,7 +64,7 @@ fn run_case(captures_folder: &Path, case: &Value) -> Digests {
     let size = FragmentSize::new(case["chunk"].as_u64().unwrap() as usize, Shape::Square).unwrap();
     let mut captures = Captures::open(&[captures_folder.join(case["cap"].as_str().unwrap())]).unwrap();
     let mut digests = Digests::default();
-    let cutting = Cutting { mode, size, semantics: Semantics::Compat };
+    let cutting = Cutting { mode, size, semantics: Semantics::Compat, mask: Mask::NONE };
     cutting.cut(&mut captures, labels, &mut digests, &()).unwrap();
     digests
 }

@@ -70,7 +70,7 @@ fn check(name: &str) {
     }
 
     let mut engine = Engine::new(&model);
-    close("output", engine.reconstruct(&windows).concat().into_iter().map(f64::from), &outputs, TOLERANCE);
+    close("output", engine.reconstruct(&windows).into_iter().map(f64::from), &outputs, TOLERANCE);
     close("code", engine.encode(&windows).concat().into_iter().map(f64::from), &codes, TOLERANCE);
     let mut gradient = model.parameters().zeros_like();
     close("loss", [engine.loss_and_gradient(&windows, None, &mut gradient)], &[loss], TOLERANCE);

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use pcapae::Error;
 use pcapae::dataset::{Dataset, Layout, Origin};
-use pcapae::fragment::{FragmentSize, Mode, Shape};
+use pcapae::fragment::{Cutting, FragmentSize, Mode, Shape};
 use pcapae::label::Label;
 use proptest::prelude::*;
 use rust_hdf5::{H5File, H5Type, LibverBound};
@@ -39,6 +39,12 @@ fn assert_reads(path: &Path, layout: Layout, mode: Mode, size: FragmentSize, exp
     assert_eq!(bytes[1..], expected.bytes[middle.start * size.bytes()..middle.end * size.bytes()]);
 
     let (arrays, flows) = (layout == Layout::Arrays, layout == Layout::Arrays && mode == Mode::Flow);
+    // The smallest fragments do not hold the headers.
+    let facts = dataset.facts(0..dataset.len()).unwrap();
+    assert_eq!(facts.is_some(), arrays && mode == Mode::Packet);
+    if size.bytes() >= 64 {
+        assert!(facts.is_none_or(|facts| facts == expected.facts));
+    }
     assert_eq!(dataset.mode(), arrays.then_some(mode));
     assert_eq!(dataset.flows().unwrap(), flows.then(|| expected.flows.clone()));
     let provenance = dataset.provenance(middle.clone()).unwrap();
@@ -97,6 +103,26 @@ fn a_dataset_of_many_chunks_is_read() {
         let cutting = cutting(mode, 16, Shape::Square);
         let expected = write(&packets(12_000), cutting, Layout::Arrays, &path);
         assert_reads(&path, Layout::Arrays, mode, cutting.size, &expected);
+    }
+}
+
+#[test]
+fn a_mask_is_remembered_and_flows_are_told_apart_by_what_is_masked() {
+    let folder = folder();
+    let packets = packets(40);
+    for mode in [Mode::Byte, Mode::Packet, Mode::Flow] {
+        let whole = cutting(mode, 256, Shape::Square);
+        let masked = Cutting { mask: "addresses,ports,volatile".parse().unwrap(), ..whole };
+        let (plain, without) = (folder.path().join("plain.h5"), folder.path().join("masked.h5"));
+        let expected = write(&packets, whole, Layout::Arrays, &plain);
+        write(&packets, masked, Layout::Arrays, &without);
+        let dataset = Dataset::open(&without).unwrap();
+        assert_eq!(dataset.cutting(), Some(masked));
+        let mut bytes = Vec::new();
+        dataset.read(0..dataset.len(), &mut bytes).unwrap();
+        assert_eq!(dataset.flows().unwrap().unwrap_or_default(), expected.flows);
+        let changed: Vec<_> = bytes.iter().zip(&expected.bytes).filter(|(masked, plain)| masked != plain).collect();
+        assert!(!changed.is_empty() && changed.iter().all(|(masked, _)| **masked == 0));
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Style, Styles};
 use clap::{Parser, Subcommand, ValueEnum};
+use pcapae::fragment::Mask;
 
 const STYLES: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -71,6 +72,10 @@ pub struct LearnArgs {
     /// Bytes in a fragment: 256, 1024 or 4096, which the model sees as a square of 16, 32 or 64.
     #[arg(long, alias = "chunk", value_name = "BYTES", default_value_t = 256)]
     pub fragment_size: usize,
+
+    /// Header fields to read as zeros, with commas between, as for dataset.
+    #[arg(long, value_name = "FIELDS", default_value = "none")]
+    pub mask: Mask,
 
     /// Fragments in a window, 1 to 256.
     #[arg(long, alias = "finput", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -313,6 +318,13 @@ pub struct CuttingArgs {
     /// Leave fragments one-dimensional instead of square.
     #[arg(long, alias = "oneD")]
     pub one_d: bool,
+
+    /// Header fields to read as zeros, with commas between: volatile, addresses, none, link-addresses, ip-addresses, ip-id, ttl,
+    /// ports, tcp-sequence, tcp-acknowledgement, tcp-window, tcp-timestamps, checksums.
+    ///
+    /// volatile stands for ip-id, checksums, and sequence, acknowledgement, window and timestamps of TCP; addresses for link and IP addresses.
+    #[arg(long, value_name = "FIELDS", default_value = "none")]
+    pub mask: Mask,
 }
 
 /// How many processors to use.

@@ -163,4 +163,6 @@ pub enum LossArg {
     Mse,
     /// The binary cross-entropy, behind a sigmoid.
     Bce,
+    /// The cross-entropy of each byte's 256 values: the model says how probable each is.
+    Ce,
 }

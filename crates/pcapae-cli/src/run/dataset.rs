@@ -37,7 +37,7 @@ pub fn run(args: DatasetArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     }
     let captures = Captures::open(&args.input.captures)?;
     let file = output(&place, args.force, args.input.captures.iter().chain(&args.ground_truth))?;
-    let description = Description { name, cutting: Cutting { mode, size, semantics } };
+    let description = Description { name, cutting: Cutting { mode, size, semantics, mask: args.cutting.mask } };
     let built = build(captures, labels, &description, layout, file.path(), talk)?;
     file.keep()?;
     talk.clear();

@@ -32,6 +32,7 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
     let defaults = LearnConfig::default();
     Ok(LearnConfig {
         mode: args.mode.into(),
+        mask: args.mask,
         model: ModelConfig { frames: Frames::try_from(usize::from(args.frames))?, ..ModelConfig::new(side) },
         training: TrainConfig {
             batch: args.batch as usize,

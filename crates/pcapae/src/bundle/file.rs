@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Bundle, Lesson};
 use crate::detect::Threshold;
-use crate::fragment::{Cutting, FragmentSize, Mode, Semantics, Shape};
+use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Autoencoder, ModelConfig};
 use crate::{Error, Result};
 
@@ -32,6 +32,8 @@ struct Record {
     fragment_size: usize,
     shape: Shape,
     semantics: Semantics,
+    #[serde(default)]
+    mask: Mask,
     model: ModelConfig,
     threshold: Threshold,
     lesson: Lesson,
@@ -40,12 +42,13 @@ struct Record {
 impl Bundle {
     /// The bundle as the bytes of its file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let Cutting { mode, size, semantics } = self.cutting;
+        let Cutting { mode, size, semantics, mask } = self.cutting;
         let record = Record {
             mode,
             fragment_size: size.bytes(),
             shape: size.shape(),
             semantics,
+            mask,
             model: *self.model.config(),
             threshold: self.threshold,
             lesson: self.lesson.clone(),
@@ -113,7 +116,7 @@ impl Bundle {
             return Err(format!("its threshold is {}, which is no score", record.threshold.value));
         }
         let model = Autoencoder::from_tensors(&tensors, record.model).map_err(|error| error.to_string())?;
-        let cutting = Cutting { mode: record.mode, size, semantics: record.semantics };
+        let cutting = Cutting { mode: record.mode, size, semantics: record.semantics, mask: record.mask };
         Ok(Bundle { cutting, model, calibration, threshold: record.threshold, lesson: record.lesson })
     }
 }

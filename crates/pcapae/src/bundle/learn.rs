@@ -5,7 +5,7 @@ use crate::capture::headers::LeftOutCounts;
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::dataset::Windows;
 use crate::detect::{FalseAlarmRate, PacketScores, Threshold};
-use crate::fragment::{Cutting, Fragment, FragmentSize, FragmentTable, Mode, Receiver, Semantics, Shape};
+use crate::fragment::{Cutting, Fragment, FragmentSize, FragmentTable, Mask, Mode, Receiver, Semantics, Shape};
 use crate::label::{Label, Labels};
 use crate::model::{Autoencoder, ModelConfig, Side};
 use crate::progress::Progress;
@@ -22,6 +22,8 @@ const VALIDATION_PERCENT: u64 = 10;
 pub struct LearnConfig {
     /// How packets become fragments; their size is what the model takes.
     pub mode: Mode,
+    /// Which header fields are read as zeros.
+    pub mask: Mask,
     /// What to train.
     pub model: ModelConfig,
     /// How to train it; `epochs` and `patience` follow from `effort`.
@@ -56,6 +58,7 @@ impl Default for LearnConfig {
     fn default() -> Self {
         LearnConfig {
             mode: Mode::Packet,
+            mask: Mask::NONE,
             model: ModelConfig::new(Side::Sixteen),
             training: TrainConfig { batch: 32, schedule: Schedule::Cycle, ..TrainConfig::default() },
             effort: Effort::Steps(DEFAULT_STEPS),
@@ -82,7 +85,7 @@ impl Effort {
 impl LearnConfig {
     fn cutting(&self) -> Result<Cutting> {
         let size = FragmentSize::new(self.model.side.fragment_size(), Shape::Square)?;
-        Ok(Cutting { mode: self.mode, size, semantics: Semantics::Complete })
+        Ok(Cutting { mode: self.mode, size, semantics: Semantics::Complete, mask: self.mask })
     }
 }
 

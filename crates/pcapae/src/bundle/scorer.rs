@@ -67,7 +67,9 @@ impl Scorer {
         for (model, frames) in self.models.iter().zip(1..) {
             let of_this_length: Vec<&Judgement> = judgements.iter().filter(|j| j.window.len() == frames).collect();
             let bytes: Vec<&[u8]> = of_this_length.iter().map(|j| self.block.bytes_of(j.window.clone())).collect();
-            for (judgement, residual) in of_this_length.into_iter().zip(model.residual(&bytes)) {
+            let residuals = model.residual(&bytes);
+            let of_window = residuals.chunks(frames * self.fragment_size);
+            for (judgement, residual) in of_this_length.into_iter().zip(of_window) {
                 let residuals = residual.chunks(self.fragment_size);
                 for (fragment, residual) in judgement.window.clone().zip(residuals) {
                     if fragment >= judgement.first_scored {

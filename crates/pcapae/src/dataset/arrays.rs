@@ -6,6 +6,9 @@ use std::ops::Range;
 use super::hdf5_file::{Array, Hdf5File};
 use super::provenance::{Provenance, Rows};
 use super::{FORMAT, VERSION};
+use crate::Error;
+use crate::capture::LinkType;
+use crate::capture::headers::PacketFacts;
 use crate::fragment::{Cutting, FragmentSize, Mode, Segment, Semantics, Shape};
 use crate::label::Label;
 
@@ -23,8 +26,16 @@ pub(super) struct Arrays {
     flow: Option<Array<u64>>,
     time_ns: Array<i64>,
     label: Array<i8>,
+    /// Not in files of the first release.
+    headers: Option<Headers>,
     /// Read once, when first asked for: segments of one fragment may be of packets far apart.
     packets: OnceCell<Packets>,
+}
+
+/// What is needed to read the header in the first bytes of a packet.
+struct Headers {
+    length: Array<u32>,
+    link_type: Array<u32>,
 }
 
 /// All packets, in order: 9 bytes each.
@@ -51,6 +62,7 @@ impl Arrays {
             flow: file.array("flow")?,
             time_ns: file.required_array("packets/time_ns")?,
             label: file.required_array("packets/label")?,
+            headers: headers(file)?,
             packets: OnceCell::new(),
         };
         arrays.check_shapes()?;
@@ -63,7 +75,12 @@ impl Arrays {
         self.segment_offsets.expect_shape(&[Some(count + 1)])?;
         self.segments.expect_shape(&[None, Some(4)])?;
         self.time_ns.expect_shape(&[None])?;
-        self.label.expect_shape(&[Some(self.time_ns.rows())])?;
+        let packets = Some(self.time_ns.rows());
+        self.label.expect_shape(&[packets])?;
+        if let Some(headers) = &self.headers {
+            headers.length.expect_shape(&[packets])?;
+            headers.link_type.expect_shape(&[packets])?;
+        }
         match (&self.flow, self.cutting.mode) {
             (Some(flow), Mode::Flow) => flow.expect_shape(&[Some(count)]),
             (None, Mode::Flow) => Err("it is in flow mode but has no array flow".into()),
@@ -123,6 +140,27 @@ impl Arrays {
         })
     }
 
+    /// The facts of the packet that each fragment is, in packet mode; `None` where the file does not hold what it takes.
+    pub(super) fn facts(&self, fragments: Range<usize>) -> Result<Option<Vec<PacketFacts>>, String> {
+        let (Mode::Packet, Some(headers)) = (self.cutting.mode, &self.headers) else { return Ok(None) };
+        let (lengths, links) = (headers.length.read_all()?, headers.link_type.read_all()?);
+        let times = &self.packets()?.times;
+        let size = self.cutting.size.bytes();
+        let (mut facts, mut bytes) = (Vec::with_capacity(fragments.len()), Vec::new());
+        for first in fragments.clone().step_by(CHECKED_AT_ONCE) {
+            let block = first..(first + CHECKED_AT_ONCE).min(fragments.end);
+            bytes.clear();
+            self.read(block.clone(), &mut bytes)?;
+            let provenance = self.provenance(block.clone())?;
+            facts.extend(block.zip(bytes.chunks(size)).map(|(fragment, bytes)| {
+                let i = provenance.packets(fragment)[0].0 as usize - 1;
+                let captured = &bytes[..size.min(lengths[i] as usize)];
+                PacketFacts::of(LinkType(links[i]), captured, lengths[i], times[i])
+            }));
+        }
+        Ok(Some(facts))
+    }
+
     /// Where the segments of fragments begin, and where those of the last one end: rising, and all there.
     fn offsets(&self, fragments: Range<usize>) -> Result<Vec<usize>, String> {
         let mut offsets = Vec::new();
@@ -169,6 +207,13 @@ impl Arrays {
     }
 }
 
+fn headers(file: &Hdf5File) -> Result<Option<Headers>, String> {
+    match (file.array("packets/length")?, file.array("packets/link_type")?) {
+        (Some(length), Some(link_type)) => Ok(Some(Headers { length, link_type })),
+        _ => Ok(None),
+    }
+}
+
 /// How the fragments were cut: mode and rules as the attributes say, the size as the array has it.
 fn cutting(file: &Hdf5File, fragments: &Array<u8>) -> Result<Cutting, String> {
     let mode = file.required_text("mode")?;
@@ -187,7 +232,8 @@ fn cutting(file: &Hdf5File, fragments: &Array<u8>) -> Result<Cutting, String> {
         (Shape::Square, got) => return Err(format!("fragments has the shape {got:?}, expected [any, side, side]")),
         (Shape::Line, got) => return Err(format!("fragments has the shape {got:?}, expected [any, size]")),
     };
-    Ok(Cutting { mode, size, semantics })
+    let mask = file.text("mask")?.unwrap_or_default().parse().map_err(|error: Error| error.to_string())?;
+    Ok(Cutting { mode, size, semantics, mask })
 }
 
 /// A fragment size that a file claims.

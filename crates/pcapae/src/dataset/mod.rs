@@ -1,6 +1,6 @@
 //! The dataset: fragments with their provenance and labels in an HDF5 file, and windows over them.
 //!
-//! The file's root has the attributes `format` (`"pcapae-dataset"`), `version`, `name`, `mode`, `fragment_size`, `one_d`, `compat`,
+//! The file's root has the attributes `format` (`"pcapae-dataset"`), `version`, `name`, `mode`, `fragment_size`, `one_d`, `compat`, `mask`,
 //! `sources` and `left_out` (JSON), `tool`, and these datasets:
 //!
 //! | dataset | type, shape | meaning |
@@ -11,6 +11,8 @@
 //! | `flow` | u64 `[N]`, flow mode only | which flow |
 //! | `packets/time_ns` | i64 `[P]` | capture time in nanoseconds since 1970 |
 //! | `packets/label` | i8 `[P]` | −1 normal, 1 anomalous, 0 unknown |
+//! | `packets/length` | u32 `[P]` | how many bytes were captured |
+//! | `packets/link_type` | u32 `[P]` | what the packet begins with, by the numbers of pcap |
 //!
 //! In the original's layout group `"<i>"` holds fragment i: `data`, u8 `[1, side, side]` or `[1, size]`, and `label`, i32 `[k, 2]`: packet
 //! number and label, −1 or 1. [`Dataset`] reads both.

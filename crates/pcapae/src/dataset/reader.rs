@@ -7,6 +7,7 @@ use super::arrays::{Arrays, check_format};
 use super::groups::Groups;
 use super::hdf5_file::Hdf5File;
 use super::{Layout, LoadedFragments, Provenance};
+use crate::capture::headers::PacketFacts;
 use crate::fragment::{Cutting, FragmentSize, Mode};
 use crate::label::Label;
 use crate::progress::Progress;
@@ -159,6 +160,16 @@ impl Dataset {
     /// Capture time of the first packet of each of some fragments, in nanoseconds since 1970; `None` in the original's layout.
     pub fn times(&self, fragments: Range<usize>) -> Result<Option<Vec<i64>>> {
         Ok(self.provenance(fragments)?.times)
+    }
+
+    /// The facts of the packet that each of some fragments is, as far as its bytes tell: what is masked is not known. `None` outside
+    /// packet mode, in the original's layout, and in files of the first release.
+    pub fn facts(&self, fragments: Range<usize>) -> Result<Option<Vec<PacketFacts>>> {
+        self.check(&fragments)?;
+        match &self.stored {
+            Stored::Arrays(arrays) => arrays.facts(fragments).map_err(self.refuse()),
+            Stored::Groups(_) => Ok(None),
+        }
     }
 
     /// All bytes in memory, with what windows need. Progress counts fragments.

@@ -22,6 +22,8 @@ pub struct DatasetWriter {
     flow: Option<Column<u64>>,
     time_ns: Column<i64>,
     label: Column<i8>,
+    length: Column<u32>,
+    link_type: Column<u32>,
     segments_written: u64,
 }
 
@@ -50,13 +52,17 @@ impl DatasetWriter {
             },
             time_ns: Column::create(&packets, "time_ns", &[])?,
             label: Column::create(&packets, "label", &[])?,
+            length: Column::create(&packets, "length", &[])?,
+            link_type: Column::create(&packets, "link_type", &[])?,
             segments_written: 0,
             file,
         })
     }
 
-    fn append_packet(&mut self, time_ns: i64, label: Label) -> Result<(), Hdf5Error> {
-        self.time_ns.push(&[time_ns])?;
+    fn append_packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<(), Hdf5Error> {
+        self.time_ns.push(&[packet.time_ns])?;
+        self.length.push(&[packet.data.len() as u32])?;
+        self.link_type.push(&[packet.link.0])?;
         self.label.push(&[label.to_i8()])
     }
 
@@ -84,6 +90,8 @@ impl DatasetWriter {
         }
         self.time_ns.flush()?;
         self.label.flush()?;
+        self.length.flush()?;
+        self.link_type.flush()?;
         let json = |value: Result<String, serde_json::Error>| {
             value.map_err(|error| Hdf5Error::InvalidState(error.to_string()))
         };
@@ -101,12 +109,13 @@ fn set_attributes(file: &H5File, Description { name, cutting }: &Description) ->
     file.set_attr_numeric("fragment_size", &(cutting.size.bytes() as u64))?;
     file.set_attr_numeric("one_d", &u8::from(cutting.size.shape() == Shape::Line))?;
     file.set_attr_numeric("compat", &u8::from(cutting.semantics == Semantics::Compat))?;
+    file.set_attr_string("mask", &cutting.mask.to_string())?;
     file.set_attr_string("tool", concat!("pcapae ", env!("CARGO_PKG_VERSION")))
 }
 
 impl Receiver for DatasetWriter {
     fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()> {
-        self.append_packet(packet.time_ns, label).map_err(hdf5("write", &self.path))
+        self.append_packet(packet, label).map_err(hdf5("write", &self.path))
     }
 
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {

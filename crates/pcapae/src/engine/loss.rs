@@ -1,13 +1,19 @@
 //! Losses: how far the decoder's frames are from their targets, and the way back from there.
 
+use super::categorical::SURPRISE;
 use super::norm::PerLane;
-use super::planes::{Planes, for_places};
+use super::planes::{Planes, Raster, for_places};
 use super::simd::Simd;
 use crate::model::Head;
 
-/// A loss of one pixel, and its slope, from the network's output before the head.
+/// A loss of one pixel.
 trait PixelLoss {
+    /// From the network's output before the head.
     fn loss<S: Simd>(s: S, output: S::F, target: S::F) -> S::F;
+}
+
+/// Its slope.
+trait Slope: PixelLoss {
     fn slope<S: Simd>(s: S, output: S::F, target: S::F) -> S::F;
 }
 
@@ -23,7 +29,9 @@ impl PixelLoss for SquaredError {
         let error = s.sub(output, target);
         s.mul(error, error)
     }
+}
 
+impl Slope for SquaredError {
     #[inline(always)]
     fn slope<S: Simd>(s: S, output: S::F, target: S::F) -> S::F {
         let error = s.sub(output, target);
@@ -37,18 +45,34 @@ impl PixelLoss for CrossEntropy {
         let bend = s.sub(s.max(s.splat(0.0), output), s.mul(target, output));
         s.add(bend, s.softplus_tail(output))
     }
+}
 
+impl Slope for CrossEntropy {
     #[inline(always)]
     fn slope<S: Simd>(s: S, output: S::F, target: S::F) -> S::F {
         s.sub(s.sigmoid(output), target)
     }
 }
 
+/// The loss itself is what the head gave.
+struct Surprise;
+
+impl PixelLoss for Surprise {
+    #[inline(always)]
+    fn loss<S: Simd>(_: S, output: S::F, _: S::F) -> S::F {
+        output
+    }
+}
+
 /// The sum over all pixels of the first `count` windows.
 pub(crate) fn loss<S: Simd>(s: S, head: Head, count: usize, output: &Planes, target: &Planes) -> f64 {
     match head {
-        Head::Linear => loss_sum::<S, SquaredError>(s, count, output, target),
-        Head::Sigmoid => loss_sum::<S, CrossEntropy>(s, count, output, target),
+        Head::Linear => loss_sum::<S, SquaredError>(s, count, &output.raster, output.all(), target.all()),
+        Head::Sigmoid => loss_sum::<S, CrossEntropy>(s, count, &output.raster, output.all(), target.all()),
+        Head::Categorical => {
+            let surprise = output.channels(SURPRISE..SURPRISE + 1);
+            loss_sum::<S, Surprise>(s, count, &output.raster, surprise, target.all())
+        }
     }
 }
 
@@ -65,25 +89,26 @@ pub(crate) fn loss_back<S: Simd>(
     match head {
         Head::Linear => write_slopes::<S, SquaredError>(s, count, factor, output, target, slopes),
         Head::Sigmoid => write_slopes::<S, CrossEntropy>(s, count, factor, output, target, slopes),
+        // It goes back for itself.
+        Head::Categorical => {}
     }
     loss(s, head, count, output, target)
 }
 
 /// One in the lanes of the first `count` windows, zero in others.
-fn lanes_of(count: usize, windows: usize) -> PerLane {
+pub(crate) fn lanes_of(count: usize, windows: usize) -> PerLane {
     std::array::from_fn(|lane| if lane % windows < count { 1.0 } else { 0.0 })
 }
 
 /// Row by row in single precision, over rows in double.
-fn loss_sum<S: Simd, L: PixelLoss>(s: S, count: usize, output: &Planes, target: &Planes) -> f64 {
-    let raster = output.raster;
-    let (output, target, wanted) = (output.all(), target.all(), lanes_of(count, raster.windows));
+fn loss_sum<S: Simd, L: PixelLoss>(s: S, count: usize, raster: &Raster, output: &[f32], target: &[f32]) -> f64 {
+    let wanted = lanes_of(count, raster.windows);
     s.vectorize(
         #[inline(always)]
         || {
             let (mut sum, wanted) = (0.0, s.load(&wanted));
             let mut row = s.splat(0.0);
-            for_places::<S>(&raster, |at| {
+            for_places::<S>(raster, |at| {
                 let loss = L::loss(s, at.load(s, output), at.load(s, target));
                 row = s.mul_add(at.only(s, loss), wanted, row);
                 if at.ends_row::<S>() {
@@ -96,7 +121,7 @@ fn loss_sum<S: Simd, L: PixelLoss>(s: S, count: usize, output: &Planes, target: 
     )
 }
 
-fn write_slopes<S: Simd, L: PixelLoss>(
+fn write_slopes<S: Simd, L: Slope>(
     s: S,
     count: usize,
     factor: f32,

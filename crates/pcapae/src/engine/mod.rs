@@ -15,6 +15,8 @@
 
 #![allow(unsafe_code, reason = "the processor's own instructions, and inner loops whose bounds are checked beforehand")]
 
+mod categorical;
+
 mod cell;
 
 mod cell_conv;
@@ -67,6 +69,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
+use categorical::{MEAN, SURPRISE};
 use instructions::Work;
 use network::Network;
 use simd::Simd;
@@ -133,42 +136,70 @@ impl Engine {
         codes
     }
 
-    /// The frames that the decoder gives for each window: emitted frames × side² values, about 0 to 1, but bounded only by a
-    /// sigmoid head.
-    pub fn reconstruct(&self, windows: &[&[u8]]) -> Vec<Vec<f32>> {
-        self.decode(windows, |_, _| {})
-    }
-
-    /// The squared error of every pixel that the decoder gives for each window, each ≥ 0.
-    pub fn residual(&self, windows: &[&[u8]]) -> Vec<Vec<f32>> {
-        let first = self.network.first_target() * self.config().side.fragment_size();
-        self.decode(windows, |window, output| {
-            for (pixel, byte) in output.iter_mut().zip(&window[first..]) {
-                *pixel = (*pixel - VALUES[usize::from(*byte)]).powi(2);
-            }
-        })
-    }
-
-    /// The decoder's frames of each window, after `finish` has seen them with their window.
-    fn decode(&self, windows: &[&[u8]], finish: impl Fn(&[u8], &mut [f32]) + Sync) -> Vec<Vec<f32>> {
-        let config = self.config();
-        let size = config.emitted_frames() * config.side.fragment_size();
-        let mut outputs = vec![Vec::new(); windows.len()];
-        self.each_block(Purpose::Inference, windows, &mut outputs, |work, windows, outputs| {
-            outputs.iter_mut().for_each(|output| output.reserve_exact(size));
-            self.instructions.run(Decode { network: &self.network, work, outputs });
-            for (window, output) in windows.iter().zip(outputs) {
-                if config.head == Head::Sigmoid {
-                    output.iter_mut().for_each(|pixel| *pixel = 1.0 / (1.0 + (-*pixel).exp()));
-                }
-                finish(window, output);
-            }
-        });
+    /// The frames that the decoder gives for each window, window after window: emitted frames × side² values, about 0 to 1, but
+    /// bounded only by a sigmoid head; of a categorical head the mean of each byte, divided by 255.
+    pub fn reconstruct(&self, windows: &[&[u8]]) -> Vec<f32> {
+        let mut outputs = Vec::new();
+        self.reconstruct_into(windows, &mut outputs);
         outputs
     }
 
-    /// The mean loss over all pixels of all windows: the squared error, or with a sigmoid head the binary cross-entropy. Not a
-    /// number if there is no window.
+    /// [`reconstruct`](Self::reconstruct) in the place of what is in `outputs`, whose memory is used again.
+    pub fn reconstruct_into(&self, windows: &[&[u8]], outputs: &mut Vec<f32>) {
+        let sigmoid = self.config().head == Head::Sigmoid;
+        self.decode(windows, MEAN, outputs, |_, output| {
+            if sigmoid {
+                output.iter_mut().for_each(|pixel| *pixel = 1.0 / (1.0 + (-*pixel).exp()));
+            }
+        });
+    }
+
+    /// How far off the decoder is at every pixel, each ≥ 0, in the order of [`reconstruct`](Self::reconstruct): the squared error,
+    /// or of a categorical head −ln p of the byte that is there.
+    pub fn residual(&self, windows: &[&[u8]]) -> Vec<f32> {
+        let mut residuals = Vec::new();
+        self.residual_into(windows, &mut residuals);
+        residuals
+    }
+
+    /// [`residual`](Self::residual) in the place of what is in `residuals`, whose memory is used again.
+    pub fn residual_into(&self, windows: &[&[u8]], residuals: &mut Vec<f32>) {
+        let first = self.network.first_target() * self.config().side.fragment_size();
+        let squared_error = |pixel: &mut f32, byte: &u8| *pixel = (*pixel - VALUES[usize::from(*byte)]).powi(2);
+        match self.config().head {
+            Head::Categorical => self.decode(windows, SURPRISE, residuals, |_, _| {}),
+            Head::Linear => self.decode(windows, MEAN, residuals, |window, output| {
+                output.iter_mut().zip(&window[first..]).for_each(|(pixel, byte)| squared_error(pixel, byte));
+            }),
+            Head::Sigmoid => self.decode(windows, MEAN, residuals, |window, output| {
+                for (pixel, byte) in output.iter_mut().zip(&window[first..]) {
+                    *pixel = 1.0 / (1.0 + (-*pixel).exp());
+                    squared_error(pixel, byte);
+                }
+            }),
+        }
+    }
+
+    /// A channel of the decoder's frames of each window, after `finish` has seen them with their window.
+    fn decode(
+        &self,
+        windows: &[&[u8]],
+        channel: usize,
+        outputs: &mut Vec<f32>,
+        finish: impl Fn(&[u8], &mut [f32]) + Sync,
+    ) {
+        let size = self.config().emitted_frames() * self.config().side.fragment_size();
+        outputs.resize(windows.len() * size, 0.0);
+        self.each_block(Purpose::Inference, windows, outputs, |work, windows, outputs| {
+            self.instructions.run(Decode { network: &self.network, work, channel, size, outputs });
+            for (window, output) in windows.iter().zip(outputs.chunks_exact_mut(size)) {
+                finish(window, output);
+            }
+        });
+    }
+
+    /// The mean loss over all pixels of all windows: the squared error, with a sigmoid head the binary cross-entropy, with a
+    /// categorical head −ln p. Not a number if there is no window.
     pub fn loss(&self, windows: &[&[u8]]) -> f64 {
         let mut losses = vec![0.0; windows.len()];
         self.each_block(Purpose::Inference, windows, &mut losses, |work, _, losses| {
@@ -221,7 +252,7 @@ impl Engine {
         windows.div_ceil(2).next_power_of_two().clamp(1, cached)
     }
 
-    /// Calls `work` with each block of windows, in parallel, and with the places of their results.
+    /// Calls `work` with each block of windows, in parallel, and with the places of their results: equally many for each window.
     fn each_block<T: Send>(
         &self,
         purpose: Purpose,
@@ -230,6 +261,7 @@ impl Engine {
         work: impl Fn(&mut Workspace, &[&[u8]], &mut [T]) + Sync,
     ) {
         let block = self.block(windows.len());
+        let places = block * (results.len() / windows.len().max(1)).max(1);
         let compute = |(windows, results): (&[&[u8]], &mut [T])| {
             self.with_workspace(purpose, block, |space| {
                 set_windows(space, windows);
@@ -237,9 +269,9 @@ impl Engine {
             });
         };
         if windows.len() <= block {
-            windows.chunks(block).zip(results.chunks_mut(block)).for_each(compute);
+            windows.chunks(block).zip(results.chunks_mut(places)).for_each(compute);
         } else {
-            windows.par_chunks(block).zip(results.par_chunks_mut(block)).with_max_len(1).for_each(compute);
+            windows.par_chunks(block).zip(results.par_chunks_mut(places)).with_max_len(1).for_each(compute);
         }
     }
 
@@ -280,16 +312,20 @@ impl Work for Encode<'_> {
 struct Decode<'a> {
     network: &'a Network,
     work: &'a mut Workspace,
-    outputs: &'a mut [Vec<f32>],
+    channel: usize,
+    /// Values of a window.
+    size: usize,
+    outputs: &'a mut [f32],
 }
 
 impl Work for Decode<'_> {
     type Output = ();
 
     fn run<S: Simd>(self, s: S) {
-        self.network.forward(s, self.work, |_, y, _| {
-            for (number, output) in self.outputs.iter_mut().enumerate() {
-                y.append_window(0, number, output);
+        self.network.forward(s, self.work, |t, y, _| {
+            let pixels = y.raster.grid.pixels();
+            for (number, output) in self.outputs.chunks_exact_mut(self.size).enumerate() {
+                y.copy_window(self.channel, number, &mut output[t * pixels..(t + 1) * pixels]);
             }
         });
     }

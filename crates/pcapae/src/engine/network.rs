@@ -1,12 +1,13 @@
 //! The whole network over a block of windows, forward and backward.
 
+use super::categorical::Categorical;
 use super::cell::{Cell, Sources, State};
-use super::loss::{loss, loss_back};
+use super::loss::{lanes_of, loss, loss_back};
 use super::planes::Planes;
 use super::simd::Simd;
 use super::stage::{Down, Up};
 use super::workspace::Workspace;
-use crate::model::{Architecture, Autoencoder, Grid, ModelConfig, conv_window, stride, transposed_window};
+use crate::model::{Architecture, Autoencoder, Grid, Head, ModelConfig, conv_window, stride, transposed_window};
 
 /// All layers with their weights, ready to compute. Index 0 of a list is stage 1.
 #[derive(Debug, Clone)]
@@ -18,7 +19,16 @@ pub(crate) struct Network {
     /// `up[0]` leads from stage 2 to stage 1.
     pub up: Vec<Up>,
     pub narrow: Down,
-    pub mix: Down,
+    pub last: Last,
+}
+
+/// The last layer.
+#[derive(Debug, Clone)]
+pub(crate) enum Last {
+    /// To the pixel.
+    Mix(Down),
+    /// To how probable each value of the byte is.
+    Categorical(Categorical),
 }
 
 impl Network {
@@ -43,7 +53,10 @@ impl Network {
                 .collect(),
             up: architecture.up.iter().map(|conv| Up::new(conv, &transposed_window(conv, shape))).collect(),
             narrow: down((0, &architecture.narrow)),
-            mix: down((0, &architecture.mix)),
+            last: match config.head {
+                Head::Linear | Head::Sigmoid => Last::Mix(down((0, &architecture.mix))),
+                Head::Categorical => Last::Categorical(Categorical::new(&architecture.mix)),
+            },
         }
     }
 
@@ -53,7 +66,10 @@ impl Network {
         self.encoder.iter_mut().chain(&mut self.decoder).for_each(|cell| cell.load(values));
         self.up.iter_mut().for_each(|layer| layer.load(values));
         self.narrow.load(values);
-        self.mix.load(values);
+        match &mut self.last {
+            Last::Mix(mix) => mix.load(values),
+            Last::Categorical(categorical) => categorical.load(values),
+        }
     }
 
     /// Sends the workspace's frames through the encoder: its last states hold the code.
@@ -70,7 +86,7 @@ impl Network {
     }
 
     /// And through the decoder, frame by frame; `each` sees every frame that it gives, before a sigmoid
-    /// head, and the window's frames.
+    /// head (of a categorical head its two results), and the window's frames.
     pub fn forward<S: Simd>(&self, s: S, work: &mut Workspace, mut each: impl FnMut(usize, &Planes, &[Planes])) {
         self.encode(s, work);
         for t in 0..self.config.emitted_frames() {
@@ -88,8 +104,14 @@ impl Network {
             // Without a stride there are no phases.
             let (h, phases) = (&work.decoder[0].at(t).h, &mut work.phases[0]);
             self.narrow.forward(s, h, phases, &mut head.narrow);
-            self.mix.forward(s, &head.narrow, phases, &mut head.mix);
-            each(t, &head.mix, &work.frames);
+            match &self.last {
+                Last::Mix(mix) => mix.forward(s, &head.narrow, phases, &mut head.result),
+                Last::Categorical(categorical) => {
+                    let target = &work.frames[self.first_target() + t];
+                    categorical.forward(s, &head.narrow, target, &mut head.result);
+                }
+            }
+            each(t, &head.result, &work.frames);
         }
     }
 
@@ -103,16 +125,25 @@ impl Network {
         factor: f32,
         gradient: &mut [f32],
     ) -> f64 {
-        let Workspace { frames, encoder, decoder, phases, heads, gradients, head_gradients, scratch } = work;
+        let Workspace { frames, encoder, decoder, phases, heads, gradients, head_gradients, sums, scratch } = work;
         gradients.iter_mut().for_each(|gradients| gradients.clear());
         let targets = &frames[self.first_target()..];
         let mut sum = 0.0;
         for t in (0..self.config.emitted_frames()).rev() {
             let (head, back) = (&heads[t], &mut *head_gradients);
-            sum += loss_back(s, self.config.head, count, factor, &head.mix, &targets[t], &mut back.mix);
-            back.narrow.all_mut().fill(0.0);
-            let [dnarrow, dmix, phases_of_one] = [&mut back.narrow, &mut back.mix, &mut phases[0]];
-            self.mix.backward(s, &head.narrow, &head.mix, dmix, phases_of_one, Some(dnarrow), gradient);
+            let [dnarrow, dresult, phases_of_one] = [&mut back.narrow, &mut back.result, &mut phases[0]];
+            dnarrow.all_mut().fill(0.0);
+            match &self.last {
+                Last::Mix(mix) => {
+                    sum += loss_back(s, self.config.head, count, factor, &head.result, &targets[t], dresult);
+                    mix.backward(s, &head.narrow, &head.result, dresult, phases_of_one, Some(dnarrow), gradient);
+                }
+                Last::Categorical(categorical) => {
+                    sum += loss(s, self.config.head, count, &head.result, &targets[t]);
+                    let wanted = lanes_of(count, head.result.raster.windows).map(|lane| lane * factor);
+                    categorical.backward(s, &head.narrow, &targets[t], &wanted, dnarrow, sums, gradient);
+                }
+            }
             let (h, dh) = (&decoder[0].at(t).h, &mut gradients[0].h);
             self.narrow.backward(s, h, &head.narrow, dnarrow, phases_of_one, Some(dh), gradient);
             for stage in 0..self.decoder.len() {

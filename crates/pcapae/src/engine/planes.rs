@@ -116,13 +116,13 @@ impl Planes {
         }
     }
 
-    /// Appends the pixels of one window of one channel, row-major.
-    pub fn append_window(&self, channel: usize, window: usize, to: &mut Vec<f32>) {
+    /// Copies the pixels of one window of one channel, row-major.
+    pub fn copy_window(&self, channel: usize, window: usize, to: &mut [f32]) {
         let raster = self.raster;
         let plane = self.channels(channel..channel + 1);
-        for y in 0..raster.grid.height {
+        for (y, to) in to.chunks_exact_mut(raster.grid.width).enumerate() {
             let row = &plane[raster.row(y)..][..raster.row_len()];
-            to.extend(row[window..].iter().step_by(raster.windows));
+            to.iter_mut().zip(row[window..].iter().step_by(raster.windows)).for_each(|(to, from)| *to = *from);
         }
     }
 

@@ -1,10 +1,11 @@
 //! The room that a block of windows is computed in, made once for each thread.
 
+use super::categorical::RESULTS;
 use super::cell::{Cell, CellGradients, CellTape};
-use super::network::Network;
+use super::network::{Last, Network};
 use super::planes::{Planes, Raster};
 use super::winograd::WinogradScratch;
-use crate::model::Grid;
+use crate::model::{CATEGORICAL_CHANNELS, FIRST_CHANNELS, Grid};
 
 /// What the network sees of each byte: byte / 255.
 pub(crate) const VALUES: [f32; 256] = {
@@ -38,6 +39,8 @@ pub(crate) struct Workspace {
     pub heads: Vec<Head>,
     pub gradients: Vec<CellGradients>,
     pub head_gradients: Head,
+    /// Room of the categorical head's way back.
+    pub sums: Vec<f32>,
     pub scratch: WinogradScratch,
 }
 
@@ -45,7 +48,8 @@ pub(crate) struct Workspace {
 #[derive(Debug)]
 pub(crate) struct Head {
     pub narrow: Planes,
-    pub mix: Planes,
+    /// Before a sigmoid; of a categorical head its two results.
+    pub result: Planes,
 }
 
 /// The tapes of a cell's steps, used again in turn where there are fewer than steps.
@@ -102,7 +106,11 @@ impl Workspace {
         let raster = |grid: Grid| Raster::new(config.shape, grid, windows);
         let rasters: Vec<Raster> = (1..=config.side.stages()).map(|stage| raster(config.grid(stage))).collect();
         let ring = |cell, stage: usize, inputs, steps| Ring::new(cell, rasters[stage], inputs, steps, purpose);
-        let head = || Head { narrow: Planes::zeros(rasters[0], 2), mix: Planes::zeros(rasters[0], 1) };
+        let (narrow, results) = match network.last {
+            Last::Mix(_) => (FIRST_CHANNELS, 1),
+            Last::Categorical(_) => (CATEGORICAL_CHANNELS, RESULTS),
+        };
+        let head = || Head { narrow: Planes::zeros(rasters[0], narrow), result: Planes::zeros(rasters[0], results) };
         let emitted = config.emitted_frames();
         let training = purpose == Purpose::Training;
         let inputs_of = |stage: usize| if stage == 0 { 2 } else { 4 };
@@ -121,6 +129,7 @@ impl Workspace {
                 .map(|(cell, raster)| CellGradients::new(*raster, cell))
                 .collect(),
             head_gradients: head(),
+            sums: Vec::new(),
             scratch: WinogradScratch::default(),
         }
     }

@@ -1,6 +1,9 @@
 //! From captures to fragments, packet by packet.
 
-use super::{ByteFragmenter, FlowFragmenter, Fragment, FragmentSize, Fragmenter, Mode, PacketFragmenter, Semantics};
+use super::mask::Masked;
+use super::{
+    ByteFragmenter, FlowFragmenter, Fragment, FragmentSize, Fragmenter, Mask, Mode, PacketFragmenter, Semantics,
+};
 use crate::capture::headers::LeftOutCounts;
 use crate::capture::{Captures, Packet};
 use crate::label::{Label, Labels};
@@ -19,6 +22,8 @@ pub struct Cutting {
     pub size: FragmentSize,
     /// Which rules decide the corner cases.
     pub semantics: Semantics,
+    /// Which header fields are read as zeros.
+    pub mask: Mask,
 }
 
 /// Takes what comes out of captures: every packet in order, and fragments as they are cut.
@@ -33,11 +38,13 @@ pub trait Receiver {
 impl Cutting {
     /// The fragmenter of this way of cutting.
     pub fn fragmenter(&self) -> Box<dyn Fragmenter> {
-        match self.mode {
+        let whole: Box<dyn Fragmenter> = match self.mode {
             Mode::Byte => Box::new(ByteFragmenter::new(self.size, self.semantics)),
             Mode::Packet => Box::new(PacketFragmenter::new(self.size)),
-            Mode::Flow => Box::new(FlowFragmenter::new(self.size, self.semantics)),
-        }
+            // Flows are told apart by what may be masked: it masks for itself.
+            Mode::Flow => return Box::new(FlowFragmenter::new(self.size, self.semantics, self.mask)),
+        };
+        if self.mask.is_empty() { whole } else { Box::new(Masked::new(self.mask, whole)) }
     }
 
     /// Reads all packets of `captures` with their labels, cuts them, and says how many packets got into no fragment.

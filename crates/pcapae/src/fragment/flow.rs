@@ -5,7 +5,8 @@
 //! five-tuple, then by the flow's first packet, bring the records into the order in which they are cut.
 
 use super::external_sort::ExternalSort;
-use super::{Fragment, FragmentSize, Fragmenter, Segment, Semantics, Sink};
+use super::mask::Masker;
+use super::{Fragment, FragmentSize, Fragmenter, Mask, Segment, Semantics, Sink};
 use crate::Result;
 use crate::capture::Packet;
 use crate::capture::headers::{self, LeftOutCounts, Transport};
@@ -28,14 +29,16 @@ const RANK: usize = 1 + 8;
 pub struct FlowFragmenter {
     size: FragmentSize,
     semantics: Semantics,
+    masker: Masker,
     by_key: ExternalSort<{ KEY + CONTRIBUTION }>,
     left_out: LeftOutCounts,
 }
 
 impl FlowFragmenter {
-    /// Cuts fragments of `size`. Temporary space is used where the records outgrow memory.
-    pub fn new(size: FragmentSize, semantics: Semantics) -> FlowFragmenter {
-        FlowFragmenter { size, semantics, by_key: ExternalSort::new(), left_out: LeftOutCounts::default() }
+    /// Cuts fragments of `size`, with the fields of `mask` zero; flows are told apart before that. Temporary space is used where the records outgrow memory.
+    pub fn new(size: FragmentSize, semantics: Semantics, mask: Mask) -> FlowFragmenter {
+        let (masker, by_key) = (Masker::new(mask), ExternalSort::new());
+        FlowFragmenter { size, semantics, masker, by_key, left_out: LeftOutCounts::default() }
     }
 
     /// The records in the order in which they are cut: each with the rank of its flow.
@@ -66,8 +69,10 @@ impl Fragmenter for FlowFragmenter {
         };
         match transport {
             Ok(transport) => {
-                let contribution = Contribution::new(packet.number, label, &transport);
                 let key = FlowKey::new(&transport).to_bytes();
+                let segment = transport.offset..transport.offset + transport.segment.len();
+                let masked = Transport { segment: &self.masker.bytes(packet)[segment], ..transport };
+                let contribution = Contribution::new(packet.number, label, &masked);
                 self.by_key.push(concatenated(&key, &contribution.to_bytes()))?;
             }
             Err(reason) => self.left_out.count(reason),
@@ -395,7 +400,7 @@ mod tests {
             fragments.push((fragment.flow.unwrap(), traced, labelled));
             Ok(())
         };
-        let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics));
+        let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics, Mask::NONE));
         for (packet, number) in packets.iter().zip(1..) {
             let packet_read = Packet { number, time_ns: 0, link: LinkType::ETHERNET, data: &packet.frame() };
             fragmenter.push(&packet_read, packet.label, &mut sink).unwrap();

@@ -14,6 +14,8 @@ mod external_sort;
 
 mod flow;
 
+mod mask;
+
 mod packet;
 
 mod size;
@@ -23,6 +25,7 @@ mod table;
 pub use byte::ByteFragmenter;
 pub use cut::{Cutting, Receiver};
 pub use flow::FlowFragmenter;
+pub use mask::Mask;
 pub use packet::PacketFragmenter;
 pub use size::{FragmentSize, Shape};
 pub use table::FragmentTable;

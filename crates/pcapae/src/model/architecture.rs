@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use super::config::{Cell, FIRST_CHANNELS, Grid, ModelConfig, Norm, STATE_CHANNELS};
+use super::config::{
+    BYTE_VALUES, CATEGORICAL_CHANNELS, Cell, FIRST_CHANNELS, Grid, Head, ModelConfig, Norm, STATE_CHANNELS,
+};
 use super::parameters::{Layout, Start};
 use crate::fragment::Shape;
 
@@ -29,7 +31,8 @@ pub(crate) struct Architecture {
     pub up: Vec<ConvParameters>,
     /// 3 × 3 convolution and leaky rectifier after the decoder cell of stage 1.
     pub narrow: ConvParameters,
-    /// 1 × 1 convolution and leaky rectifier, the last layer.
+    /// 1 × 1 convolution, the last layer: to the pixel, with a leaky rectifier; of the categorical head to a logit for each value of
+    /// the byte, without.
     pub mix: ConvParameters,
 }
 
@@ -106,8 +109,12 @@ impl Architecture {
             up.push(declare.conv(&name, [STATE_CHANNELS; 2], TRANSPOSED_KERNEL));
         }
         decoder.push(declare.cell("decoder.rnn1", STATE_CHANNELS));
-        let narrow = declare.conv("decoder.stage1.conv3_leaky_1", [FIRST_CHANNELS, STATE_CHANNELS], CONV_KERNEL);
-        let mix = declare.conv("decoder.stage1.conv4_leaky_1", [1, FIRST_CHANNELS], 1);
+        let (channels, last, outputs) = match config.head {
+            Head::Linear | Head::Sigmoid => (FIRST_CHANNELS, "conv4_leaky_1", 1),
+            Head::Categorical => (CATEGORICAL_CHANNELS, "conv4_1", BYTE_VALUES),
+        };
+        let narrow = declare.conv("decoder.stage1.conv3_leaky_1", [channels, STATE_CHANNELS], CONV_KERNEL);
+        let mix = declare.conv(&format!("decoder.stage1.{last}"), [outputs, channels], 1);
         decoder.reverse();
         up.reverse();
         (Architecture { down, encoder, decoder, up, narrow, mix }, layout)

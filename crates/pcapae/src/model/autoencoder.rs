@@ -25,9 +25,12 @@ pub struct Autoencoder {
 pub struct Exact {
     /// The code of each window: [`CODE_SIZE`] numbers.
     pub codes: Vec<Vec<f64>>,
-    /// The frames that the decoder gives for each window: emitted frames × side² values.
+    /// The frames that the decoder gives for each window: emitted frames × side² values; of a categorical head the mean of each byte.
     pub outputs: Vec<Vec<f64>>,
-    /// The mean over all pixels of the batch of the squared error, or with a sigmoid head of the binary cross-entropy.
+    /// The loss of every pixel of those frames: the squared error, with a sigmoid head the binary cross-entropy, with a categorical
+    /// head −ln p of the byte.
+    pub losses: Vec<Vec<f64>>,
+    /// The mean of the losses over all pixels of the batch.
     pub loss: f64,
     /// Its gradient, one number a parameter.
     pub gradient: Vec<f64>,
@@ -87,45 +90,104 @@ impl Autoencoder {
     /// The same with a dropout of each window's own.
     pub(crate) fn by_definition_with<'a>(&self, windows: &[&[u8]], dropout: impl Fn(usize) -> Dropout<'a>) -> Exact {
         let count = self.parameters.values().len();
-        let mut exact = Exact { codes: vec![], outputs: vec![], loss: 0.0, gradient: vec![0.0; count] };
+        let mut exact = Exact { codes: vec![], outputs: vec![], losses: vec![], loss: 0.0, gradient: vec![0.0; count] };
         let size = self.config.emitted_frames() * self.config.side.fragment_size();
         let pixels = (windows.len() * size) as f64;
         for (number, window) in windows.iter().enumerate() {
             let values: Vec<f64> = window.iter().map(|byte| f64::from(*byte) / 255.0).collect();
             let recording = self.record(&values[..self.config.window_size()], dropout(number));
             let target = &values[values.len() - size..];
-            exact.loss += self.target_loss(&recording, target) / pixels;
+            let losses = self.losses(&recording, target);
+            exact.loss += losses.iter().sum::<f64>() / pixels;
+            exact.losses.push(losses);
             let gradient = recording.graph.gradient(self.loss_seeds(&recording, target, pixels), count);
             exact.gradient.iter_mut().zip(&gradient.parameters).for_each(|(sum, part)| *sum += part);
             exact.codes.push(recording.graph.value(recording.code).values.clone());
-            let output = |node: &Node| recording.graph.value(*node).values.clone();
+            let output = |node: &Node| self.pixels(recording.graph.value(*node));
             exact.outputs.push(recording.outputs.iter().flat_map(output).collect());
         }
         exact
     }
 
-    /// The sum of all pixels' losses.
-    fn target_loss(&self, recording: &Recording, target: &[f64]) -> f64 {
-        let outputs = recording.outputs.iter().flat_map(|node| &recording.graph.value(*node).values);
-        let loss = |(y, x): (&f64, &f64)| match self.config.head {
-            Head::Linear => (y - x).powi(2),
-            Head::Sigmoid => -(x * y.ln() + (1.0 - x) * (1.0 - y).ln()),
+    /// The loss of every pixel, frame after frame.
+    fn losses(&self, recording: &Recording, target: &[f64]) -> Vec<f64> {
+        let frames = recording.outputs.iter().zip(target.chunks(self.config.side.fragment_size()));
+        let losses = |(node, target): (&Node, &[f64])| -> Vec<f64> {
+            let y = recording.graph.value(*node);
+            match self.config.head {
+                Head::Linear => y.values.iter().zip(target).map(|(y, x)| (y - x).powi(2)).collect(),
+                Head::Sigmoid => {
+                    let loss = |(y, x): (&f64, &f64)| -(x * y.ln() + (1.0 - x) * (1.0 - y).ln());
+                    y.values.iter().zip(target).map(loss).collect()
+                }
+                Head::Categorical => {
+                    (0..target.len()).map(|pixel| -Bytes::of(y, pixel).probability[byte(target[pixel])].ln()).collect()
+                }
+            }
         };
-        outputs.zip(target).map(loss).sum()
+        frames.flat_map(losses).collect()
     }
 
     /// The gradient of the mean loss with respect to the decoder's frames.
     fn loss_seeds(&self, recording: &Recording, target: &[f64], pixels: f64) -> Vec<(Node, Map)> {
-        let slope = |(y, x): (&f64, &f64)| match self.config.head {
-            Head::Linear => 2.0 * (y - x) / pixels,
-            Head::Sigmoid => (y - x) / (y * (1.0 - y)) / pixels,
+        let slopes = |y: &Map, target: &[f64]| -> Vec<f64> {
+            let values = y.values.iter().zip(target);
+            match self.config.head {
+                Head::Linear => values.map(|(y, x)| 2.0 * (y - x) / pixels).collect(),
+                Head::Sigmoid => values.map(|(y, x)| (y - x) / (y * (1.0 - y)) / pixels).collect(),
+                Head::Categorical => {
+                    let mut slopes = vec![0.0; y.values.len()];
+                    for (pixel, x) in target.iter().enumerate() {
+                        for (value, p) in Bytes::of(y, pixel).probability.iter().enumerate() {
+                            let wanted = if value == byte(*x) { 1.0 } else { 0.0 };
+                            slopes[value * target.len() + pixel] = (p - wanted) / pixels;
+                        }
+                    }
+                    slopes
+                }
+            }
         };
         let frames = target.chunks(self.config.side.fragment_size());
         let seed = |(node, target): (&Node, &[f64])| {
             let y = recording.graph.value(*node);
-            (*node, Map { values: y.values.iter().zip(target).map(slope).collect(), ..y.clone() })
+            (*node, Map { values: slopes(y, target), ..y.clone() })
         };
         recording.outputs.iter().zip(frames).map(seed).collect()
+    }
+
+    /// What the decoder's frames say of each pixel, as a value from 0 to 1: itself, or of the categorical head the mean.
+    fn pixels(&self, y: &Map) -> Vec<f64> {
+        match self.config.head {
+            Head::Linear | Head::Sigmoid => y.values.clone(),
+            Head::Categorical => (0..y.grid.pixels()).map(|pixel| Bytes::of(y, pixel).mean()).collect(),
+        }
+    }
+}
+
+/// The byte that a value of the model's input stands for.
+fn byte(value: f64) -> usize {
+    (value * 255.0).round() as usize
+}
+
+/// How probable each value of a byte is.
+struct Bytes {
+    probability: Vec<f64>,
+}
+
+impl Bytes {
+    /// The softmax of a pixel's logits: p(v) = e^z(v) / Σ e^z.
+    fn of(logits: &Map, pixel: usize) -> Bytes {
+        let pixels = logits.grid.pixels();
+        let z: Vec<f64> = logits.values.iter().skip(pixel).step_by(pixels).copied().collect();
+        let highest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let e: Vec<f64> = z.iter().map(|z| (z - highest).exp()).collect();
+        let sum: f64 = e.iter().sum();
+        Bytes { probability: e.iter().map(|e| e / sum).collect() }
+    }
+
+    /// Σ p(v) · v / 255.
+    fn mean(&self) -> f64 {
+        self.probability.iter().enumerate().map(|(value, p)| p * value as f64 / 255.0).sum()
     }
 }
 
@@ -177,6 +239,7 @@ mod tests {
             ModelConfig { cell: Cell::Lstm, frames: two, ..base },
             ModelConfig { norm: Norm::None, predict_frames: one_ahead, ..base },
             ModelConfig { shape: Shape::Line, head: Head::Sigmoid, ..base },
+            ModelConfig { head: Head::Categorical, ..base },
         ] {
             check_gradient(config);
         }

@@ -8,6 +8,12 @@ use crate::{Error, Result};
 /// Channels of every recurrent state.
 pub(crate) const STATE_CHANNELS: usize = 4;
 
+/// Channels that the categorical head sees of each pixel.
+pub(crate) const CATEGORICAL_CHANNELS: usize = 8;
+
+/// Values that a byte can have: the classes of the categorical head.
+pub(crate) const BYTE_VALUES: usize = 256;
+
 /// Channels of the first stage's convolution; all later ones have as many as a state.
 pub(crate) const FIRST_CHANNELS: usize = 2;
 
@@ -38,7 +44,7 @@ pub struct ModelConfig {
     /// What follows the convolutions inside the cells; default group normalisation.
     #[serde(default)]
     pub norm: Norm,
-    /// What follows the last layer; default nothing.
+    /// How the last layer gives a pixel; default as it is.
     #[serde(default)]
     pub head: Head,
 }
@@ -130,7 +136,7 @@ pub enum Norm {
     None,
 }
 
-/// What follows the last layer.
+/// How the last layer gives a pixel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Head {
@@ -139,6 +145,10 @@ pub enum Head {
     Linear,
     /// σ, after the last leaky rectifier: the values are in (0, 1). For the binary cross-entropy.
     Sigmoid,
+    /// 256 logits a pixel, one for each value of the byte: the model gives p(byte), not the byte. For the cross-entropy −ln p.
+    ///
+    /// The layer before has 8 channels instead of 2, and no leaky rectifier follows the last one. The code is as in the others.
+    Categorical,
 }
 
 /// Side of the square picture that a fragment is: 16, 32 or 64 (fragments of 256, 1024, 4096 bytes).

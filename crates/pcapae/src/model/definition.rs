@@ -13,7 +13,7 @@ pub(crate) struct Recording<'p> {
     pub frames: Vec<Node>,
     /// The code: the last state of the encoder's last stage.
     pub code: Node,
-    /// The frames that the decoder gave.
+    /// The frames that the decoder gave; of the categorical head 256 logits a pixel, each a channel.
     pub outputs: Vec<Node>,
 }
 
@@ -83,14 +83,18 @@ impl Network<'_, '_> {
                     Some(below) => Some(self.leaky_transposed_conv(*h, &architecture.up[below])),
                     None => {
                         let narrow = self.leaky_conv(*h, &architecture.narrow, Grid { height: 1, width: 1 });
-                        Some(self.leaky_conv(narrow, &architecture.mix, Grid { height: 1, width: 1 }))
+                        let one = Grid { height: 1, width: 1 };
+                        Some(match self.config.head {
+                            Head::Linear | Head::Sigmoid => self.leaky_conv(narrow, &architecture.mix, one),
+                            Head::Categorical => self.conv(narrow, &architecture.mix, one),
+                        })
                     }
                 })
                 .collect();
         }
         let outputs: Vec<Node> = inputs.into_iter().flatten().collect();
         match self.config.head {
-            Head::Linear => outputs,
+            Head::Linear | Head::Categorical => outputs,
             Head::Sigmoid => outputs.into_iter().map(|x| self.graph.push(Op::Sigmoid { x })).collect(),
         }
     }

@@ -4,10 +4,11 @@ use std::io::Cursor;
 use std::path::Path;
 
 use etherparse::PacketBuilder;
+use pcapae::capture::headers::PacketFacts;
 use pcapae::capture::{Captures, Packet};
 use pcapae::code::{CodesDescription, CodesWriter};
 use pcapae::dataset::{Dataset, Description, Layout, build};
-use pcapae::fragment::{Cutting, Fragment, FragmentSize, Mode, Receiver, Segment, Semantics, Shape};
+use pcapae::fragment::{Cutting, Fragment, FragmentSize, Mask, Mode, Receiver, Segment, Semantics, Shape};
 use pcapae::label::{GroundTruth, Label, Labels};
 
 /// A packet of one of a few conversations, with its label.
@@ -26,11 +27,14 @@ pub struct Expected {
     pub bytes: Vec<u8>,
     pub segments: Vec<Vec<Segment>>,
     pub flows: Vec<u64>,
+    pub facts: Vec<PacketFacts>,
 }
 
 impl Receiver for Expected {
     fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> pcapae::Result<()> {
         self.times.push(packet.time_ns);
+        let length = packet.data.len() as u32;
+        self.facts.push(PacketFacts::of(packet.link, packet.data, length, packet.time_ns));
         Ok(())
     }
 
@@ -83,7 +87,7 @@ fn labels(packets: &[Specimen]) -> Labels {
 
 /// How to cut, completely.
 pub fn cutting(mode: Mode, bytes: usize, shape: Shape) -> Cutting {
-    Cutting { mode, size: FragmentSize::new(bytes, shape).unwrap(), semantics: Semantics::Complete }
+    Cutting { mode, size: FragmentSize::new(bytes, shape).unwrap(), semantics: Semantics::Complete, mask: Mask::NONE }
 }
 
 /// Writes a dataset of the packets and says what it should hold.

@@ -115,8 +115,9 @@ impl TrainingFolder {
         write(&self.history(), &history_csv(rows)?)?;
         if !rows.is_empty() {
             let loss = match training.model().config().head {
+                Head::Linear => "mean squared error",
                 Head::Sigmoid => "binary cross-entropy",
-                _ => "mean squared error",
+                Head::Categorical => "cross-entropy",
             };
             let png = loss_curve(rows, loss)?.png().map_err(Error::io("write", &self.chart()))?;
             write(&self.chart(), &png)?;

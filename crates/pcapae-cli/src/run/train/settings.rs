@@ -11,6 +11,15 @@ pub fn defaults() -> TrainConfig {
     TrainConfig { schedule: Schedule::Cycle, ..TrainConfig::default() }
 }
 
+/// The word of `--loss` for a head.
+pub fn loss_name(head: Head) -> &'static str {
+    match head {
+        Head::Linear => "mse",
+        Head::Sigmoid => "bce",
+        Head::Categorical => "ce",
+    }
+}
+
 /// The model that the options ask for, where they leave nothing open.
 pub fn model_settings(args: &TrainArgs, base: ModelConfig) -> Result<ModelConfig> {
     let cell = |cell| match cell {
@@ -20,6 +29,7 @@ pub fn model_settings(args: &TrainArgs, base: ModelConfig) -> Result<ModelConfig
     let head = |loss| match loss {
         LossArg::Mse => Head::Linear,
         LossArg::Bce => Head::Sigmoid,
+        LossArg::Ce => Head::Categorical,
     };
     Ok(ModelConfig {
         cell: args.cell.map_or(base.cell, cell),
@@ -71,7 +81,7 @@ pub fn check_model(own: &ModelConfig, wanted: &ModelConfig) -> Result<()> {
             ("frames", config.frames.count().to_string()),
             ("predict frames", config.predict_frames.count().to_string()),
             ("normalisation", format!("{:?}", config.norm).to_lowercase()),
-            ("loss", if config.head == Head::Sigmoid { "bce".into() } else { "mse".into() }),
+            ("loss", loss_name(config.head).into()),
         ]
     };
     for ((setting, expected), (_, got)) in words(own).into_iter().zip(words(wanted)) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pcapae::engine::Engine;
-use pcapae::model::{Head, Norm};
+use pcapae::model::Norm;
 use pcapae::report::{
     Ending, EpochRow, HyperParameter, Moment, TensorBoardFile, TrainingPicture, entropy_of_code, tensorboard_file_name,
 };
@@ -14,6 +14,7 @@ use pcapae::train::{Order, Step, Training};
 use pcapae::{Error, Result};
 
 use super::folder::TrainingFolder;
+use super::settings::loss_name;
 
 /// Stands for the host in the file's name: curves do not depend on it.
 const HOST: &str = "local";
@@ -60,7 +61,7 @@ impl Board {
         let values: Vec<f32> = self.window.iter().map(|byte| f32::from(*byte) / 255.0).collect();
         let emitted = config.emitted_frames() * config.side.fragment_size();
         let (codes, outputs) = (engine.encode(&[&self.window]), engine.reconstruct(&[&self.window]));
-        let (code, reconstruction) = (codes.concat(), outputs.concat());
+        let (code, reconstruction) = (codes.concat(), outputs);
         let picture = TrainingPicture {
             side: config.side.pixels(),
             input: &values[..config.window_size()],
@@ -129,7 +130,7 @@ fn settings(training: &Training) -> Vec<(&'static str, HyperParameter)> {
     let (model, config) = (training.model().config(), training.config());
     let word = |value: &dyn std::fmt::Debug| Text(format!("{value:?}").to_lowercase());
     let mode = training.mode().map(|mode| ("mode", Text(mode.name().to_owned())));
-    let loss = if model.head == Head::Sigmoid { "bce" } else { "mse" };
+    let loss = loss_name(model.head);
     let known = vec![
         ("cell", word(&model.cell)),
         ("side", Number(model.side.pixels() as f64)),

@@ -10,6 +10,8 @@ mod conversation;
 
 mod facts;
 
+mod fields;
+
 mod internet;
 
 mod left_out;
@@ -23,6 +25,7 @@ mod transport;
 pub use compat::transport_compat;
 pub use conversation::{Conversation, Endpoint, conversation};
 pub use facts::{Connection, Direction, PacketFacts, Service};
+pub use fields::{HeaderField, header_fields};
 pub use left_out::{LeftOut, LeftOutCounts};
 pub use transport::{Protocol, Transport, transport};
 

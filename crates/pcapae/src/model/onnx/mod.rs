@@ -12,7 +12,7 @@ use prost::Message;
 
 use self::message::{Attribute, Entry, Graph, Model, OperatorSet, Tensor, ValueInfo};
 use super::autoencoder::{Autoencoder, CODE_SIZE};
-use super::config::{Grid, ModelConfig};
+use super::config::{BYTE_VALUES, Grid, Head, ModelConfig};
 use super::definition::Recording;
 use super::graph::{LEAK, NORM_EPSILON, Node, Op, Window};
 use crate::fragment::Shape;
@@ -53,7 +53,8 @@ impl Autoencoder {
     /// |---|---|---|
     /// | input `frames` | f32 `[batch, frames, 1, side, side]` | byte / 255 |
     /// | output `code` | f32 `[batch, 64]` | the code, as [`Engine::encode`](crate::engine::Engine::encode) gives it |
-    /// | output `reconstruction` | f32 `[batch, emitted frames, 1, side, side]` | the decoder's frames; not of the encoder alone |
+    /// | output `reconstruction` | f32 `[batch, emitted frames, 1, side, side]` | the decoder's frames, of a categorical head the mean of each byte; not of the encoder alone |
+    /// | output `logits` | f32 `[batch, emitted frames, 256, side, side]` | of a categorical head only: its softmax is how probable each byte is |
     ///
     /// For lines the last two axes are one, of side² values. Parameters have the names of the original's state dict. The metadata
     /// have the configuration as JSON, `config`, and the `part`.
@@ -107,13 +108,34 @@ impl Writing<'_> {
         let code = writing.names[recording.code.0].clone();
         writing.named_node("code", "Flatten", vec![code], vec![Attribute::int("axis", 1)]);
         if !outputs.is_empty() {
-            let axis = writing.integers(&[1]);
-            let outputs: Vec<String> = outputs.iter().map(|node| writing.names[node.0].clone()).collect();
-            let frames =
-                outputs.into_iter().map(|x| writing.node("Unsqueeze", vec![x, axis.clone()], vec![])).collect();
-            writing.named_node("reconstruction", "Concat", frames, vec![Attribute::int("axis", 1)]);
+            let given: Vec<String> = outputs.iter().map(|node| writing.names[node.0].clone()).collect();
+            if config.head == Head::Categorical {
+                let means = given.iter().map(|logits| writing.mean_byte(logits)).collect();
+                writing.frames("reconstruction", means);
+                writing.frames("logits", given);
+                let logits = [&[config.emitted_frames() as i64, BYTE_VALUES as i64], &frame[1..]].concat();
+                writing.graph.output.push(ValueInfo::of_batch("logits", &logits));
+            } else {
+                writing.frames("reconstruction", given);
+            }
         }
         writing.graph
+    }
+
+    /// The frames of a window as one value.
+    fn frames(&mut self, name: &str, frames: Vec<String>) {
+        let axis = self.integers(&[1]);
+        let frames = frames.into_iter().map(|x| self.node("Unsqueeze", vec![x, axis.clone()], vec![])).collect();
+        self.named_node(name, "Concat", frames, vec![Attribute::int("axis", 1)]);
+    }
+
+    /// Σ p(v) · v / 255 of logits: a softmax, and a convolution with the values as its kernel.
+    fn mean_byte(&mut self, logits: &str) -> String {
+        let p = self.node("Softmax", vec![logits.to_owned()], vec![Attribute::int("axis", 1)]);
+        let values: Vec<f32> = (0..BYTE_VALUES).map(|value| value as f32 / 255.0).collect();
+        let one = vec![1; extents(self.model.config(), self.model.config().grid(1)).len()];
+        let kernel = self.floats("byte_values", [vec![1, BYTE_VALUES as i64], one].concat(), &values);
+        self.node("Conv", vec![p, kernel], vec![])
     }
 
     /// Writes all steps that the wanted ones need, in order.
