@@ -167,6 +167,17 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file holds no scores, or is damaged.
+    #[error("{} holds no scores that this version can read: {}{reason}", path.display(), line.map_or_else(String::new, |line| format!("line {line}: ")))]
+    NotScores {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1; `None` where the file as a whole is wrong.
+        line: Option<u64>,
+        /// What is wrong with it.
+        reason: String,
+    },
+
     /// A file is no bundle, or a damaged one.
     #[error("{} is no bundle that this version can read: {reason}", path.display())]
     NotABundle {
@@ -338,6 +349,9 @@ impl Error {
             Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
             Error::NotADataset { .. } => Some("datasets are made by pcapae dataset".into()),
             Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
+            Error::NotScores { .. } => {
+                Some("scores are CSV with a header and at least the column score, as detect --scores writes".into())
+            }
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
             Error::OtherSetting { .. } => Some("a training goes on with its own settings; only --epochs and --patience may be others".into()),
