@@ -178,6 +178,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// No threshold can be read off the calibration scores.
+    #[error("the calibration scores give no threshold {rule}: {reason}")]
+    NoThreshold {
+        /// How it was to be read off, as its users write it: "pareto:0.001".
+        rule: String,
+        /// Why it cannot.
+        reason: String,
+    },
+
     /// A file is no bundle, or a damaged one.
     #[error("{} is no bundle that this version can read: {reason}", path.display())]
     NotABundle {
@@ -351,6 +360,9 @@ impl Error {
             Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
             Error::NotScores { .. } => {
                 Some("scores are CSV with a header and at least the column score, as detect --scores writes".into())
+            }
+            Error::NoThreshold { .. } => {
+                Some("give more scores of normal traffic, or another --threshold, such as conformal:0.001".into())
             }
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),

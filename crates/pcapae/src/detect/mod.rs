@@ -19,4 +19,4 @@ pub use numbers::{Array, Numbers};
 pub use packet_scores::PacketScores;
 pub use reconstruction::reconstruction_error;
 pub use samples::Samples;
-pub use threshold::{FalseAlarmRate, Threshold};
+pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};
