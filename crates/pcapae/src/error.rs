@@ -167,6 +167,26 @@ pub enum Error {
         reason: String,
     },
 
+    /// A file holds no scores, or is damaged.
+    #[error("{} holds no scores that this version can read: {}{reason}", path.display(), line.map_or_else(String::new, |line| format!("line {line}: ")))]
+    NotScores {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1; `None` where the file as a whole is wrong.
+        line: Option<u64>,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// No threshold can be read off the calibration scores.
+    #[error("the calibration scores give no threshold {rule}: {reason}")]
+    NoThreshold {
+        /// How it was to be read off, as its users write it: "pareto:0.001".
+        rule: String,
+        /// Why it cannot.
+        reason: String,
+    },
+
     /// A file is no bundle, or a damaged one.
     #[error("{} is no bundle that this version can read: {reason}", path.display())]
     NotABundle {
@@ -338,6 +358,12 @@ impl Error {
             Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
             Error::NotADataset { .. } => Some("datasets are made by pcapae dataset".into()),
             Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
+            Error::NotScores { .. } => {
+                Some("scores are CSV with a header and at least the column score, as detect --scores writes".into())
+            }
+            Error::NoThreshold { .. } => {
+                Some("give more scores of normal traffic, or another --threshold, such as conformal:0.001".into())
+            }
             Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
             Error::OtherSetting { .. } => Some("a training goes on with its own settings; only --epochs and --patience may be others".into()),

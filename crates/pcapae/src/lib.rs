@@ -36,6 +36,8 @@ pub mod encode;
 
 pub mod train;
 
+pub mod scores;
+
 pub mod detect;
 
 pub mod bundle;

@@ -27,4 +27,4 @@ pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmCo
 pub use packet_scores::PacketScores;
 pub use reconstruction::reconstruction_error;
 pub use samples::Samples;
-pub use threshold::{FalseAlarmRate, Threshold};
+pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};

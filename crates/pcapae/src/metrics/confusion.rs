@@ -1,9 +1,11 @@
 //! The confusion matrix and what is read off it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::label::Label;
 
 /// Counts of verdicts against labels. Positive means anomalous.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Confusion {
     /// Anomalous and flagged.
     pub true_positives: u64,
@@ -47,6 +49,20 @@ impl Confusion {
         share(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
     }
 
+    /// Matthews correlation of verdicts and labels, (TP·TN − FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN)), −1 to 1; 0 is no better than chance.
+    /// `None` if everything or nothing is anomalous, or flagged. Matthews, 1975.
+    pub fn matthews(&self) -> Option<f64> {
+        let [tp, fp, tn, fn_] =
+            [self.true_positives, self.false_positives, self.true_negatives, self.false_negatives].map(|n| n as f64);
+        let scale = [tp + fp, tp + fn_, tn + fp, tn + fn_].map(f64::sqrt).into_iter().product::<f64>();
+        (scale > 0.0).then(|| ((tp * tn - fp * fn_) / scale).clamp(-1.0, 1.0))
+    }
+
+    /// The counts of flagging everything.
+    pub fn of_flagging_everything(&self) -> Confusion {
+        Confusion { true_positives: self.anomalous(), false_positives: self.normal(), ..Confusion::default() }
+    }
+
     /// Share of anomalous packets: the precision of flagging everything.
     pub fn base_rate(&self) -> Option<f64> {
         share(self.anomalous(), self.anomalous() + self.normal())
@@ -86,6 +102,7 @@ mod tests {
         assert_eq!(confusion.recall(), Some(1.0));
         assert_eq!(confusion.f1(), Some(1.0));
         assert_eq!(confusion.false_positive_rate(), Some(0.0));
+        assert_eq!(confusion.matthews(), Some(1.0));
     }
 
     #[test]
@@ -95,6 +112,16 @@ mod tests {
         assert_eq!(confusion.recall(), Some(0.0));
         assert_eq!(confusion.f1(), Some(0.0));
         assert_eq!(confusion.false_positive_rate(), Some(1.0));
+        assert_eq!(confusion.matthews(), Some(-1.0));
+    }
+
+    #[test]
+    fn verdicts_that_know_nothing_of_the_labels_have_no_correlation() {
+        let confusion = Confusion { true_positives: 2, false_positives: 6, true_negatives: 12, false_negatives: 4 };
+        assert_eq!(confusion.matthews(), Some(0.0));
+        let everything = confusion.of_flagging_everything();
+        assert_eq!((everything.precision(), everything.recall()), (confusion.base_rate(), Some(1.0)));
+        assert_eq!(everything.matthews(), None);
     }
 
     #[test]

@@ -1,8 +1,19 @@
 //! How good verdicts and scores are, measured against labels.
+//!
+//! What is undefined is `None`, never 0 or 1: the precision of a detector that flags nothing, the recall where nothing is anomalous.
 
 mod confusion;
 
 mod ranking;
 
+mod volume;
+
+mod time_aware;
+
+mod episode;
+
 pub use confusion::Confusion;
-pub use ranking::average_precision;
+pub use episode::{EPISODE_GAP_NS, Episode, EventMeasures, Moment, Spell, event_measures, spells};
+pub use ranking::{Ranking, Step, average_precision};
+pub use time_aware::{TimeAware, TimeAwareConfig, time_aware};
+pub use volume::volume_under_precision_recall;

@@ -62,7 +62,7 @@ pub fn summary_json(summary: &Summary) -> Value {
 }
 
 /// The number with the fewest digits that is this `f32`, instead of all the digits of its `f64`.
-fn shortest(value: f32) -> f64 {
+pub(super) fn shortest(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| value.into())
 }
 

@@ -1,5 +1,12 @@
 //! The threshold above which a score is an alert, from scores of held-back normal traffic.
 
+mod pareto;
+
+mod rule;
+
+pub use pareto::ParetoTail;
+pub use rule::ThresholdRule;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
@@ -74,26 +81,18 @@ impl Threshold {
     pub fn conformal(mut scores: Vec<f32>, rate: FalseAlarmRate) -> Option<Threshold> {
         scores.sort_unstable_by(f32::total_cmp);
         let n = scores.len();
-        let rank = Self::rank(n, rate).min(n);
-        let value = *scores.get(rank.checked_sub(1)?)?;
+        let value = *scores.get(rank(n, rate).min(n).checked_sub(1)?)?;
         Some(Threshold { value, rate, calibrated_on: n })
-    }
-
-    /// ⌈(n + 1)(1 − rate)⌉, at least 1.
-    fn rank(n: usize, rate: FalseAlarmRate) -> usize {
-        // Rates are decimal fractions: without the margin, 1000 × (1 − 0.001) is just above 999 and its ceiling 1000.
-        let exact = (n as f64 + 1.0) * (1.0 - rate.share());
-        ((exact - 1e-9).ceil() as usize).max(1)
     }
 
     /// True if there were enough calibration scores for the wanted rate.
     pub fn promises_rate(&self) -> bool {
-        Self::rank(self.calibrated_on, self.rate) <= self.calibrated_on
+        rank(self.calibrated_on, self.rate) <= self.calibrated_on
     }
 
     /// Fewest calibration scores with which the wanted rate can be promised.
     pub fn needed(&self) -> usize {
-        (1.0 / self.rate.share() - 1.0 - 1e-9).ceil() as usize
+        needed(self.rate)
     }
 
     /// True if the score is an alert.
@@ -105,6 +104,18 @@ impl Threshold {
     pub fn multiple(&self, score: f32) -> f32 {
         score / self.value
     }
+}
+
+/// ⌈(n + 1)(1 − rate)⌉, at least 1.
+fn rank(n: usize, rate: FalseAlarmRate) -> usize {
+    // Rates are decimal fractions: without the margin, 1000 × (1 − 0.001) is just above 999 and its ceiling 1000.
+    let exact = (n as f64 + 1.0) * (1.0 - rate.share());
+    ((exact - 1e-9).ceil() as usize).max(1)
+}
+
+/// The smallest n whose rank is at most n.
+fn needed(rate: FalseAlarmRate) -> usize {
+    (1.0 / rate.share() - 1.0 - 1e-9).ceil() as usize
 }
 
 #[cfg(test)]
