@@ -216,6 +216,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// A detector looks at what samples do not have.
+    #[error("the detector {detector} looks at {lacking}, which these samples do not have")]
+    Lacking {
+        /// The detector.
+        detector: &'static str,
+        /// "bytes", "facts of packets" or "rows".
+        lacking: &'static str,
+    },
+
     /// Too few packets to learn from.
     #[error(
         "{packets} packets are too few to learn from: they give {training} windows to train on and {validation} to validate on"

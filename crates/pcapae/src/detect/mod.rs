@@ -14,17 +14,42 @@ mod isolation_forest;
 
 mod one_class_svm;
 
+mod fact_numbers;
+
+mod scoring_head;
+
+mod position_histogram;
+
+mod length_rarity;
+
+mod inter_arrival;
+
+mod conformal;
+
+mod combination;
+
+mod connection;
+
 mod packet_scores;
 
 mod reconstruction;
 
 mod threshold;
 
+pub use combination::Combination;
+pub use conformal::Conformal;
+pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
 pub use detector::Detector;
+pub use inter_arrival::{Before, GAPS_REMEMBERED, GapClock, InterArrival, InterArrivalConfig};
 pub use isolation_forest::{Auto, Contamination, IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples};
+pub use length_rarity::{LengthRarity, LengthRarityConfig};
 pub use numbers::{Array, Numbers};
 pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmConfig};
 pub use packet_scores::PacketScores;
+pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};
 pub use reconstruction::reconstruction_error;
 pub use samples::Samples;
+pub use scoring_head::{PositionSums, ScoringHead, Standardisation};
 pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};
+#[cfg(test)]
+pub(crate) mod specimen;

@@ -158,8 +158,7 @@ fn episodes<'a>(
     let nameless = |index: usize, moment: &Moment| moment.label == Label::Anomalous && name_of(index).is_none();
     let nameless = spells(moments, gap_ns, nameless).into_iter().map(|spell| {
         let mut growing = Growing::at(spell.first);
-        for index in spell.first..=spell.last {
-            let moment = &moments[index];
+        for (index, moment) in moments.iter().enumerate().take(spell.last + 1).skip(spell.first) {
             if moment.label == Label::Anomalous && name_of(index).is_none() {
                 growing.add(index, moment.flagged);
             }
