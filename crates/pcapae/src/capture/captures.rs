@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::Read;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use super::buffer::Buffer;
@@ -33,6 +34,8 @@ pub struct Captures {
     buffer: Buffer,
     summary: CaptureSummary,
     clock: Clock,
+    /// Numbers of the packets that are given.
+    wanted: RangeInclusive<u64>,
 }
 
 impl Captures {
@@ -70,6 +73,14 @@ impl Captures {
         Captures::over(VecDeque::from([Input::Reader(name.into(), Box::new(reader))]), None)
     }
 
+    /// The same captures with only the packets of these numbers given, numbered anew from 1. The others are read and counted too.
+    ///
+    /// Panics where the numbers begin with 0.
+    pub fn only(self, packets: RangeInclusive<u64>) -> Captures {
+        assert_ne!(*packets.start(), 0, "packets count from 1");
+        Captures { wanted: packets, ..self }
+    }
+
     /// The next packet; `None` after the last one of the last capture.
     ///
     /// A capture that is cut or damaged ends with the last packet before the fault, and a [`Warning`](super::Warning) in the summary;
@@ -82,7 +93,7 @@ impl Captures {
     pub fn next_packet(&mut self) -> Result<Option<Packet<'_>>> {
         match self.advance() {
             Ok(Some(found)) => Ok(Some(Packet {
-                number: self.summary.packets,
+                number: self.summary.packets - (self.wanted.start() - 1),
                 time_ns: found.time_ns,
                 link: found.link,
                 data: self.buffer.at(found.bytes),
@@ -125,6 +136,7 @@ impl Captures {
             buffer: Buffer::new(),
             summary: CaptureSummary::default(),
             clock: Clock::default(),
+            wanted: 1..=u64::MAX,
         }
     }
 
@@ -146,6 +158,9 @@ impl Captures {
                     let time_ns = record.time_ns.or(self.clock.last_ns).unwrap_or(0);
                     self.clock.tick(time_ns, self.summary.packets, open.path());
                     self.summary.time_range_ns = self.clock.range_ns;
+                    if !self.wanted.contains(&self.summary.packets) {
+                        continue;
+                    }
                     return Ok(Some(Found { time_ns, link: record.link, bytes: record.bytes }));
                 }
                 Err(stop) => {
@@ -213,6 +228,19 @@ mod tests {
         assert_eq!(found.len(), packets);
         let warnings: Vec<String> = summary.unwrap().warnings.iter().map(Warning::to_string).collect();
         assert!(warnings.iter().any(|warning| warning.contains(reason)), "{warnings:?}");
+    }
+
+    #[test]
+    fn some_of_the_packets_are_numbered_anew() {
+        let packet = |byte| Specimen { time_ns: 0, link: LinkType(1), data: vec![byte] };
+        let bytes = Dialect::ALL[0].write(&[packet(7), packet(8), packet(9)]);
+        let mut captures = Captures::from_reader("test", io::Cursor::new(bytes)).only(2..=3);
+        let mut found = Vec::new();
+        while let Some(packet) = captures.next_packet().unwrap() {
+            found.push((packet.number, packet.data[0]));
+        }
+        assert_eq!(found, [(1, 8), (2, 9)]);
+        assert_eq!(captures.summary().packets, 3);
     }
 
     proptest! {
