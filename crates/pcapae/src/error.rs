@@ -373,7 +373,7 @@ impl Error {
             Error::NoThreshold { .. } => {
                 Some("give more scores of normal traffic, or another --threshold, such as conformal:0.001".into())
             }
-            Error::NotABundle { .. } => Some("bundles are made by pcapae learn".into()),
+            Error::NotABundle { .. } => Some("bundles are made by pcapae learn; those of another version must be learned again".into()),
             Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
             Error::OtherSetting { .. } => Some("a training goes on with its own settings; only --epochs and --patience may be others".into()),
             Error::TrainingExists { .. } => Some("give --resume to go on with it, or --force to replace it".into()),

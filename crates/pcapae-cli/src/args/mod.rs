@@ -1,7 +1,11 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod detect;
+mod learn;
 mod train;
 
+pub use detect::DetectArgs;
+pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -40,118 +44,13 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    Learn(LearnArgs),
+    Learn(Box<LearnArgs>),
     Detect(DetectArgs),
     Demo(DemoArgs),
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),
     Export(ExportArgs),
-}
-
-/// Learn what normal traffic looks like from captures of normal operation.
-#[derive(Debug, Parser)]
-#[command(after_help = "\
-Examples:
-  pcapae learn monday.pcap.gz tuesday.pcapng -o plant.pcapae
-  tcpdump -i eth0 -w - | pcapae learn - -o plant.pcapae
-
-The first 70 % of the packets train the model, the next 10 % decide when to stop, the last 20 % calibrate the threshold.")]
-pub struct LearnArgs {
-    #[command(flatten)]
-    pub input: CaptureArgs,
-
-    /// The bundle to write: all that detect needs, in one file.
-    #[arg(short, long, value_name = "PLANT.pcapae")]
-    pub output: PathBuf,
-
-    /// How packets become fragments.
-    #[arg(short, long, alias = "modus", value_name = "MODE", default_value = "packet")]
-    pub mode: ModeArg,
-
-    /// Bytes in a fragment: 256, 1024 or 4096, which the model sees as a square of 16, 32 or 64.
-    #[arg(long, alias = "chunk", value_name = "BYTES", default_value_t = 256)]
-    pub fragment_size: usize,
-
-    /// Header fields to read as zeros, with commas between, as for dataset.
-    #[arg(long, value_name = "FIELDS", default_value = "none")]
-    pub mask: Mask,
-
-    /// Fragments in a window, 1 to 256.
-    #[arg(long, alias = "finput", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub frames: u16,
-
-    /// Share of normal packets that may raise an alert.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.001, allow_negative_numbers = true)]
-    pub false_alarm_rate: f64,
-
-    /// Passes over all training windows [default: as many as make about 4,000 steps of the optimiser].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    pub epochs: Option<u32>,
-
-    /// Windows in a batch.
-    #[arg(short, long, alias = "batch_size", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
-    pub batch: u32,
-
-    /// Highest step size of the optimiser.
-    #[arg(long, alias = "learn_rate", value_name = "RATE", default_value_t = 1e-3, allow_negative_numbers = true, value_parser = positive)]
-    pub learning_rate: f64,
-
-    /// Seed of the first weights and of the order of windows: the same seed and captures give the same bundle.
-    #[arg(long, value_name = "SEED", default_value_t = 1994)]
-    pub seed: u64,
-
-    /// Replace the output if it exists.
-    #[arg(long)]
-    pub force: bool,
-
-    #[command(flatten)]
-    pub threads: ThreadsArg,
-}
-
-/// Find what does not fit in new captures.
-#[derive(Debug, Parser)]
-#[command(after_help = "\
-Examples:
-  pcapae detect plant.pcapae today.pcap
-  pcapae detect plant.pcapae today.pcap --json | jq 'select(.pcapae).pcapae.multiple'
-  pcapae detect plant.pcapae exercise.pcap -g exercise.labels.csv
-
-Exit code: 0 done, 1 refused, 2 wrong usage, 3 with --fail-on-alert where there is an alert.")]
-pub struct DetectArgs {
-    /// A bundle made by learn.
-    #[arg(value_name = "PLANT.pcapae")]
-    pub bundle: PathBuf,
-
-    #[command(flatten)]
-    pub input: CaptureArgs,
-
-    /// Ground truth: CSV with one row per packet, in the first column -1 normal, 1 anomalous or 0 unknown.
-    #[arg(short = 'g', long = "labels", alias = "ground", value_name = "LABELS.csv")]
-    pub ground_truth: Option<PathBuf>,
-
-    /// Print all events as JSON lines, and a summary as the last line.
-    #[arg(long)]
-    pub json: bool,
-
-    /// Also write the score of every packet.
-    #[arg(long, value_name = "SCORES.csv")]
-    pub scores: Option<PathBuf>,
-
-    /// Show at most this many events in the table, those with the highest scores.
-    #[arg(long, value_name = "N", default_value_t = 40)]
-    pub top: usize,
-
-    /// Exit with code 3 if there is an alert.
-    #[arg(long)]
-    pub fail_on_alert: bool,
-
-    /// Replace SCORES.csv if it exists.
-    #[arg(long)]
-    pub force: bool,
-
-    #[command(flatten)]
-    pub threads: ThreadsArg,
 }
 
 /// Learn a small recorded plant, detect attacks on it, and say what was found and what was missed.

@@ -120,7 +120,7 @@ fn episodes(detection: &Detection) -> anyhow::Result<Vec<Episode>> {
             episodes.len() - 1
         });
         episodes[index].packets += 1;
-        episodes[index].flagged += u64::from(detection.is_flagged(packet));
+        episodes[index].flagged += u64::from(detection.fired(packet).is_some());
     }
     Ok(episodes)
 }

@@ -36,8 +36,7 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
 }
 
 fn json_lines(events: &[Event], detection: &Detection) -> String {
-    let mut lines: Vec<String> =
-        events.iter().map(|event| event_json(event, &detection.threshold).to_string()).collect();
+    let mut lines: Vec<String> = events.iter().map(|event| event_json(event).to_string()).collect();
     lines.push(summary_json(&Summary::of(detection)).to_string());
     lines.join("\n") + "\n"
 }
@@ -48,7 +47,7 @@ pub fn text(events: &[Event], detection: &Detection, top: usize) -> String {
     let mut text = String::new();
     if !events.is_empty() {
         let mut shown: Vec<&Event> = events.iter().collect();
-        shown.sort_by(|a, b| b.peak_score.total_cmp(&a.peak_score));
+        shown.sort_by(|a, b| b.peak.multiple().total_cmp(&a.peak.multiple()));
         shown.truncate(top);
         shown.sort_by_key(|event| event.packets.first());
         if !shown.is_empty() {
@@ -63,12 +62,14 @@ pub fn text(events: &[Event], detection: &Detection, top: usize) -> String {
         }
     }
     text += &format!(
-        "{} in {} among {}, {} of them scored; threshold {:.5}\n",
+        "{} in {} among {}, {} of them scored; {} by the packet, {} by its connection; threshold {:.2}\n",
         counted(summary.alerts, "alert"),
         counted(events.len() as u64, "event"),
         counted(summary.packets, "packet"),
         summary.scored,
-        detection.threshold.value
+        summary.by_packet,
+        summary.by_connection,
+        detection.packet_threshold().value
     );
     text + &metrics(&summary)
 }

@@ -2,20 +2,21 @@
 
 use std::process::ExitCode;
 
-use pcapae::bundle::{Bundle, Effort, LearnConfig, Learned, learn};
+use pcapae::bundle::{Bundle, Connections, DetectorSet, Effort, LearnConfig, Learned, Lesson, learn};
 use pcapae::capture::Captures;
-use pcapae::detect::FalseAlarmRate;
+use pcapae::detect::{FalseAlarmRate, ScoringHead};
+use pcapae::fragment::Mode;
 use pcapae::model::{Frames, ModelConfig, Side};
 use pcapae::train::TrainConfig;
 
 use super::input::{counted, output, say_left_out, warn_of};
-use crate::args::LearnArgs;
+use crate::args::{ConnectionsArg, LearnArgs, ScoringArg};
 use crate::progress::Talk;
 
 /// Learns, then puts the bundle in its place.
-pub fn run(args: LearnArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &LearnArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
-    let config = config(&args)?;
+    let config = config(args)?;
     let captures = Captures::open(&args.input.captures)?;
     let file = output(&args.output, args.force, &args.input.captures)?;
     let learned = learn(captures, &config, talk)?;
@@ -30,10 +31,15 @@ pub fn run(args: LearnArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
 fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
     let side = Side::of_fragment_size(args.fragment_size)?;
     let defaults = LearnConfig::default();
-    Ok(LearnConfig {
-        mode: args.mode.into(),
+    let mode = Mode::from(args.mode);
+    let frames = Frames::try_from(usize::from(args.frames))?;
+    let config = LearnConfig {
+        mode,
         mask: args.mask,
-        model: ModelConfig { frames: Frames::try_from(usize::from(args.frames))?, ..ModelConfig::new(side) },
+        detectors: args.detectors.clone().unwrap_or_else(|| DetectorSet::usual(mode)),
+        model: ModelConfig { frames, head: args.loss.into(), ..ModelConfig::new(side) },
+        head: args.scoring.into(),
+        connections: args.connections.into(),
         training: TrainConfig {
             batch: args.batch as usize,
             learning_rate: args.learning_rate,
@@ -42,33 +48,66 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
         },
         effort: args.epochs.map_or(defaults.effort, |epochs| Effort::Epochs(epochs as usize)),
         false_alarm_rate: FalseAlarmRate::new(args.false_alarm_rate)?,
-    })
+    };
+    config.check()?;
+    Ok(config)
+}
+
+impl From<ScoringArg> for ScoringHead {
+    fn from(scoring: ScoringArg) -> ScoringHead {
+        match scoring {
+            ScoringArg::Mean => ScoringHead::Mean,
+            ScoringArg::Sum => ScoringHead::Sum,
+            ScoringArg::Top8 => ScoringHead::TOP,
+        }
+    }
+}
+
+impl From<ConnectionsArg> for Connections {
+    fn from(connections: ConnectionsArg) -> Connections {
+        match connections {
+            ConnectionsArg::On => Connections::Judged,
+            ConnectionsArg::Off => Connections::Ignored,
+        }
+    }
 }
 
 /// Says what was learned, and what to expect of it.
 pub fn report(learned: &Learned, talk: &Talk) {
     warn_of(&learned.captures, talk);
     say_left_out(&learned.left_out, &learned.captures, talk);
-    let Bundle { lesson, threshold, .. } = &learned.bundle;
-    let epochs = &lesson.history.epochs;
-    let validation = lesson.history.best.and_then(|best| epochs.get(best)).map_or(f64::NAN, |best| best.validation);
+    let Bundle { lesson, judge, detectors, .. } = &learned.bundle;
+    let packets = counted(lesson.packets, "packet");
     talk.say(format_args!(
-        "learned from {}: {} to train on, {}, validation error {validation:.5}",
-        counted(lesson.packets, "packet"),
+        "learned {} from {packets}: {} to train on{}",
+        detectors.set().to_string().replace(',', ", "),
         counted(lesson.training_windows as u64, "window"),
-        counted(epochs.len() as u64, "epoch"),
+        course(lesson),
     ));
+    let threshold = judge.packet_threshold();
     let held_back = counted(threshold.calibrated_on as u64, "held-back packet");
-    let rate = format!("{} %", threshold.rate.share() * 100.0);
+    let percent = |share: f64| format!("{} %", share * 100.0);
+    let parts = match judge.connection() {
+        Some(_) => ", half of it for packets by themselves, half for connections",
+        None => "",
+    };
     talk.say(format_args!(
-        "threshold {:.5} from {held_back}, for a false-alarm rate of {rate}; the validation packets gave {:.2} %",
-        threshold.value,
+        "calibrated on {held_back} for a false-alarm rate of {}{parts}; the validation packets gave {:.2} %",
+        percent(judge.rate().share()),
         lesson.validation_alarm_rate * 100.0
     ));
     if !threshold.promises_rate() {
         talk.warn(format_args!(
-            "{held_back} cannot promise a false-alarm rate of {rate}, which takes {}: the threshold is the highest score among them",
+            "{held_back} cannot promise a false-alarm rate of {}, which takes {}: an alert is what exceeds them all",
+            percent(judge.rate().share()),
             threshold.needed()
         ));
     }
+}
+
+/// How the training of the autoencoder went, if there is one.
+fn course(lesson: &Lesson) -> String {
+    let Some(best) = lesson.history.best_epoch() else { return String::new() };
+    let epochs = counted(lesson.history.epochs.len() as u64, "epoch");
+    format!(", {epochs}, validation error {:.5}", best.validation)
 }

@@ -20,7 +20,7 @@ use crate::progress::Talk;
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let talk = Talk::new(args.quiet)?;
     match args.command {
-        Command::Learn(args) => learn::run(args, &talk),
+        Command::Learn(args) => learn::run(&args, &talk),
         Command::Detect(args) => detect::run(args, &talk),
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),

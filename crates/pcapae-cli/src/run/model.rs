@@ -11,7 +11,13 @@ impl ModelArgs {
     pub fn load(&self) -> Result<Autoencoder> {
         let frames = self.frames.map(|frames| Frames::try_from(usize::from(frames))).transpose()?;
         let model = if Bundle::is_recognised(&self.path)? {
-            Bundle::open(&self.path)?.model
+            Bundle::open(&self.path)?.detectors.autoencoder.map(|scored| scored.model).ok_or_else(|| {
+                Error::NotAModel {
+                    path: self.path.clone(),
+                    reason: "it is a bundle without an autoencoder".into(),
+                    remedy: Some("learn with autoencoder among --detectors".into()),
+                }
+            })?
         } else {
             pcapae::model::open(&self.path, frames)?
         };

@@ -1,11 +1,10 @@
 //! Scoring new captures with a bundle.
 
-use std::collections::HashMap;
-
-use super::{Bundle, Scorer};
+use super::judge::Judgement;
+use super::scoring::Scoring;
+use super::{Alert, Bundle, DetectorName, Fired, Judge, PacketLog};
 use crate::Result;
-use crate::capture::headers::LeftOutCounts;
-use crate::capture::headers::{Conversation, conversation};
+use crate::capture::headers::{LeftOutCounts, PacketFacts};
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::detect::{PacketScores, Threshold};
 use crate::fragment::{Fragment, Receiver};
@@ -13,131 +12,157 @@ use crate::label::{Label, Labels};
 use crate::progress::Progress;
 
 /// All packets of some captures with their scores.
+///
+/// In memory, of each packet: 13 bytes in the log, 4 for the score of each detector, and 8 for the packet's and the connection's.
 #[derive(Debug)]
 pub struct Detection {
     /// What is known of each packet.
     pub packets: PacketLog,
-    /// The score of each packet.
-    pub scores: PacketScores,
-    /// Scores above it are alerts.
-    pub threshold: Threshold,
+    /// The scores of each detector, in its own unit.
+    pub of_detectors: Vec<(DetectorName, PacketScores)>,
+    /// Each packet's own score, −ln p.
+    pub packet_scores: PacketScores,
+    /// The score of each packet's connection up to it, −ln p; empty where connections are ignored.
+    pub connection_scores: PacketScores,
     /// Packets without a score, by reason.
     pub left_out: LeftOutCounts,
     /// What was read and what was odd about it.
     pub captures: CaptureSummary,
-}
-
-/// A packet whose score exceeds the threshold.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Alert {
-    /// Its number, from 1.
-    pub packet: u64,
-    /// Its capture time in nanoseconds since 1970.
-    pub time_ns: i64,
-    /// Its score.
-    pub score: f32,
-    /// Its score as a multiple of the threshold.
-    pub multiple: f32,
-    /// Who talked to whom.
-    pub conversation: Conversation,
-    /// What the ground truth says.
-    pub label: Label,
+    judge: Judge,
 }
 
 impl Detection {
-    /// True if the packet raised an alert.
-    pub fn is_flagged(&self, packet: u64) -> bool {
-        self.scores.get(packet).is_some_and(|score| self.threshold.exceeded_by(score))
+    /// Above which packets' own scores are alerts.
+    pub fn packet_threshold(&self) -> Threshold {
+        self.judge.packet_threshold()
+    }
+
+    /// Above which connections' scores are alerts; `None` where connections are ignored.
+    pub fn connection_threshold(&self) -> Option<Threshold> {
+        self.judge.connection_threshold()
+    }
+
+    /// A packet's score: the higher one of its own and its connection's, −ln p. `None` where no fragment held it.
+    pub fn score(&self, packet: u64) -> Option<f32> {
+        let own = self.packet_scores.get(packet)?;
+        Some(self.connection_scores.get(packet).map_or(own, |connection| own.max(connection)))
+    }
+
+    /// Packet number and score of every packet that has one, in order.
+    pub fn scores(&self) -> impl Iterator<Item = (u64, f32)> + '_ {
+        (1..=self.packets.len() as u64).filter_map(|packet| Some((packet, self.score(packet)?)))
+    }
+
+    /// What a packet raised an alert by; `None` where it raised none.
+    pub fn fired(&self, packet: u64) -> Option<Fired> {
+        self.judge.fired(self.packet_scores.get(packet)?, self.connection_scores.get(packet))
+    }
+
+    /// The conformal p-value of a packet by itself, from 1 / (n + 1) to 1; `None` where no fragment held it.
+    pub fn p_value(&self, packet: u64) -> Option<f64> {
+        Some(p_value(self.packet_scores.get(packet)?, &self.packet_threshold()))
     }
 
     /// All alerts, in the order of their packets.
     pub fn alerts(&self) -> impl Iterator<Item = Alert> + '_ {
-        self.scores.iter().filter(|(_, score)| self.threshold.exceeded_by(*score)).map(|(packet, score)| Alert {
+        // Shares are not kept of every packet: the judge goes through the packets once more.
+        let mut session = self.judge.session();
+        (1..=self.packets.len() as u64).filter_map(move |packet| {
+            let judgement = session.judge(self.packets.connection(packet), &self.scores_of(packet)?);
+            self.alert(packet, &judgement)
+        })
+    }
+
+    /// The scores of all detectors; `None` where one of them has none.
+    fn scores_of(&self, packet: u64) -> Option<Vec<f64>> {
+        self.of_detectors.iter().map(|(_, scores)| scores.get(packet).map(f64::from)).collect()
+    }
+
+    fn alert(&self, packet: u64, judgement: &Judgement) -> Option<Alert> {
+        let fired = self.judge.fired(judgement.packet, judgement.connection)?;
+        let own = (judgement.packet, self.packet_threshold(), &judgement.packet_shares);
+        let of_connection = judgement.connection.zip(self.connection_threshold());
+        let of_connection = of_connection.map(|(score, threshold)| (score, threshold, &judgement.connection_shares));
+        let (score, threshold, shares) = match of_connection {
+            Some(of_connection)
+                if fired != Fired::Packet && (fired == Fired::Connection || of_connection.0 > own.0) =>
+            {
+                of_connection
+            }
+            _ => own,
+        };
+        let sum: f64 = shares.iter().sum();
+        Some(Alert {
             packet,
             time_ns: self.packets.time_ns(packet),
+            fired,
             score,
-            multiple: self.threshold.multiple(score),
+            threshold: threshold.value,
+            p_value: p_value(score, &threshold),
+            packet_score: judgement.packet,
+            connection_score: judgement.connection,
+            shares: self.of_detectors.iter().zip(shares).map(|((name, _), share)| (*name, share / sum)).collect(),
             conversation: *self.packets.conversation(packet),
             label: self.packets.label(packet),
         })
     }
+
+    /// Judges all packets by the scores of the detectors.
+    fn judge_all(&mut self) {
+        let judge = self.judge.clone();
+        let mut session = judge.session();
+        for packet in 1..=self.packets.len() as u64 {
+            let Some(scores) = self.scores_of(packet) else { continue };
+            let judgement = session.judge(self.packets.connection(packet), &scores);
+            self.packet_scores.put(packet, judgement.packet);
+            if let Some(connection) = judgement.connection {
+                self.connection_scores.put(packet, connection);
+            }
+        }
+    }
 }
 
-/// What is kept of every packet: time, label, and who talked to whom. Equal conversations are kept once.
-#[derive(Debug, Default)]
-pub struct PacketLog {
-    times_ns: Vec<i64>,
-    labels: Vec<Label>,
-    conversation_of: Vec<u32>,
-    conversations: Vec<Conversation>,
-    index: HashMap<Conversation, u32>,
-}
-
-impl PacketLog {
-    fn push(&mut self, packet: &Packet<'_>, label: Label) {
-        let talk = conversation(packet.link, packet.data);
-        let conversations = &mut self.conversations;
-        let index = *self.index.entry(talk).or_insert_with_key(|talk| {
-            conversations.push(*talk);
-            conversations.len() as u32 - 1
-        });
-        self.times_ns.push(packet.time_ns);
-        self.labels.push(label);
-        self.conversation_of.push(index);
-    }
-
-    /// How many packets were read.
-    pub fn len(&self) -> usize {
-        self.times_ns.len()
-    }
-
-    /// True if no packet was read.
-    pub fn is_empty(&self) -> bool {
-        self.times_ns.is_empty()
-    }
-
-    /// Capture time of a packet (numbers from 1), in nanoseconds since 1970.
-    pub fn time_ns(&self, packet: u64) -> i64 {
-        self.times_ns[packet as usize - 1]
-    }
-
-    /// Label of a packet.
-    pub fn label(&self, packet: u64) -> Label {
-        self.labels[packet as usize - 1]
-    }
-
-    /// Who talked to whom in a packet.
-    pub fn conversation(&self, packet: u64) -> &Conversation {
-        &self.conversations[self.conversation_of[packet as usize - 1] as usize]
-    }
+/// The p-value that a score is −ln of; beyond the highest calibration score it does not become smaller.
+fn p_value(score: f32, threshold: &Threshold) -> f64 {
+    (-f64::from(score)).exp().max(1.0 / (threshold.calibrated_on as f64 + 1.0))
 }
 
 /// Scores fragments and keeps a log of packets as they come.
-struct Watcher {
+struct Watcher<'a> {
     packets: PacketLog,
-    scorer: Scorer,
+    scoring: Scoring<'a>,
 }
 
-impl Receiver for Watcher {
+impl Receiver for Watcher<'_> {
     fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()> {
-        self.packets.push(packet, label);
+        let facts = PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns);
+        self.packets.push(packet, &facts, label);
+        self.scoring.packet(&facts);
         Ok(())
     }
 
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
-        self.scorer.push(fragment);
-        Ok(())
+        self.scoring.fragment(fragment)
     }
 }
 
 impl Bundle {
     /// Scores every packet of `captures`.
     pub fn detect(&self, mut captures: Captures, labels: Labels, progress: &dyn Progress) -> Result<Detection> {
-        let scorer = Scorer::new(&self.model);
-        let mut watcher = Watcher { packets: PacketLog::default(), scorer };
+        let scoring = Scoring::new(&self.detectors, self.cutting.size.bytes());
+        let mut watcher = Watcher { packets: PacketLog::default(), scoring };
         let left_out = self.cutting.cut(&mut captures, labels, &mut watcher, progress)?;
-        let Watcher { packets, scorer } = watcher;
-        let captures = captures.into_summary();
-        Ok(Detection { packets, scores: scorer.finish(), threshold: self.threshold, left_out, captures })
+        let Watcher { packets, scoring } = watcher;
+        let mut detection = Detection {
+            packets,
+            of_detectors: self.detectors.set().names().zip(scoring.finish()?).collect(),
+            packet_scores: PacketScores::default(),
+            connection_scores: PacketScores::default(),
+            left_out,
+            captures: captures.into_summary(),
+            judge: self.judge.clone(),
+        };
+        detection.judge_all();
+        Ok(detection)
     }
 }

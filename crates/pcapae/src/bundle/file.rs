@@ -1,4 +1,5 @@
-//! The bundle's file: one safetensors file with the model's tensors, the calibration scores and, as JSON, all the rest.
+//! The bundle's file: one safetensors file with the model's tensors, the numbers of the other detectors, the calibrations and, as JSON,
+//! all the rest.
 //!
 //! Loading is safe with files from strangers: no code runs, sizes and shapes are checked.
 
@@ -10,20 +11,27 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
-use super::{Bundle, Lesson};
-use crate::detect::Threshold;
+use super::{Bundle, Connections, DetectorName, DetectorSet, Detectors, Judge, Lesson, ScoredAutoencoder};
+use crate::detect::{
+    Combination, Conformal, Detector, FalseAlarmRate, InterArrival, InterArrivalConfig, LengthRarity,
+    LengthRarityConfig, Numbers, PositionHistogram, PositionHistogramConfig, ScoringHead, Standardisation,
+};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
-use crate::model::{Autoencoder, ModelConfig};
+use crate::model::{Autoencoder, FileTensor, ModelConfig, tensor_file};
 use crate::{Error, Result};
 
 /// Value of the metadata entry `format`.
 const FORMAT: &str = "pcapae-bundle";
 /// Version of the layout that this code writes and reads, the metadata entry `version`.
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 /// A longer header no safetensors file has: the library refuses it too.
 const HEADER_BYTES_MAX: u64 = 100_000_000;
-/// Name of the tensor with the calibration scores, f32 `[n]`.
-const CALIBRATION: &str = "calibration.scores";
+/// Tensors that begin so are calibration scores, f64 `[n]`: of each detector by its word, and of [`SUM`] and [`CONNECTION`].
+const CALIBRATION: &str = "calibration";
+/// The combination of all detectors.
+const SUM: &str = "sum";
+/// Means over connections.
+const CONNECTION: &str = "connection";
 
 /// The metadata entry `bundle`.
 #[derive(Serialize, Deserialize)]
@@ -32,33 +40,87 @@ struct Record {
     fragment_size: usize,
     shape: Shape,
     semantics: Semantics,
-    #[serde(default)]
     mask: Mask,
-    model: ModelConfig,
-    threshold: Threshold,
+    detectors: DetectorSet,
+    /// Those of the detectors that there are.
+    autoencoder: Option<AutoencoderRecord>,
+    histograms: Option<PositionHistogramConfig>,
+    lengths: Option<LengthRarityConfig>,
+    gaps: Option<InterArrivalConfig>,
+    connections: Connections,
+    false_alarm_rate: FalseAlarmRate,
     lesson: Lesson,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AutoencoderRecord {
+    model: ModelConfig,
+    head: ScoringHead,
 }
 
 impl Bundle {
     /// The bundle as the bytes of its file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let record = serde_json::to_string(&self.record())
+            .map_err(|error| Error::Unwritable { what: "bundle", reason: error.to_string() })?;
+        let mut tensors = Vec::new();
+        let detectors = &self.detectors;
+        if let Some(autoencoder) = &detectors.autoencoder {
+            let of_model = autoencoder.model.parameters().tensors();
+            tensors.extend(of_model.map(|(name, shape, values)| FileTensor::of_f32(name, shape, values)));
+            if let Some(usual) = &autoencoder.usual {
+                let mut numbers = Numbers::default();
+                usual.put(&mut numbers);
+                put(DetectorName::Autoencoder.word(), &numbers, &mut tensors);
+            }
+        }
+        let others: [(DetectorName, Option<&dyn Detector>); 3] = [
+            (DetectorName::Histograms, detectors.histograms.as_ref().map(|detector| detector as &dyn Detector)),
+            (DetectorName::Lengths, detectors.lengths.as_ref().map(|detector| detector as &dyn Detector)),
+            (DetectorName::Gaps, detectors.gaps.as_ref().map(|detector| detector as &dyn Detector)),
+        ];
+        for (name, detector) in others {
+            if let Some(detector) = detector {
+                put(name.word(), &detector.numbers(), &mut tensors);
+            }
+        }
+        put(CALIBRATION, &self.calibrations(), &mut tensors);
+        tensor_file(&tensors, &[("format", FORMAT), ("version", VERSION), ("bundle", record.as_str())])
+    }
+
+    fn record(&self) -> Record {
         let Cutting { mode, size, semantics, mask } = self.cutting;
-        let record = Record {
+        let detectors = &self.detectors;
+        let of_model =
+            |scored: &ScoredAutoencoder| AutoencoderRecord { model: *scored.model.config(), head: scored.head };
+        Record {
             mode,
             fragment_size: size.bytes(),
             shape: size.shape(),
             semantics,
             mask,
-            model: *self.model.config(),
-            threshold: self.threshold,
+            detectors: detectors.set(),
+            autoencoder: detectors.autoencoder.as_ref().map(of_model),
+            histograms: detectors.histograms.as_ref().map(|histograms| histograms.config().clone()),
+            lengths: detectors.lengths.as_ref().map(|lengths| lengths.config().clone()),
+            gaps: detectors.gaps.as_ref().map(|gaps| gaps.config().clone()),
+            connections: self.judge.connection().map_or(Connections::Ignored, |_| Connections::Judged),
+            false_alarm_rate: self.judge.rate(),
             lesson: self.lesson.clone(),
-        };
-        let record = serde_json::to_string(&record)
-            .map_err(|error| Error::Unwritable { what: "bundle", reason: error.to_string() })?;
-        let metadata = [("format", FORMAT), ("version", VERSION), ("bundle", record.as_str())];
-        let shape = [self.calibration.len()];
-        let calibration: (&str, &[usize], &[f32]) = (CALIBRATION, &shape, &self.calibration);
-        self.model.to_safetensors_with(&[calibration], &metadata)
+        }
+    }
+
+    fn calibrations(&self) -> Numbers {
+        let mut numbers = Numbers::default();
+        let combination = self.judge.combination();
+        for (name, calibration) in self.detectors.set().names().zip(combination.detectors()) {
+            numbers.put(name.word(), calibration.scores().to_vec());
+        }
+        numbers.put(SUM, combination.sum().scores().to_vec());
+        if let Some(connection) = self.judge.connection() {
+            numbers.put(CONNECTION, connection.scores().to_vec());
+        }
+        numbers
     }
 
     /// Whether the file at `path` says that it is a bundle; it may be damaged for all that. Reads no more than its header.
@@ -76,7 +138,7 @@ impl Bundle {
         Ok(header["__metadata__"]["format"] == FORMAT)
     }
 
-    /// Reads a bundle file; refuses what is none, or was written by a newer version.
+    /// Reads a bundle file; refuses what is none, or was written by another version.
     pub fn open(path: &Path) -> Result<Bundle> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
         Self::from_bytes(&bytes).map_err(|reason| Error::NotABundle { path: path.to_owned(), reason })
@@ -96,27 +158,86 @@ impl Bundle {
         let record = metadata.get("bundle").ok_or("its metadata has no entry `bundle`")?;
         let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
         let size = FragmentSize::new(record.fragment_size, record.shape).map_err(|error| error.to_string())?;
-        let taken = record.model.side.fragment_size();
-        if size.bytes() != taken {
-            return Err(format!("its fragments have {} bytes, its model takes {taken}", size.bytes()));
-        }
+        record.detectors.check(record.mode).map_err(|error| error.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let calibration = tensors.tensor(CALIBRATION).map_err(|error| error.to_string())?;
-        if calibration.dtype() != Dtype::F32 {
-            return Err(format!("`{CALIBRATION}` is {:?}, expected F32", calibration.dtype()));
+        let detectors = detectors(&record, size, &tensors)?;
+        if detectors.set() != record.detectors {
+            return Err(format!("its detectors are {}, expected {}", detectors.set(), record.detectors));
         }
-        let calibration: Vec<f32> =
-            calibration.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        // Scores are mean squared errors.
-        let is_score = |value: &f32| value.is_finite() && *value >= 0.0;
-        if let Some(value) = calibration.iter().find(|value| !is_score(value)) {
-            return Err(format!("`{CALIBRATION}` holds {value}, which is no score"));
-        }
-        if !is_score(&record.threshold.value) {
-            return Err(format!("its threshold is {}, which is no score", record.threshold.value));
-        }
-        let model = Autoencoder::from_tensors(&tensors, record.model).map_err(|error| error.to_string())?;
+        let judge = judge(&record, &numbers(CALIBRATION, &tensors)?)?;
         let cutting = Cutting { mode: record.mode, size, semantics: record.semantics, mask: record.mask };
-        Ok(Bundle { cutting, model, calibration, threshold: record.threshold, lesson: record.lesson })
+        Ok(Bundle { cutting, detectors, judge, lesson: record.lesson })
     }
+}
+
+/// The detectors that the record names, each from its tensors.
+fn detectors(record: &Record, size: FragmentSize, tensors: &SafeTensors) -> Result<Detectors, String> {
+    let width = size.bytes();
+    let numbers = |name: DetectorName| numbers(name.word(), tensors);
+    // Without one, there is no set of them.
+    let there =
+        [record.autoencoder.is_some(), record.histograms.is_some(), record.lengths.is_some(), record.gaps.is_some()];
+    if !there.contains(&true) {
+        return Err("it has no detector".into());
+    }
+    let autoencoder = record.autoencoder.as_ref().map(|it| autoencoder(it, size, tensors)).transpose()?;
+    let histograms = |config| PositionHistogram::from_numbers(config, width, &numbers(DetectorName::Histograms)?);
+    let lengths = |config| LengthRarity::from_numbers(config, width, &numbers(DetectorName::Lengths)?);
+    let gaps = |config| InterArrival::from_numbers(config, width, &numbers(DetectorName::Gaps)?);
+    Ok(Detectors {
+        autoencoder,
+        histograms: record.histograms.as_ref().map(histograms).transpose()?,
+        lengths: record.lengths.as_ref().map(lengths).transpose()?,
+        gaps: record.gaps.as_ref().map(gaps).transpose()?,
+    })
+}
+
+fn autoencoder(
+    record: &AutoencoderRecord,
+    size: FragmentSize,
+    tensors: &SafeTensors,
+) -> Result<ScoredAutoencoder, String> {
+    let taken = record.model.side.fragment_size();
+    if size.bytes() != taken {
+        return Err(format!("its fragments have {} bytes, its model takes {taken}", size.bytes()));
+    }
+    record.head.check().map_err(|error| error.to_string())?;
+    let model = Autoencoder::from_tensors(tensors, record.model).map_err(|error| error.to_string())?;
+    let usual = || Standardisation::from_numbers(taken, &numbers(DetectorName::Autoencoder.word(), tensors)?);
+    let usual = record.head.is_standardised().then(usual).transpose()?;
+    Ok(ScoredAutoencoder { model, head: record.head, usual })
+}
+
+fn judge(record: &Record, calibrations: &Numbers) -> Result<Judge, String> {
+    let calibration = |name: &str| {
+        let scores = calibrations.get(name, &[None]).map_err(|reason| format!("calibration: {reason}"))?;
+        Conformal::calibrate(scores.values.clone()).ok_or(format!("calibration: `{name}` is empty"))
+    };
+    let of_detectors = record.detectors.names().map(|name| calibration(name.word())).collect::<Result<_, _>>()?;
+    let connection = match record.connections {
+        Connections::Judged => Some(calibration(CONNECTION)?),
+        Connections::Ignored => None,
+    };
+    Ok(Judge::of(Combination::of(of_detectors, calibration(SUM)?), connection, record.false_alarm_rate))
+}
+
+/// Puts `numbers` among the tensors of a file, their names after `group` and a dot.
+fn put(group: &str, numbers: &Numbers, tensors: &mut Vec<FileTensor>) {
+    let arrays = numbers.iter();
+    tensors
+        .extend(arrays.map(|(name, array)| FileTensor::of_f64(format!("{group}.{name}"), &array.shape, &array.values)));
+}
+
+/// The numbers of the tensors whose names begin with `group` and a dot.
+fn numbers(group: &str, tensors: &SafeTensors) -> Result<Numbers, String> {
+    let mut numbers = Numbers::default();
+    for (full, view) in tensors.iter() {
+        let Some(name) = full.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')) else { continue };
+        if view.dtype() != Dtype::F64 {
+            return Err(format!("`{full}` is {:?}, expected F64", view.dtype()));
+        }
+        let values = view.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+        numbers.put_shaped(name, view.shape(), values);
+    }
+    Ok(numbers)
 }

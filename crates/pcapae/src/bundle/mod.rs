@@ -1,23 +1,45 @@
-//! What a plant's normal traffic taught: the model, how to cut captures for it, and the calibrated threshold, in one file.
+//! What a plant's normal traffic taught: how to cut captures, the detectors, and their calibration, in one file.
+
+mod detector_set;
+
+mod detectors;
+
+mod alert;
+
+mod effort;
+
+mod split;
+
+mod judge;
+
+mod residuals;
+
+mod scoring;
+
+mod material;
+
+mod packet_log;
 
 mod detection;
 
-mod file;
-
 mod learn;
 
-mod scorer;
+mod file;
 
-pub use detection::{Alert, Detection, PacketLog};
-pub use learn::{DEFAULT_STEPS, Effort, LearnConfig, Learned, learn};
-pub use scorer::Scorer;
+pub use alert::{Alert, Fired};
+pub use detection::Detection;
+pub use detector_set::{DetectorName, DetectorSet};
+pub use detectors::{Detectors, ScoredAutoencoder};
+pub use effort::{DEFAULT_STEPS, Effort};
+pub use judge::{Connections, Judge};
+pub use learn::{LearnConfig, Learned, learn};
+pub use packet_log::PacketLog;
+pub use split::Split;
 
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Source;
-use crate::detect::Threshold;
 use crate::fragment::Cutting;
-use crate::model::Autoencoder;
 use crate::train::History;
 
 /// All that detection needs.
@@ -25,12 +47,10 @@ use crate::train::History;
 pub struct Bundle {
     /// How captures are cut into fragments.
     pub cutting: Cutting,
-    /// The trained autoencoder.
-    pub model: Autoencoder,
-    /// Scores of held-back normal packets, in packet order.
-    pub calibration: Vec<f32>,
-    /// The threshold read off them.
-    pub threshold: Threshold,
+    /// The fitted detectors.
+    pub detectors: Detectors,
+    /// What they say together, calibrated.
+    pub judge: Judge,
     /// What was learned from, and how it went.
     pub lesson: Lesson,
 }
@@ -42,12 +62,14 @@ pub struct Lesson {
     pub sources: Vec<Source>,
     /// Packets in them.
     pub packets: u64,
+    /// Which of them taught what.
+    pub split: Split,
     /// Windows that the weights were fitted to, or where there are very many, an even selection of them.
     pub training_windows: usize,
     /// Windows that decided when to stop.
     pub validation_windows: usize,
-    /// The losses, epoch by epoch.
+    /// The losses of the autoencoder, epoch by epoch; empty where there is none.
     pub history: History,
-    /// Share of the validation packets that exceed the threshold: what to expect of normal traffic, up to luck and time.
+    /// Share of the validation packets that raise an alert: what to expect of normal traffic, up to luck and time.
     pub validation_alarm_rate: f64,
 }

@@ -142,6 +142,11 @@ fn facts(samples: &Samples) -> Result<&[PacketFacts]> {
 }
 
 impl InterArrival {
+    /// What it was fitted with.
+    pub fn config(&self) -> &InterArrivalConfig {
+        &self.config
+    }
+
     /// A clock with which samples that follow each other are scored as if they were one.
     pub fn clock(&self) -> GapClock {
         self.config.clock()

@@ -91,6 +91,11 @@ fn facts(samples: &Samples) -> Result<&[PacketFacts]> {
 }
 
 impl LengthRarity {
+    /// What it was fitted with.
+    pub fn config(&self) -> &LengthRarityConfig {
+        &self.config
+    }
+
     /// A detector from its parameters and numbers; says in a few words what is wrong with them. The width of rows does not matter to it.
     pub fn from_numbers(config: &LengthRarityConfig, _width: usize, numbers: &Numbers) -> Result<LengthRarity, String> {
         config.check().map_err(|error| error.to_string())?;

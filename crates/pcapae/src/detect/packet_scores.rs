@@ -15,13 +15,18 @@ impl PacketScores {
     /// Takes the score of a fragment that holds bytes of the packets in `segments`.
     pub fn add(&mut self, segments: &[Segment], score: f32) {
         for segment in segments {
-            let index = segment.packet as usize - 1;
-            if self.scores.len() <= index {
-                self.scores.resize(index + 1, f32::NAN);
-            }
-            // `max` gives the number where one of the two is NaN.
-            self.scores[index] = self.scores[index].max(score);
+            self.put(segment.packet, score);
         }
+    }
+
+    /// Takes a score of a packet, by its number from 1; of several the highest counts.
+    pub fn put(&mut self, packet: u64, score: f32) {
+        let index = packet as usize - 1;
+        if self.scores.len() <= index {
+            self.scores.resize(index + 1, f32::NAN);
+        }
+        // `max` gives the number where one of the two is NaN.
+        self.scores[index] = self.scores[index].max(score);
     }
 
     /// The score of a packet, by its number from 1; `None` where no fragment held it.

@@ -168,6 +168,11 @@ impl<'a> Row<'a> {
 }
 
 impl PositionHistogram {
+    /// What it was fitted with.
+    pub fn config(&self) -> &PositionHistogramConfig {
+        &self.config
+    }
+
     /// The surprise, −ln p in nats, of every position of row `i`, and its group; `None` where its service and direction is unknown.
     fn surprises(&self, (bytes, facts): LookedAt<'_>, i: usize, to: &mut Vec<f32>) -> Option<usize> {
         let group = match facts.filter(|_| self.config.per_service) {

@@ -1,11 +1,12 @@
 //! Model files: safetensors under the original's parameter names, the configuration as JSON beside them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::autoencoder::Autoencoder;
 use super::config::{Cell, Frames, ModelConfig, Norm, Side};
+use super::tensor_file::{FileTensor, tensor_file};
 use crate::fragment::Shape;
 use crate::{Error, Result};
 
@@ -148,20 +149,13 @@ impl Autoencoder {
         further: &[(&str, &[usize], &[f32])],
         metadata: &[(&str, &str)],
     ) -> Result<Vec<u8>> {
-        let bytes: Vec<(&str, &[usize], Vec<u8>)> = self
+        let tensors: Vec<FileTensor> = self
             .parameters()
             .tensors()
             .chain(further.iter().copied())
-            .map(|(name, shape, values)| (name, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
+            .map(|(name, shape, values)| FileTensor::of_f32(name, shape, values))
             .collect();
-        let mut views = Vec::with_capacity(bytes.len());
-        for (name, shape, bytes) in &bytes {
-            let view = TensorView::new(Dtype::F32, shape.to_vec(), bytes).map_err(CheckpointError::Container)?;
-            views.push((*name, view));
-        }
-        let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        let file = serialize(views, Some(metadata)).map_err(CheckpointError::Container)?;
-        Ok(with_sorted_header(file).map_err(CheckpointError::Config)?)
+        tensor_file(&tensors, metadata)
     }
 
     /// Reads a model file, or a bare state dict of the original saved as safetensors.
@@ -211,21 +205,6 @@ impl Autoencoder {
     }
 }
 
-/// The same safetensors file with the entries of its header sorted by name.
-///
-/// The library writes the metadata in the order of a hash map, which is another one in every run; the same model shall give the
-/// same bytes.
-fn with_sorted_header(mut file: Vec<u8>) -> Result<Vec<u8>, serde_json::Error> {
-    let (length, rest) = file.split_at_mut(8);
-    let length = length.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
-    let header: BTreeMap<String, BTreeMap<String, serde_json::Value>> = serde_json::from_slice(&rest[..length])?;
-    let mut sorted = serde_json::to_vec(&header)?;
-    // Equal entries in another order are of equal length, but for the spaces at the end.
-    sorted.resize(length, b' ');
-    rest[..length].copy_from_slice(&sorted);
-    Ok(file)
-}
-
 fn config_of(metadata: &HashMap<String, String>) -> Result<ModelConfig, CheckpointError> {
     for (key, expected) in [FORMAT, VERSION] {
         let got = metadata.get(key).cloned().unwrap_or_default();
@@ -257,6 +236,7 @@ fn guess_config(tensors: &SafeTensors, frames: Option<Frames>) -> Result<ModelCo
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use safetensors::tensor::{TensorView, serialize};
 
     use super::*;
 

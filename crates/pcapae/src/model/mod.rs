@@ -32,6 +32,8 @@ mod autoencoder;
 
 mod checkpoint;
 
+mod tensor_file;
+
 mod pickle;
 
 mod torch_file;
@@ -54,3 +56,4 @@ pub(crate) use graph::Window;
 pub(crate) use graph::{Graph, Map, Op};
 pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
+pub(crate) use tensor_file::{FileTensor, tensor_file};

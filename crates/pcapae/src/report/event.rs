@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::bundle::Alert;
-use crate::capture::headers::{Conversation, Endpoint};
+use crate::bundle::{Alert, Fired};
+use crate::capture::headers::Endpoint;
 use crate::label::Label;
 
 /// Alerts further apart in time than this, 10 s, are never one event.
@@ -18,14 +18,12 @@ pub struct Event {
     pub first_ns: i64,
     /// Capture time of the last of them, in nanoseconds since 1970.
     pub last_ns: i64,
-    /// The packet with the highest score.
-    pub peak_packet: u64,
-    /// Its score.
-    pub peak_score: f32,
-    /// Its score as a multiple of the threshold.
-    pub peak_multiple: f32,
-    /// Who talked to whom in it.
-    pub peak_conversation: Conversation,
+    /// The alert with the highest score.
+    pub peak: Alert,
+    /// How many of the packets are alerts by themselves.
+    pub by_packet: usize,
+    /// How many are alerts by what their connections did lately; those by both count here and there.
+    pub by_connection: usize,
     /// How many different hosts take part.
     pub hosts: usize,
     /// How many of the packets are labelled anomalous; `None` where no label is known.
@@ -64,6 +62,8 @@ struct Growing {
     /// Hosts that take part in all alerts so far: one or two.
     in_all: Vec<Endpoint>,
     hosts: BTreeSet<Endpoint>,
+    by_packet: usize,
+    by_connection: usize,
     labelled: bool,
     anomalous: usize,
 }
@@ -78,9 +78,11 @@ impl Growing {
             packets: Vec::new(),
             first_ns: alert.time_ns,
             last_ns: alert.time_ns,
-            peak: *alert,
+            peak: alert.clone(),
             in_all: hosts(alert).to_vec(),
             hosts: BTreeSet::new(),
+            by_packet: 0,
+            by_connection: 0,
             labelled: false,
             anomalous: 0,
         };
@@ -96,10 +98,12 @@ impl Growing {
         self.packets.push(alert.packet);
         self.last_ns = alert.time_ns;
         if alert.score > self.peak.score {
-            self.peak = *alert;
+            self.peak = alert.clone();
         }
         self.in_all.retain(|host| hosts(alert).contains(host));
         self.hosts.extend(hosts(alert));
+        self.by_packet += usize::from(alert.fired != Fired::Connection);
+        self.by_connection += usize::from(alert.fired != Fired::Packet);
         self.labelled |= alert.label != Label::Unknown;
         self.anomalous += usize::from(alert.label == Label::Anomalous);
     }
@@ -109,10 +113,9 @@ impl Growing {
             packets: self.packets,
             first_ns: self.first_ns,
             last_ns: self.last_ns,
-            peak_packet: self.peak.packet,
-            peak_score: self.peak.score,
-            peak_multiple: self.peak.multiple,
-            peak_conversation: self.peak.conversation,
+            peak: self.peak,
+            by_packet: self.by_packet,
+            by_connection: self.by_connection,
             hosts: self.hosts.len(),
             anomalous: self.labelled.then_some(self.anomalous),
         }
@@ -122,6 +125,7 @@ impl Growing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::headers::Conversation;
     use std::net::Ipv4Addr;
 
     /// An alert at a time in seconds from host 10.0.0.`source` to host 10.0.0.`destination`, with a port of its own.
@@ -129,19 +133,31 @@ mod tests {
         let host = |last| Endpoint::Ip(Ipv4Addr::new(10, 0, 0, last).into(), Some(1000 + packet as u16));
         let (source, destination) = (host(source), host(destination));
         let conversation = Conversation { source, destination, protocol: "TCP", service: None };
-        let (score, multiple) = (packet as f32, packet as f32 / 2.0);
-        Alert { packet, time_ns: seconds * 1_000_000_000, score, multiple, conversation, label: Label::Unknown }
+        Alert {
+            packet,
+            time_ns: seconds * 1_000_000_000,
+            fired: if packet.is_multiple_of(2) { Fired::Both } else { Fired::Connection },
+            score: packet as f32,
+            threshold: 2.0,
+            p_value: 0.5,
+            packet_score: packet as f32,
+            connection_score: None,
+            shares: Vec::new(),
+            conversation,
+            label: Label::Unknown,
+        }
     }
 
     fn merged(alerts: &[Alert]) -> Vec<Vec<u64>> {
-        events(alerts.iter().copied()).into_iter().map(|event| event.packets).collect()
+        events(alerts.iter().cloned()).into_iter().map(|event| event.packets).collect()
     }
 
     #[test]
     fn a_scan_from_one_host_and_the_answers_to_it_are_one_event() {
         let found = events([alert(1, 0, 9, 1), alert(2, 1, 9, 2), alert(3, 2, 2, 9), alert(4, 3, 9, 3)]);
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].hosts, found[0].peak_packet, found[0].peak_multiple), (4, 4, 2.0));
+        assert_eq!((found[0].hosts, found[0].peak.packet, found[0].peak.multiple()), (4, 4, 2.0));
+        assert_eq!((found[0].by_packet, found[0].by_connection), (2, 4));
     }
 
     #[test]
@@ -163,7 +179,7 @@ mod tests {
     #[test]
     fn labels_are_counted_only_where_there_are_any() {
         let unknown = alert(1, 0, 1, 2);
-        assert_eq!(events([unknown])[0].anomalous, None);
+        assert_eq!(events([unknown.clone()])[0].anomalous, None);
         let anomalous = Alert { label: Label::Anomalous, ..alert(2, 0, 1, 2) };
         assert_eq!(events([unknown, anomalous])[0].anomalous, Some(1));
     }

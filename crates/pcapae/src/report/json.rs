@@ -4,12 +4,12 @@ use serde_json::{Map, Value, json};
 
 use super::{Event, Summary};
 use crate::capture::headers::Endpoint;
-use crate::detect::Threshold;
 
 /// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
-/// packet with the highest score, and an object `pcapae` with score, threshold and packets.
-pub fn event_json(event: &Event, threshold: &Threshold) -> Value {
-    let talk = &event.peak_conversation;
+/// packet with the highest score, and an object `pcapae` with score, threshold, the detectors' shares and packets.
+pub fn event_json(event: &Event) -> Value {
+    let peak = &event.peak;
+    let talk = &peak.conversation;
     let mut object = Map::new();
     object.insert("timestamp".into(), timestamp(event.first_ns).into());
     object.insert("event_type".into(), "alert".into());
@@ -19,11 +19,19 @@ pub fn event_json(event: &Event, threshold: &Threshold) -> Value {
     if let Some(service) = talk.service {
         object.insert("app_proto".into(), service.to_string().into());
     }
-    object.insert("pcap_cnt".into(), event.peak_packet.into());
+    object.insert("pcap_cnt".into(), peak.packet.into());
+    let shares = peak.shares.iter().map(|(name, share)| (name.word().to_owned(), rounded(*share)));
     let detail = json!({
-        "score": shortest(event.peak_score),
-        "threshold": shortest(threshold.value),
-        "multiple": shortest(event.peak_multiple),
+        "fired": peak.fired.word(),
+        "score": shortest(peak.score),
+        "threshold": shortest(peak.threshold),
+        "multiple": shortest(peak.multiple()),
+        "p_value": peak.p_value,
+        "packet_score": shortest(peak.packet_score),
+        "connection_score": peak.connection_score.map(shortest),
+        "shares": Value::Object(shares.collect()),
+        "packet_alerts": event.by_packet,
+        "connection_alerts": event.by_connection,
         "first_packet": event.packets.first(),
         "last_packet": event.packets.last(),
         "last_timestamp": timestamp(event.last_ns),
@@ -42,6 +50,8 @@ pub fn summary_json(summary: &Summary) -> Value {
         "packets": summary.packets,
         "scored": summary.scored,
         "alerts": summary.alerts,
+        "packet_alerts": summary.by_packet,
+        "connection_alerts": summary.by_connection,
     });
     if let (Some(confusion), Some(fields)) = (summary.confusion, object.as_object_mut()) {
         let metrics = json!({
@@ -59,6 +69,11 @@ pub fn summary_json(summary: &Summary) -> Value {
         fields.insert("metrics".into(), metrics);
     }
     object
+}
+
+/// A share of 1, to a thousandth.
+fn rounded(share: f64) -> Value {
+    ((share * 1000.0).round() / 1000.0).into()
 }
 
 /// The number with the fewest digits that is this `f32`, instead of all the digits of its `f64`.

@@ -1,6 +1,6 @@
 //! The numbers of a detection against its labels.
 
-use crate::bundle::Detection;
+use crate::bundle::{Detection, Fired};
 use crate::label::Label;
 use crate::metrics::{Confusion, average_precision};
 
@@ -11,8 +11,12 @@ pub struct Summary {
     pub packets: u64,
     /// Packets with a score.
     pub scored: u64,
-    /// Packets above the threshold.
+    /// Packets that raised an alert.
     pub alerts: u64,
+    /// Those that did so by themselves.
+    pub by_packet: u64,
+    /// Those of which the connection did; those with both count here and there.
+    pub by_connection: u64,
     /// Verdicts against labels, if there are labels. Packets without a score count as not flagged.
     pub confusion: Option<Confusion>,
     /// Area under the precision-recall curve, over the packets with a score.
@@ -25,14 +29,21 @@ impl Summary {
         let numbers = 1..=detection.packets.len() as u64;
         let labelled = numbers.clone().any(|packet| detection.packets.label(packet) != Label::Unknown);
         let mut confusion = Confusion::default();
+        let (mut alerts, mut by_packet, mut by_connection) = (0, 0, 0);
         for packet in numbers {
-            confusion.add(detection.packets.label(packet), detection.is_flagged(packet));
+            let fired = detection.fired(packet);
+            confusion.add(detection.packets.label(packet), fired.is_some());
+            alerts += u64::from(fired.is_some());
+            by_packet += u64::from(matches!(fired, Some(Fired::Packet | Fired::Both)));
+            by_connection += u64::from(matches!(fired, Some(Fired::Connection | Fired::Both)));
         }
-        let scored = detection.scores.iter().map(|(packet, score)| (score, detection.packets.label(packet)));
+        let scored = detection.scores().map(|(packet, score)| (score, detection.packets.label(packet)));
         Summary {
             packets: detection.packets.len() as u64,
-            scored: detection.scores.iter().count() as u64,
-            alerts: detection.alerts().count() as u64,
+            scored: detection.scores().count() as u64,
+            alerts,
+            by_packet,
+            by_connection,
             confusion: labelled.then_some(confusion),
             average_precision: average_precision(scored),
         }

@@ -11,6 +11,16 @@ pub fn defaults() -> TrainConfig {
     TrainConfig { schedule: Schedule::Cycle, ..TrainConfig::default() }
 }
 
+impl From<LossArg> for Head {
+    fn from(loss: LossArg) -> Head {
+        match loss {
+            LossArg::Mse => Head::Linear,
+            LossArg::Bce => Head::Sigmoid,
+            LossArg::Ce => Head::Categorical,
+        }
+    }
+}
+
 /// The word of `--loss` for a head.
 pub fn loss_name(head: Head) -> &'static str {
     match head {
@@ -26,11 +36,6 @@ pub fn model_settings(args: &TrainArgs, base: ModelConfig) -> Result<ModelConfig
         CellArg::Gru => Cell::Gru,
         CellArg::Lstm => Cell::Lstm,
     };
-    let head = |loss| match loss {
-        LossArg::Mse => Head::Linear,
-        LossArg::Bce => Head::Sigmoid,
-        LossArg::Ce => Head::Categorical,
-    };
     Ok(ModelConfig {
         cell: args.cell.map_or(base.cell, cell),
         frames: args.frames.map_or(Ok(base.frames), |frames| Frames::try_from(usize::from(frames)))?,
@@ -38,7 +43,7 @@ pub fn model_settings(args: &TrainArgs, base: ModelConfig) -> Result<ModelConfig
             .predict_frames
             .map_or(Ok(base.predict_frames), |frames| PredictFrames::try_from(usize::from(frames)))?,
         norm: if args.no_norm { Norm::None } else { base.norm },
-        head: args.loss.map_or(base.head, head),
+        head: args.loss.map_or(base.head, Head::from),
         ..base
     })
 }

@@ -1,42 +1,43 @@
-//! Scores of all packets of a stream of fragments, with memory for one block of them.
+//! The residuals of all fragments of a stream, with memory for one block of them.
 
 use std::ops::Range;
 
-use crate::detect::{PacketScores, reconstruction_error};
 use crate::engine::Engine;
-use crate::fragment::{Fragment, FragmentTable};
+use crate::fragment::{Fragment, FragmentTable, Segment};
 use crate::model::Autoencoder;
 
-/// Fragments that are scored together, in parallel.
+/// Fragments that go through the model together, in parallel.
 const BLOCK: usize = 2048;
 
-/// Scores fragments as they come.
+/// Takes the residual of a fragment, a value a byte, and where its bytes came from.
+pub(super) type ResidualSink<'a> = dyn FnMut(&[Segment], &[f32]) + 'a;
+
+/// Gives the residuals of fragments as they come.
 ///
-/// A fragment is judged in the window that ends with it, by the reconstruction error of its own frame: what went before is
+/// A fragment is judged in the window that ends with it, by the residual of its own frame: what went before is
 /// context and counts no second time. The first fragments of a run (of a flow, or of the whole stream outside flow mode)
 /// are judged in the run's first window; a run shorter than a window is a window of its own.
-pub struct Scorer {
+pub(super) struct Residuals {
     /// The model for windows of 1 fragment, of 2, and so on up to its own number of frames; the weights are the same.
     models: Vec<Engine>,
     fragment_size: usize,
     block: FragmentTable,
-    /// How many fragments at the front of the block are scored already and serve as context.
+    /// How many fragments at the front of the block are judged already and serve as context.
     context: usize,
-    scores: PacketScores,
 }
 
-/// A window in the block and the first of its fragments that it scores.
+/// A window in the block and the first of its fragments that it judges.
 #[derive(Debug, PartialEq, Eq)]
 struct Judgement {
     window: Range<usize>,
     first_scored: usize,
 }
 
-impl Scorer {
-    /// A scorer that judges by `model`.
-    pub fn new(model: &Autoencoder) -> Scorer {
+impl Residuals {
+    /// Those of `model`.
+    pub fn new(model: &Autoencoder) -> Residuals {
         let fragment_size = model.config().side.fragment_size();
-        Scorer {
+        Residuals {
             models: (1..=model.config().frames.count())
                 .filter_map(|frames| model.with_frames(frames).ok())
                 .map(|model| Engine::new(&model))
@@ -44,25 +45,23 @@ impl Scorer {
             fragment_size,
             block: FragmentTable::new(fragment_size),
             context: 0,
-            scores: PacketScores::default(),
         }
     }
 
     /// Takes the next fragment.
-    pub fn push(&mut self, fragment: Fragment<'_>) {
+    pub fn push(&mut self, fragment: Fragment<'_>, sink: &mut ResidualSink<'_>) {
         self.block.push(fragment);
         if self.block.len() >= BLOCK.max(2 * self.models.len()) {
-            self.score_block(Rest::Follows);
+            self.judge_block(Rest::Follows, sink);
         }
     }
 
-    /// Scores what is left and gives the scores of all packets.
-    pub fn finish(mut self) -> PacketScores {
-        self.score_block(Rest::Ended);
-        self.scores
+    /// Hands on what is left.
+    pub fn finish(mut self, sink: &mut ResidualSink<'_>) {
+        self.judge_block(Rest::Ended, sink);
     }
 
-    fn score_block(&mut self, rest: Rest) {
+    fn judge_block(&mut self, rest: Rest, sink: &mut ResidualSink<'_>) {
         let (judgements, kept, context) = judgements(self.block.flows(), self.models.len(), self.context, rest);
         for (model, frames) in self.models.iter().zip(1..) {
             let of_this_length: Vec<&Judgement> = judgements.iter().filter(|j| j.window.len() == frames).collect();
@@ -73,7 +72,7 @@ impl Scorer {
                 let residuals = residual.chunks(self.fragment_size);
                 for (fragment, residual) in judgement.window.clone().zip(residuals) {
                     if fragment >= judgement.first_scored {
-                        self.scores.add(self.block.segments(fragment), reconstruction_error(residual));
+                        sink(self.block.segments(fragment), residual);
                     }
                 }
             }

@@ -1,0 +1,52 @@
+//! The options of `pcapae detect`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+use super::{CaptureArgs, ThreadsArg};
+
+/// Find what does not fit in new captures.
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+Examples:
+  pcapae detect plant.pcapae today.pcap
+  pcapae detect plant.pcapae today.pcap --json | jq 'select(.pcapae).pcapae.multiple'
+  pcapae detect plant.pcapae exercise.pcap -g exercise.labels.csv
+
+Exit code: 0 done, 1 refused, 2 wrong usage, 3 with --fail-on-alert where there is an alert.")]
+pub struct DetectArgs {
+    /// A bundle made by learn.
+    #[arg(value_name = "PLANT.pcapae")]
+    pub bundle: PathBuf,
+
+    #[command(flatten)]
+    pub input: CaptureArgs,
+
+    /// Ground truth: CSV with one row per packet, in the first column -1 normal, 1 anomalous or 0 unknown.
+    #[arg(short = 'g', long = "labels", alias = "ground", value_name = "LABELS.csv")]
+    pub ground_truth: Option<PathBuf>,
+
+    /// Print all events as JSON lines, and a summary as the last line.
+    #[arg(long)]
+    pub json: bool,
+
+    /// Also write the score of every packet.
+    #[arg(long, value_name = "SCORES.csv")]
+    pub scores: Option<PathBuf>,
+
+    /// Show at most this many events in the table, those with the highest scores.
+    #[arg(long, value_name = "N", default_value_t = 40)]
+    pub top: usize,
+
+    /// Exit with code 3 if there is an alert.
+    #[arg(long)]
+    pub fail_on_alert: bool,
+
+    /// Replace SCORES.csv if it exists.
+    #[arg(long)]
+    pub force: bool,
+
+    #[command(flatten)]
+    pub threads: ThreadsArg,
+}
