@@ -42,6 +42,8 @@ pub mod detect;
 
 pub mod bundle;
 
+pub mod explain;
+
 pub mod metrics;
 
 pub mod report;

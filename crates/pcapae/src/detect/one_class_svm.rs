@@ -251,6 +251,31 @@ impl OneClassSvm {
         -self.rho
     }
 
+    /// The kernel.
+    pub fn kernel(&self) -> KernelName {
+        match self.kernel {
+            Kernel::Linear => KernelName::Linear,
+            Kernel::Poly { .. } => KernelName::Poly,
+            Kernel::Rbf { .. } => KernelName::Rbf,
+            Kernel::Sigmoid { .. } => KernelName::Sigmoid,
+        }
+    }
+
+    /// γ of the kernel; linear kernels have none.
+    pub fn gamma(&self) -> f64 {
+        self.gamma
+    }
+
+    /// Numbers in a row.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The support vectors with their weights α, above 0 up to 1.
+    pub fn support(&self) -> impl Iterator<Item = (f64, &[f32])> {
+        self.alpha.iter().copied().zip(self.support.chunks(self.width))
+    }
+
     /// Whether the solver reached its tolerance before `max_iter`.
     pub fn converged(&self) -> bool {
         self.converged

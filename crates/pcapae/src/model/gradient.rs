@@ -131,7 +131,8 @@ fn norm_back(x: &Map, group: usize, gamma: &[f64], dy: &Map) -> (Map, Vec<f64>, 
     (dx, dgamma, channel_sums(dy))
 }
 
-fn conv_back(x: &Map, window: &Window, w: &[f64], dy: &Map) -> (Map, Vec<f64>) {
+/// From the slope of a convolution's output to those of its input and weight.
+pub(crate) fn conv_back(x: &Map, window: &Window, w: &[f64], dy: &Map) -> (Map, Vec<f64>) {
     let (mut dx, mut dw) = (Map::zeros(x.channels, x.grid), vec![0.0; w.len()]);
     let taps = window.kernel.pixels();
     for output in 0..dy.channels {
@@ -149,7 +150,8 @@ fn conv_back(x: &Map, window: &Window, w: &[f64], dy: &Map) -> (Map, Vec<f64>) {
     (dx, dw)
 }
 
-fn transposed_conv_back(x: &Map, window: &Window, w: &[f64], dy: &Map) -> (Map, Vec<f64>) {
+/// The same of a transposed convolution.
+pub(crate) fn transposed_conv_back(x: &Map, window: &Window, w: &[f64], dy: &Map) -> (Map, Vec<f64>) {
     let (mut dx, mut dw) = (Map::zeros(x.channels, x.grid), vec![0.0; w.len()]);
     let taps = window.kernel.pixels();
     for input in 0..x.channels {

@@ -238,7 +238,8 @@ fn constant(values: &[f64], grid: Grid) -> Map {
     Map { channels: values.len(), grid, values: values.iter().flat_map(channel).collect() }
 }
 
-fn conv(x: &Map, window: &Window, weight: &[f64], bias: &[f64]) -> Map {
+/// The step [`Op::Conv`].
+pub(crate) fn conv(x: &Map, window: &Window, weight: &[f64], bias: &[f64]) -> Map {
     let mut y = constant(bias, window.small(x.grid));
     let (grid, taps) = (y.grid, window.kernel.pixels());
     for output in 0..bias.len() {
@@ -252,7 +253,8 @@ fn conv(x: &Map, window: &Window, weight: &[f64], bias: &[f64]) -> Map {
     y
 }
 
-fn transposed_conv(x: &Map, window: &Window, weight: &[f64], bias: &[f64]) -> Map {
+/// The step [`Op::TransposedConv`].
+pub(crate) fn transposed_conv(x: &Map, window: &Window, weight: &[f64], bias: &[f64]) -> Map {
     let mut y = constant(bias, window.large(x.grid));
     let taps = window.kernel.pixels();
     for input in 0..x.channels {

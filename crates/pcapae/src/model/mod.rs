@@ -49,11 +49,10 @@ pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
 pub use checkpoint::CheckpointError;
 pub(crate) use config::{BYTE_VALUES, CATEGORICAL_CHANNELS, FIRST_CHANNELS, Grid, STATE_CHANNELS};
 pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
-pub(crate) use definition::{conv_window, transposed_window};
+pub(crate) use definition::{Recording, conv_window, transposed_window};
 pub use file::{is_safetensors, open};
-pub(crate) use graph::Window;
-#[cfg(test)]
-pub(crate) use graph::{Graph, Map, Op};
+pub(crate) use gradient::{conv_back, transposed_conv_back};
+pub(crate) use graph::{Graph, Map, Node, Op, Window, conv, group_moments, transposed_conv};
 pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
 pub(crate) use tensor_file::{FileTensor, tensor_file};

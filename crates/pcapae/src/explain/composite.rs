@@ -1,0 +1,227 @@
+//! Composites: which rule serves which layer.
+
+use std::fmt;
+
+use super::rule::Rule;
+use crate::{Error, Result};
+
+/// Which rule serves which layer of the network, and how relevance passes what is no layer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Composite {
+    /// What people call it; of a composite that a caller puts together, whatever says it best.
+    pub name: String,
+    /// The first convolution, which sees the pixels.
+    pub pixels: Rule,
+    /// All other convolutions outside the cells, transposed ones included.
+    pub convolution: Rule,
+    /// The convolutions inside the cells, over input and state.
+    pub cell: Rule,
+    /// The last layer: to the pixel, or to the logits.
+    pub output: Rule,
+    /// The sums in the cells: h' = (1 − u)·h + u·c, and c' = f·c + i·g.
+    pub sum: Rule,
+    /// The products in the cells.
+    pub product: ProductRule,
+    /// The normalisation in the cells.
+    pub norm: NormRule,
+    /// What the error of a pixel is put down to.
+    pub error: ErrorRule,
+}
+
+/// How the relevance of a product of gate and signal is shared out. A gate is what comes from a sigmoid.
+///
+/// Arras et al., *Explaining Recurrent Neural Network Predictions in Sentiment Analysis*, 2017; *Evaluating Recurrent Neural Network
+/// Explanations*, 2019.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProductRule {
+    /// All to the signal, nothing to the gate.
+    SignalTakeAll,
+    /// Half to each.
+    Half,
+    /// In proportion to the absolute values of the two.
+    Proportional,
+}
+
+/// How relevance passes the group normalisation, y = γ·(x − mean)/deviation + β.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NormRule {
+    /// Mean and deviation are held constant: what is left is linear, and is made one layer with the convolution before it, as is usual
+    /// with batch normalisation. Its shift counts as bias.
+    Merge,
+    /// [`Rule::Pass`]: the relevance of y is that of x. The shift is not accounted for.
+    Pass,
+}
+
+/// What the error of a pixel, (y − x)², is put down to: its two inputs are the reconstruction y and the byte x itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorRule {
+    /// Half to the byte, which stays where it is; half to the reconstruction, and so to the bytes that it was made of. This is the
+    /// flat rule for the layer y − x.
+    Both,
+    /// All to the reconstruction: which bytes made the model expect what is not there?
+    Reconstruction,
+}
+
+/// Where a layer stands in the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Pixels,
+    Convolution,
+    Cell,
+    Output,
+}
+
+const EPSILON: Rule = Rule::Epsilon { epsilon: 1e-6 };
+const GAMMA: Rule = Rule::Gamma { gamma: 0.25 };
+const BOX: Rule = Rule::ZBox { low: 0.0, high: 1.0 };
+const ALPHA_2: Rule = Rule::AlphaBeta { alpha: 2.0 };
+
+impl Composite {
+    /// The names that [`named`](Self::named) knows, the default first.
+    pub const NAMES: [&str; 7] = [
+        "epsilon-gamma-box",
+        "epsilon-gamma",
+        "epsilon-plus",
+        "epsilon-plus-flat",
+        "alpha2-beta1",
+        "alpha2-beta1-flat",
+        "epsilon",
+    ];
+
+    /// One of the composites that have a name. As in Montavon et al. 2019 the rules differ by depth; the names are those that zennit
+    /// (Anders et al. 2021) made usual.
+    ///
+    /// | name | pixels | convolutions and cells | last layer, sums |
+    /// |---|---|---|---|
+    /// | `epsilon-gamma-box` | z-box, 0 to 1 | gamma 0.25 | epsilon, gamma |
+    /// | `epsilon-gamma` | gamma 0.25 | gamma 0.25 | epsilon, gamma |
+    /// | `epsilon-plus` | z-plus | z-plus | epsilon, gamma |
+    /// | `epsilon-plus-flat` | flat | z-plus | epsilon, gamma |
+    /// | `alpha2-beta1` | alpha-beta 2 | alpha-beta 2 | epsilon, gamma |
+    /// | `alpha2-beta1-flat` | flat | alpha-beta 2 | epsilon, gamma |
+    /// | `epsilon` | epsilon | epsilon | epsilon |
+    ///
+    /// All with signal-take-all, normalisation merged, and the error put down to both byte and reconstruction.
+    pub fn named(name: &str) -> Result<Composite> {
+        let (pixels, inner) = match name {
+            "epsilon-gamma-box" => (BOX, GAMMA),
+            "epsilon-gamma" => (GAMMA, GAMMA),
+            "epsilon-plus" => (Rule::ZPlus, Rule::ZPlus),
+            "epsilon-plus-flat" => (Rule::Flat, Rule::ZPlus),
+            "alpha2-beta1" => (ALPHA_2, ALPHA_2),
+            "alpha2-beta1-flat" => (Rule::Flat, ALPHA_2),
+            "epsilon" => return Ok(Composite::of_rule(EPSILON)),
+            _ => {
+                return Err(Error::Setting {
+                    setting: "composite",
+                    got: name.to_owned(),
+                    expected: Composite::NAMES.join(", "),
+                    remedy: None,
+                });
+            }
+        };
+        Ok(Composite {
+            name: name.to_owned(),
+            pixels,
+            convolution: inner,
+            cell: inner,
+            output: EPSILON,
+            sum: GAMMA,
+            ..Composite::of_rule(EPSILON)
+        })
+    }
+
+    /// One rule for all layers, and gamma for the sums where the rule does not look at contributions.
+    pub fn of_rule(rule: Rule) -> Composite {
+        let looks = matches!(rule, Rule::Epsilon { .. } | Rule::Gamma { .. });
+        Composite {
+            name: rule.to_string(),
+            pixels: rule,
+            convolution: rule,
+            cell: rule,
+            output: rule,
+            sum: if looks { rule } else { GAMMA },
+            product: ProductRule::SignalTakeAll,
+            norm: NormRule::Merge,
+            error: ErrorRule::Both,
+        }
+    }
+
+    /// Refuses rules out of range, and [`Rule::Pass`] for a layer with another number of inputs than of outputs.
+    pub fn check(&self) -> Result<()> {
+        for rule in [self.pixels, self.convolution, self.cell, self.output, self.sum] {
+            rule.check()?;
+            if rule == Rule::Pass {
+                return Err(Error::Setting {
+                    setting: "rule",
+                    got: rule.to_string(),
+                    expected: "one that shares out".into(),
+                    remedy: Some("a convolution mixes its inputs; pass is for activations and normalisation".into()),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn rule(&self, place: Place) -> &Rule {
+        match place {
+            Place::Pixels => &self.pixels,
+            Place::Convolution => &self.convolution,
+            Place::Cell => &self.cell,
+            Place::Output => &self.output,
+        }
+    }
+}
+
+impl Default for Composite {
+    fn default() -> Composite {
+        Composite {
+            name: Composite::NAMES[0].to_owned(),
+            pixels: BOX,
+            convolution: GAMMA,
+            cell: GAMMA,
+            sum: GAMMA,
+            ..Composite::of_rule(EPSILON)
+        }
+    }
+}
+
+/// The name, and what differs from the usual: `epsilon-plus, products half`.
+impl fmt::Display for Composite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        match self.product {
+            ProductRule::SignalTakeAll => {}
+            ProductRule::Half => f.write_str(", products half")?,
+            ProductRule::Proportional => f.write_str(", products proportional")?,
+        }
+        if self.norm == NormRule::Pass {
+            f.write_str(", normalisation passed")?;
+        }
+        match self.error {
+            ErrorRule::Both => Ok(()),
+            ErrorRule::Reconstruction => f.write_str(", error to the reconstruction"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_is_known_and_the_first_is_the_default() {
+        for name in Composite::NAMES {
+            let composite = Composite::named(name).unwrap();
+            composite.check().unwrap();
+            assert!(name == "epsilon" || composite.to_string() == name);
+        }
+        assert_eq!(Composite::named(Composite::NAMES[0]).unwrap(), Composite::default());
+        assert!(Composite::named("lrp").is_err());
+    }
+
+    #[test]
+    fn no_layer_passes_its_relevance_on_as_it_is() {
+        assert!(Composite::of_rule(Rule::Pass).check().is_err());
+    }
+}
