@@ -1,7 +1,9 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod evaluate;
 mod train;
 
+pub use evaluate::EvaluateArgs;
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -46,6 +48,7 @@ pub enum Command {
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),
+    Evaluate(Box<EvaluateArgs>),
     Export(ExportArgs),
 }
 
