@@ -1,30 +1,45 @@
-//! How fast detectors are: `cargo run --release -p pcapae --example detector_speed FILE`, with 20,000 rows of 64 little-endian floats.
+//! Times a detector on rows of numbers: `detector_speed DETECTOR TRAIN.f32 NEW.f32 WIDTH` prints seconds to fit and seconds to score.
+//!
+//! Files hold little-endian floats, row after row. `benches/against_scikit_learn.py` calls it.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "this is an example")]
-
+use std::error::Error;
 use std::time::Instant;
 
-use pcapae::detect::{Detector, IsolationForestConfig, OneClassSvmConfig, Samples};
+use pcapae::detect::{
+    Detector, IsolationForestConfig, KNearestNeighboursConfig, LocalOutlierFactorConfig, MahalanobisConfig,
+    OneClassSvmConfig, PrincipalComponentsConfig, Samples,
+};
 
-fn main() {
-    let bytes = std::fs::read(std::env::args().nth(1).unwrap()).unwrap();
-    let numbers = bytes.chunks_exact(4).map(|c| f32::from_le_bytes(c.try_into().unwrap())).collect();
-    let samples = Samples::of_numbers(numbers, 64);
-    for _ in 0..3 {
-        let start = Instant::now();
-        let forest = IsolationForestConfig::default().fit(&samples).unwrap();
-        let fit = start.elapsed();
-        forest.score(&samples).unwrap();
-        println!("isolation forest: fit {fit:?}, score {:?}", start.elapsed() - fit);
-    }
-    let start = Instant::now();
-    let svm = OneClassSvmConfig::default().fit(&samples).unwrap();
-    let fit = start.elapsed();
-    let scores = svm.score(&samples).unwrap();
-    println!(
-        "one-class SVM: fit {fit:?}, score {:?}, offset {}, first {}",
-        start.elapsed() - fit,
-        svm.offset(),
-        scores[0]
-    );
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [detector, train, new, width] = arguments.as_slice() else {
+        return Err("expected DETECTOR TRAIN.f32 NEW.f32 WIDTH".into());
+    };
+    let width = width.parse()?;
+    let (train, new) = (read(train, width)?, read(new, width)?);
+    let begin = Instant::now();
+    let fitted = fit(detector, &train)?;
+    let fitting = begin.elapsed().as_secs_f64();
+    let begin = Instant::now();
+    let sum: f64 = fitted.score(&new)?.iter().sum();
+    println!("{fitting} {} {sum}", begin.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn fit(detector: &str, samples: &Samples) -> Result<Box<dyn Detector>, Box<dyn Error>> {
+    Ok(match detector {
+        "IsolationForest" => Box::new(IsolationForestConfig::default().fit(samples)?),
+        "LocalOutlierFactor" => Box::new(LocalOutlierFactorConfig::default().fit(samples)?),
+        "OneClassSVM" => Box::new(OneClassSvmConfig::default().fit(samples)?),
+        "KNearestNeighbours" => Box::new(KNearestNeighboursConfig::default().fit(samples)?),
+        "Mahalanobis" => Box::new(MahalanobisConfig::default().fit(samples)?),
+        "PrincipalComponents" => Box::new(PrincipalComponentsConfig::default().fit(samples)?),
+        other => return Err(format!("no detector {other}").into()),
+    })
+}
+
+fn read(path: &str, width: usize) -> Result<Samples, Box<dyn Error>> {
+    let bytes = std::fs::read(path)?;
+    let numbers = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+    Ok(Samples::of_numbers(numbers, width))
 }

@@ -187,6 +187,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// Scores say nothing of how good a detector is.
+    #[error("the scores cannot be evaluated: {reason}")]
+    Unevaluable {
+        /// Why they cannot.
+        reason: String,
+        /// What the user can do about it, if that is known.
+        remedy: Option<String>,
+    },
+
     /// A file is no bundle, or a damaged one.
     #[error("{} is no bundle that this version can read: {reason}", path.display())]
     NotABundle {
@@ -358,9 +367,10 @@ impl Error {
             }
             Error::UnsupportedCapture { .. } => Some("convert it with `editcap -F pcap`".to_owned()),
             Error::Exists { .. } => Some("give --force to replace it".into()),
-            Error::Setting { remedy, .. } | Error::Checkpoint { remedy, .. } | Error::NotAModel { remedy, .. } => {
-                remedy.clone()
-            }
+            Error::Setting { remedy, .. }
+            | Error::Checkpoint { remedy, .. }
+            | Error::NotAModel { remedy, .. }
+            | Error::Unevaluable { remedy, .. } => remedy.clone(),
             Error::GroundTruthShort { .. } | Error::GroundTruthLong { .. } => {
                 Some("a ground truth has one row per packet, in file order, without a header".into())
             }

@@ -94,6 +94,11 @@ impl GroundTruth {
         if !self.read_row()? {
             return Err(Error::GroundTruthShort { path: self.path.clone(), rows: self.rows_read });
         }
+        self.label()
+    }
+
+    /// The label of the row that was read last.
+    fn label(&self) -> Result<Label> {
         let field = self.row.get(0).unwrap_or_default();
         let label = field.parse().ok().and_then(Label::from_i8);
         label.ok_or_else(|| Error::NotALabel { path: self.path.clone(), row: self.rows_read, found: field.to_owned() })
@@ -113,6 +118,87 @@ impl GroundTruth {
             self.rows.read_record(&mut self.row).map_err(|error| Error::io("read", &self.path)(error.into()))?;
         self.rows_read += u64::from(found);
         Ok(found)
+    }
+}
+
+/// Most different names of attacks; with more, the second column holds something else.
+const NAMES_MAX: usize = 1000;
+
+/// A ground-truth file in memory: the label of every packet and, from the second column of anomalous packets, the name of its attack.
+///
+/// A second column with more than 1000 different texts names no attacks and is left alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PacketLabels {
+    labels: Vec<Label>,
+    /// Index of the packet's name, one more than in `names`; 0 without one.
+    named: Vec<u16>,
+    names: Vec<String>,
+}
+
+impl PacketLabels {
+    /// Reads a ground-truth file. Refuses a row that begins with no label.
+    pub fn open(path: &Path) -> Result<PacketLabels> {
+        PacketLabels::of(GroundTruth::open(path)?)
+    }
+
+    /// Reads a ground truth from anywhere; `name` stands for the file in refusals.
+    pub fn from_reader(name: &Path, reader: impl Read + 'static) -> Result<PacketLabels> {
+        PacketLabels::of(GroundTruth::from_reader(name, reader))
+    }
+
+    /// The label of a packet, by its number from 1; unknown beyond the last.
+    pub fn label(&self, packet: u64) -> Label {
+        self.at(&self.labels, packet).unwrap_or_default()
+    }
+
+    /// What the ground truth calls the attack that a packet is part of.
+    pub fn attack(&self, packet: u64) -> Option<&str> {
+        let index = self.at(&self.named, packet)?.checked_sub(1)?;
+        self.names.get(usize::from(index)).map(String::as_str)
+    }
+
+    /// How many packets have a row.
+    pub fn len(&self) -> u64 {
+        self.labels.len() as u64
+    }
+
+    /// True if no packet has a row.
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    fn at<T: Copy>(&self, values: &[T], packet: u64) -> Option<T> {
+        values.get(usize::try_from(packet.checked_sub(1)?).ok()?).copied()
+    }
+
+    fn of(mut rows: GroundTruth) -> Result<PacketLabels> {
+        let mut truth = PacketLabels::default();
+        let mut are_names = true;
+        while rows.read_row()? {
+            let label = rows.label()?;
+            truth.labels.push(label);
+            let name = rows.row.get(1).filter(|name| !name.is_empty() && label == Label::Anomalous);
+            let index = match name {
+                Some(name) if are_names => truth.index_of(name),
+                _ => 0,
+            };
+            truth.named.push(index);
+            are_names &= truth.names.len() <= NAMES_MAX;
+        }
+        if !are_names {
+            truth.named.fill(0);
+        }
+        Ok(truth)
+    }
+
+    fn index_of(&mut self, name: &str) -> u16 {
+        // Packets of one attack follow each other, so the name is mostly the latest.
+        let known = self.names.iter().rposition(|known| known == name);
+        let index = known.unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
+        });
+        index as u16 + 1
     }
 }
 
@@ -150,6 +236,19 @@ mod tests {
     fn what_is_no_label_is_refused_with_its_row() {
         let message = read("-1\nlabel\n", 2).unwrap_err().to_string();
         assert!(message.contains("row 2") && message.contains("label"), "{message}");
+    }
+
+    #[test]
+    fn attacks_have_the_names_of_the_second_column() {
+        let rows = &b"-1,calm\n1,scan\n1,\n1,flood\n1,scan\n"[..];
+        let truth = PacketLabels::from_reader(Path::new("truth.csv"), rows).unwrap();
+        assert_eq!(truth.len(), 5);
+        assert_eq!([0, 1, 2, 6].map(|packet| truth.label(packet).to_i8()), [0, -1, 1, 0]);
+        let names = [0, 1, 2, 3, 4, 5, 6].map(|packet| truth.attack(packet));
+        assert_eq!(names, [None, None, Some("scan"), None, Some("flood"), Some("scan"), None]);
+        let numbers: String = (0..1500).map(|i| format!("1,{i}\n")).collect();
+        let truth = PacketLabels::from_reader(Path::new("truth.csv"), std::io::Cursor::new(numbers)).unwrap();
+        assert_eq!((truth.attack(7), truth.len()), (None, 1500));
     }
 
     #[test]

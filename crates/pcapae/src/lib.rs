@@ -16,6 +16,8 @@ pub mod progress;
 
 pub mod whole_file;
 
+pub mod growing_table;
+
 pub mod capture;
 
 pub mod flow;

@@ -1,10 +1,12 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
 mod detect;
+mod evaluate;
 mod learn;
 mod train;
 
 pub use detect::DetectArgs;
+pub use evaluate::EvaluateArgs;
 pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
@@ -50,6 +52,7 @@ pub enum Command {
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),
+    Evaluate(Box<EvaluateArgs>),
     Export(ExportArgs),
 }
 

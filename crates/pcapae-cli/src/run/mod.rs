@@ -2,8 +2,11 @@
 
 mod dataset;
 mod demo;
+mod dense_table;
 mod detect;
 mod encode;
+mod evaluate;
+mod evaluation_table;
 mod event_table;
 mod export;
 mod input;
@@ -25,6 +28,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
+        Command::Evaluate(args) => evaluate::run(&args, &talk),
         Command::Export(args) => export::run(args, &talk),
         Command::Train(args) => train::run(&args, &talk),
     }

@@ -54,7 +54,8 @@ impl Confusion {
     pub fn matthews(&self) -> Option<f64> {
         let [tp, fp, tn, fn_] =
             [self.true_positives, self.false_positives, self.true_negatives, self.false_negatives].map(|n| n as f64);
-        let scale = [tp + fp, tp + fn_, tn + fp, tn + fn_].map(f64::sqrt).into_iter().product::<f64>();
+        // In pairs, so that a perfect detector has exactly 1: the root of a square is exact.
+        let scale = ((tp + fp) * (tp + fn_)).sqrt() * ((tn + fp) * (tn + fn_)).sqrt();
         (scale > 0.0).then(|| ((tp * tn - fp * fn_) / scale).clamp(-1.0, 1.0))
     }
 

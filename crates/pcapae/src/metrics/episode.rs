@@ -54,7 +54,8 @@ pub struct Episode {
 /// How good alerts are, attack by attack.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct EventMeasures {
-    /// All attacks, in the order of time.
+    /// All attacks, in the order of time; not in JSON, where places say nothing.
+    #[serde(skip)]
     pub episodes: Vec<Episode>,
     /// Attacks with an alert.
     pub found: u64,

@@ -12,8 +12,16 @@ mod time_aware;
 
 mod episode;
 
+mod measures;
+
+mod evaluation;
+
 pub use confusion::Confusion;
 pub use episode::{EPISODE_GAP_NS, Episode, EventMeasures, Moment, Spell, event_measures, spells};
+pub use evaluation::{
+    Attack, Evaluated, Evaluation, EvaluationConfig, EvaluationInput, FalseAlarms, Outcome, Rate, Volume, evaluate,
+};
+pub use measures::{FlaggingEverything, Measures};
 pub use ranking::{Ranking, Step, average_precision};
 pub use time_aware::{TimeAware, TimeAwareConfig, time_aware};
 pub use volume::volume_under_precision_recall;

@@ -1,37 +1,25 @@
 //! A chart of a training: its losses, and below them the learning rate.
 
-use plotters::coord::Shift;
 use plotters::coord::combinators::BindKeyPoints;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::EpochRow;
+use super::axis::{AXIS, Area, BLUE, DARK, Drawn, GREEN, GRID, LINEAR_MAX, SMALL, TITLE, VERMILION, decades, short};
 use super::chart::Chart;
-use super::picture::{INK, Picture};
+use super::picture::Picture;
 use crate::{Error, Result};
 
 /// Width and height of the chart, in pixels.
 const SIZE: (usize, usize) = (1000, 640);
 /// Of it, the height of the lower panel.
 const LOWER: u32 = 190;
-/// A vertical axis over more than this factor is logarithmic.
-const LINEAR_MAX: f64 = 10.0;
 /// Up to so many epochs, every one has its dot.
 const DOTS_MAX: usize = 40;
-/// Names of plotters' letters: the family counts for nothing, the sizes choose ours.
-const SMALL: (&str, i32) = ("", 16);
-const TITLE: (&str, i32) = ("", 20);
 
-const DARK: RGBColor = RGBColor(INK[0], INK[1], INK[2]);
-const GRID: RGBColor = RGBColor(228, 231, 235);
-const AXIS: RGBColor = RGBColor(130, 138, 150);
-// Colours that the colour-blind tell apart (Okabe and Ito, 2008): vermilion, blue, green.
-const VALIDATION: RGBColor = RGBColor(213, 94, 0);
-const TRAINING: RGBColor = RGBColor(0, 114, 178);
-const RATE: RGBColor = RGBColor(0, 158, 115);
-
-type Area<'a> = DrawingArea<Chart<'a>, Shift>;
-type Outcome<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+const VALIDATION: RGBColor = VERMILION;
+const TRAINING: RGBColor = BLUE;
+const RATE: RGBColor = GREEN;
 
 /// The losses over the epochs, 1000 × 640 pixels: training and validation above, with a ring around the best epoch, which is the
 /// last that says so; the learning rate below. An axis that spans more than a factor of ten is logarithmic, the others begin at
@@ -59,7 +47,7 @@ impl Curve {
     }
 }
 
-fn draw(picture: &mut Picture, rows: &[EpochRow], loss: &str) -> Outcome {
+fn draw(picture: &mut Picture, rows: &[EpochRow], loss: &str) -> Drawn {
     let root = Chart(picture).into_drawing_area();
     let (upper, lower) = root.split_vertically(SIZE.1 as u32 - LOWER);
     let losses = [
@@ -91,7 +79,7 @@ struct Panel<'a> {
     ring: Option<(f64, f64)>,
 }
 
-fn panel(area: &Area, panel: Panel) -> Outcome {
+fn panel(area: &Area, panel: Panel) -> Drawn {
     let values = || panel.curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
     let least = values().fold(f64::INFINITY, f64::min);
     let greatest = values().fold(f64::NEG_INFINITY, f64::max);
@@ -106,20 +94,7 @@ fn panel(area: &Area, panel: Panel) -> Outcome {
     panel_over(area, panel, bottom..greatest + room)
 }
 
-/// Where a logarithmic axis has its marks: at 1, 2 and 5 times powers of ten, or, where these are many, at powers alone.
-fn decades(bottom: f64, top: f64) -> Vec<f64> {
-    let powers = bottom.log10().floor() as i32..=top.log10().ceil() as i32;
-    let many = powers.clone().count();
-    let digits: &[i32] = if many > 4 { &[1] } else { &[1, 2, 5] };
-    let marks = powers.step_by(many.div_ceil(10)).flat_map(|power| digits.iter().map(move |digit| (*digit, power)));
-    // Written out and read, each is the number nearest to what its label says.
-    marks
-        .filter_map(|(digit, power)| format!("{digit}e{power}").parse().ok())
-        .filter(|mark| (bottom..=top).contains(mark))
-        .collect()
-}
-
-fn panel_over<Y>(area: &Area, panel: Panel, vertical: Y) -> Outcome
+fn panel_over<Y>(area: &Area, panel: Panel, vertical: Y) -> Drawn
 where
     Y: AsRangedCoord<Value = f64>,
     Y::CoordDescType: ValueFormatter<f64>,
@@ -171,26 +146,6 @@ where
     Ok(())
 }
 
-/// A number in at most four significant digits.
-fn short(value: f64) -> String {
-    let size = value.abs();
-    if value == 0.0 {
-        "0".into()
-    } else if (1e-4..1e5).contains(&size) {
-        let places = (3 - size.log10().floor() as i32).max(0) as usize;
-        let text = format!("{value:.places$}");
-        if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').into() } else { text }
-    } else {
-        let text = format!("{value:.3e}");
-        match text.split_once('e') {
-            Some((digits, exponent)) if digits.contains('.') => {
-                format!("{}e{exponent}", digits.trim_end_matches('0').trim_end_matches('.'))
-            }
-            _ => text,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,22 +188,5 @@ mod tests {
         assert!([TRAINING, VALIDATION, RATE].into_iter().all(|colour| has(&picture, colour)));
         let nothing = loss_curve(&[], "loss").unwrap();
         assert!(!has(&nothing, RATE));
-    }
-
-    #[test]
-    fn numbers_are_short() {
-        let cases = [
-            (0.0, "0"),
-            (0.25, "0.25"),
-            (0.012_345_6, "0.01235"),
-            (12.0, "12"),
-            (1000.0, "1000"),
-            (123_456.0, "1.235e5"),
-            (0.000_02, "2e-5"),
-            (-0.5, "-0.5"),
-        ];
-        for (value, text) in cases {
-            assert_eq!(short(value), text);
-        }
     }
 }

@@ -1,4 +1,5 @@
-//! What people and programs read: of a detection, alerts merged into events; of a training, its history, curves and pictures.
+//! What people and programs read: of a detection, alerts merged into events; of a training, its history, curves and pictures; of an evaluation,
+//! its charts and its row in a table of results.
 
 mod event;
 
@@ -14,20 +15,31 @@ mod chart;
 
 mod heat_map;
 
+mod axis;
+
 mod history;
 
 mod loss_curve;
+
+mod score_chart;
+
+mod precision_recall_chart;
+
+mod evaluation;
 
 mod training_picture;
 
 mod tensorboard;
 
+pub use evaluation::{EVALUATION_HEADER, EvaluationSources, evaluation_json, evaluation_row};
 pub use event::{EVENT_GAP_NS, Event, events};
 pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};
 pub use json::{event_json, summary_json, timestamp};
 pub use loss_curve::loss_curve;
 pub use picture::Picture;
+pub use precision_recall_chart::precision_recall_chart;
+pub use score_chart::score_chart;
 pub use scores::scores_csv;
 pub use summary::Summary;
 pub use tensorboard::{Ending, HyperParameter, Moment, TensorBoardFile, tensorboard_file_name};

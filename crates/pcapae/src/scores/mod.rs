@@ -10,15 +10,20 @@
 //! | `score` | higher is more anomalous; a finite number |
 //! | `label` | −1 normal, 1 anomalous, 0 or empty unknown |
 //!
+//! A further column `packets` lists the packets of a row where they are not all from the first to the last, as `3-5 9`.
+//!
 //! A cell is empty where its value is unknown. A reader needs the column `score` only, and takes columns in any order.
 
 mod column;
 
 mod reader;
 
+mod row_packets;
+
 mod writer;
 
 pub use column::Column;
+pub use row_packets::{NoPackets, PACKETS_COLUMN, RowPackets};
 pub use writer::ScoreWriter;
 
 use std::path::Path;
@@ -115,6 +120,16 @@ impl ScoreTable {
     pub fn with_labels(self, labels: Vec<Label>) -> ScoreTable {
         assert_eq!(labels.len(), self.len(), "labels and rows differ in number");
         ScoreTable { labels, ..self }
+    }
+
+    /// The rows that `belongs` chooses by their index, in their order, with their further cells.
+    pub fn only(&self, belongs: impl Fn(usize) -> bool) -> ScoreTable {
+        let chosen: Vec<usize> = (0..self.len()).filter(|&index| belongs(index)).collect();
+        let table: ScoreTable = chosen.iter().map(|&index| self.row(index)).collect();
+        self.columns.iter().fold(table, |table, column| {
+            let cells = chosen.iter().map(|&index| column.text(index));
+            table.with_column(Column::of_texts(column.name(), cells))
+        })
     }
 
     /// How many rows there are.

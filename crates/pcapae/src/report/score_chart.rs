@@ -1,0 +1,201 @@
+//! A chart of scores over time, with the threshold and, where they are known, the labels.
+
+use std::collections::HashSet;
+
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
+use plotters::prelude::*;
+
+use super::axis::{AXIS, BLUE, DARK, Drawn, GRID, LINEAR_MAX, SMALL, TITLE, VERMILION, decades, short};
+use super::chart::Chart;
+use super::picture::Picture;
+use crate::label::Label;
+use crate::scores::ScoreTable;
+use crate::{Error, Result};
+
+/// Width and height of the chart, in pixels.
+const SIZE: (usize, usize) = (1200, 560);
+/// Behind rows that are labelled anomalous.
+const SHADE: RGBColor = RGBColor(253, 236, 224);
+/// Rows without a label.
+const UNKNOWN: RGBColor = RGBColor(110, 118, 130);
+
+/// The scores of a table over time, or over rows where a time is not known, 1200 × 560 pixels: a dot a row, with what is labelled
+/// anomalous in another colour and on shaded ground, and a line at the threshold. The axis of scores is logarithmic where all are
+/// above 0 and span more than a factor of ten. Dots on the same pixel are drawn once, so any number of rows will do.
+pub fn score_chart(scores: &ScoreTable, threshold: f64) -> Result<Picture> {
+    let mut picture = Picture::blank(SIZE.0, SIZE.1);
+    let drawn = draw(&mut picture, scores, threshold);
+    drawn.map_err(|error| Error::Unwritable { what: "chart of scores", reason: error.to_string() })?;
+    Ok(picture)
+}
+
+fn draw(picture: &mut Picture, scores: &ScoreTable, threshold: f64) -> Drawn {
+    let (mut least, mut greatest) = (threshold, threshold);
+    for &score in scores.scores() {
+        (least, greatest) = (least.min(score), greatest.max(score));
+    }
+    if least > 0.0 && greatest / least > LINEAR_MAX {
+        let room = (greatest / least).powf(0.05);
+        let (bottom, top) = (least / room, greatest * room);
+        let vertical = (bottom..top).log_scale().with_key_points(decades(bottom, top));
+        return draw_over(picture, scores, threshold, vertical);
+    }
+    // Halves first, so that the distance of the largest numbers is one.
+    let room = ((greatest / 2.0 - least / 2.0) * 0.12).max(f64::MIN_POSITIVE.max(greatest.abs() * 1e-9));
+    let room = if greatest > least { room } else { 1.0 };
+    let bottom = if least >= 0.0 { (least - room).max(0.0) } else { least - room };
+    draw_over(picture, scores, threshold, bottom.max(f64::MIN / 4.0)..(greatest + room).min(f64::MAX / 4.0))
+}
+
+fn draw_over<Y>(picture: &mut Picture, scores: &ScoreTable, threshold: f64, vertical: Y) -> Drawn
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let across = Across::of(scores);
+    let root = Chart(picture).into_drawing_area();
+    let mut builder = ChartBuilder::on(&root);
+    builder.margin(12).margin_right(24).set_left_and_bottom_label_area_size(44).y_label_area_size(104);
+    builder.caption(format!("Scores and the threshold {}", short(threshold)), TITLE.into_font().color(&DARK));
+    let mut chart = builder.build_cartesian_2d(0.0..across.end, vertical)?;
+    let (left, right) = (0.0, across.end);
+    let (top, bottom) = {
+        let range = chart.plotting_area().get_pixel_range().1;
+        (range.start, range.end)
+    };
+    // Shaded columns lie under the mesh.
+    let mut shaded = HashSet::new();
+    for (row, label) in scores.labels().iter().enumerate() {
+        if *label == Label::Anomalous {
+            shaded.insert(chart.backend_coord(&(across.at(scores, row), threshold)).0);
+        }
+    }
+    for x in shaded {
+        root.draw(&Rectangle::new([(x - 1, top), (x + 1, bottom)], SHADE.filled()))?;
+    }
+    chart
+        .configure_mesh()
+        .x_desc(across.name)
+        .y_desc("score")
+        .x_labels(12)
+        .y_labels(8)
+        .x_label_formatter(&|value| short(*value))
+        .y_label_formatter(&|value| short(*value))
+        .label_style(SMALL.into_font().color(&DARK))
+        .axis_desc_style(SMALL.into_font().color(&DARK))
+        .axis_style(AXIS)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    let kinds = [
+        (Label::Unknown, "no label", UNKNOWN, 1),
+        (Label::Normal, "normal", BLUE, 1),
+        (Label::Anomalous, "anomalous", VERMILION, 2),
+    ];
+    for (kind, name, colour, radius) in kinds {
+        let rows = (0..scores.len()).filter(|&row| scores.labels()[row] == kind);
+        let mut drawn = HashSet::new();
+        let dots: Vec<(f64, f64)> = rows
+            .map(|row| (across.at(scores, row), scores.scores()[row]))
+            .filter(|point| drawn.insert(chart.backend_coord(point)))
+            .collect();
+        if !dots.is_empty() {
+            let series = chart.draw_series(dots.into_iter().map(|dot| Circle::new(dot, radius, colour.filled())))?;
+            series.label(name).legend(move |(x, y)| Circle::new((x + 12, y), 4, colour.filled()));
+        }
+    }
+    let line = chart.draw_series(LineSeries::new([(left, threshold), (right, threshold)], DARK.stroke_width(2)))?;
+    line.label("threshold").legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], DARK.stroke_width(2)));
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .legend_area_size(34)
+        .margin(12)
+        .label_font(SMALL.into_font().color(&DARK))
+        .background_style(WHITE.mix(0.85))
+        .border_style(GRID)
+        .draw()?;
+    Ok(())
+}
+
+/// Where rows lie on the horizontal axis.
+struct Across {
+    name: &'static str,
+    /// Time of the first row, and nanoseconds in a unit; `None` where rows are counted instead.
+    time: Option<(i64, f64)>,
+    end: f64,
+}
+
+impl Across {
+    fn of(scores: &ScoreTable) -> Across {
+        const UNITS: [(f64, &str); 4] = [
+            (86_400e9, "days since the first"),
+            (3_600e9, "hours since the first"),
+            (60e9, "minutes since the first"),
+            (1e9, "seconds since the first"),
+        ];
+        let by_row = Across { name: "row", time: None, end: scores.len().max(1) as f64 };
+        let Some(times) = scores.rows().map(|row| row.time_ns).collect::<Option<Vec<i64>>>() else { return by_row };
+        let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return by_row };
+        if first == last {
+            return by_row;
+        }
+        let span = last.abs_diff(*first) as f64;
+        let (unit, name) = UNITS.into_iter().find(|(unit, _)| span >= 3.0 * unit).unwrap_or(UNITS[3]);
+        Across { name, time: Some((*first, unit)), end: span / unit }
+    }
+
+    fn at(&self, scores: &ScoreTable, row: usize) -> f64 {
+        match (self.time, scores.row(row).time_ns) {
+            (Some((first, unit)), Some(time)) => time.abs_diff(first) as f64 / unit,
+            _ => row as f64,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scores::ScoreRow;
+
+    fn table(rows: &[(Option<i64>, f64, Label)]) -> ScoreTable {
+        let row = |&(time_ns, score, label)| ScoreRow {
+            window: 0,
+            first_packet: None,
+            last_packet: None,
+            time_ns,
+            score,
+            label,
+        };
+        rows.iter().map(row).collect()
+    }
+
+    fn has(picture: &Picture, colour: RGBColor) -> bool {
+        picture.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
+    }
+
+    #[test]
+    fn every_table_has_a_chart() {
+        let extremes = [0.0, -1.0, 1e-300, f64::MAX, f64::MIN];
+        for a in extremes {
+            for b in extremes {
+                let times = [(None, None), (Some(i64::MIN), Some(i64::MAX)), (Some(5), Some(5)), (Some(0), Some(1))];
+                for (first, second) in times {
+                    let table = table(&[(first, a, Label::Normal), (second, b, Label::Anomalous)]);
+                    assert_eq!(score_chart(&table, a).unwrap().width(), SIZE.0, "{a} {b}");
+                }
+            }
+        }
+        score_chart(&ScoreTable::new(), 0.0).unwrap();
+    }
+
+    #[test]
+    fn labels_are_told_apart() {
+        let normal = table(&[(Some(0), 0.1, Label::Normal), (Some(9), 0.2, Label::Unknown)]);
+        let picture = score_chart(&normal, 0.5).unwrap();
+        assert!(has(&picture, BLUE) && has(&picture, DARK) && !has(&picture, VERMILION) && !has(&picture, SHADE));
+        let attacked = table(&[(Some(0), 0.1, Label::Normal), (Some(9), 0.2, Label::Anomalous)]);
+        let picture = score_chart(&attacked, 0.5).unwrap();
+        assert!(has(&picture, VERMILION) && has(&picture, SHADE));
+    }
+}
