@@ -7,7 +7,7 @@ use pcapae::bundle::Bundle;
 fuzz_target!(|bytes: &[u8]| {
     match Bundle::from_bytes(bytes) {
         Ok(bundle) => {
-            assert!(bundle.threshold.value.is_finite());
+            assert!(bundle.judge.packet_threshold().value.is_finite());
             assert!(bundle.to_bytes().is_ok());
         }
         Err(reason) => assert!(!reason.is_empty()),

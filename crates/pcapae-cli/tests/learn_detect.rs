@@ -134,6 +134,10 @@ fn what_does_not_fit_is_alerted_and_what_fits_is_not() {
         assert!(event["timestamp"].as_str().unwrap().starts_with("2023-11-14T22:13:"), "{event}");
         let detail = &event["pcapae"];
         assert!(detail["score"].as_f64().unwrap() > detail["threshold"].as_f64().unwrap(), "{event}");
+        assert!(["packet", "connection", "both"].contains(&detail["fired"].as_str().unwrap()), "{event}");
+        let share = |name: &str| detail["shares"][name].as_f64().unwrap();
+        assert!((share("autoencoder") + share("histograms") - 1.0).abs() < 0.002, "{event}");
+        assert!(detail["p_value"].as_f64().unwrap() <= 0.01, "{event}");
     }
     assert!(events.iter().any(|event| event["src_ip"] == "192.168.7.7" && event["proto"] == "UDP"), "{events:?}");
     assert_eq!(summary["event_type"], "summary");
@@ -168,12 +172,17 @@ fn scores_are_a_csv_with_a_row_a_packet() {
     assert_eq!(detect(&bundle, &plant.odd, &further).status.code(), Some(0));
     let text = fs::read_to_string(&scores).unwrap();
     let mut lines = text.lines();
-    assert_eq!(lines.next(), Some("window,first_packet,last_packet,time_ns,score,label"));
+    let header = "window,first_packet,last_packet,time_ns,score,label,p,packet_score,connection_score,alert,autoencoder,histograms";
+    assert_eq!(lines.next(), Some(header));
     for (line, packet) in lines.by_ref().zip(1u64..=200) {
         let fields: Vec<&str> = line.split(',').collect();
         let (number, time) = (packet.to_string(), 1_700_000_000_000_000_000 + (packet - 1) * 10_000_000);
         assert_eq!(fields[..4], [&(packet - 1).to_string(), &number, &number, &time.to_string()]);
         assert!(fields[4].parse::<f32>().unwrap() >= 0.0, "{line}");
+        let [p, own, connection]: [f64; 3] = [6, 7, 8].map(|column: usize| fields[column].parse().unwrap());
+        assert!((0.0..=1.0).contains(&p) && fields[4].parse::<f64>().unwrap() == own.max(connection), "{line}");
+        assert!(!ALIENS.contains(&packet) || ["packet", "both"].contains(&fields[9]), "{line}");
+        assert!(fields[10..].iter().all(|score| score.parse::<f64>().unwrap().is_finite()), "{line}");
         assert_eq!(fields[5], if ALIENS.contains(&packet) { "1" } else { "-1" }, "{line}");
     }
     assert_eq!(text.lines().count(), 201);
@@ -224,6 +233,10 @@ fn refusals_are_one_sentence_and_leave_nothing_behind() {
     refused(learn(&plant.labels, &[]), "names no file");
     refused(learn(&plant.normal, &["--fragment-size", "100"]), "256, 1024 or 4096");
     refused(learn(&plant.normal, &["--false-alarm-rate", "1"]), "false-alarm rate");
+    refused(
+        learn(&plant.normal, &["-m", "byte", "--detectors", "histograms"]),
+        "only packet mode has one in a fragment",
+    );
     refused(learn(&plant.normal, &["--epochs", "2", "--learning-rate", "1e30"]), "not a number");
     refused(learn(&plant.normal, &["--epochs", "1", "--batch", "600", "--learning-rate", "1e30"]), "not a number");
 
@@ -240,6 +253,39 @@ fn the_same_seed_gives_the_same_file_with_any_number_of_threads() {
     assert!(one == fs::read(plant.learn("again.pcapae", &["--epochs", "1", "-t", "1"])).unwrap());
     assert!(one == fs::read(plant.learn("two.pcapae", &["--epochs", "1", "-t", "2"])).unwrap());
     assert!(one != fs::read(plant.learn("other.pcapae", &["--epochs", "1", "--seed", "7"])).unwrap());
+}
+
+#[test]
+fn every_set_of_detectors_learns_and_detects() {
+    let plant = plant();
+    let alone = ["--detectors", "lengths", "--connections", "off"];
+    let all =
+        ["--detectors", "gaps,lengths,histograms,autoencoder", "--scoring", "top8", "--loss", "ce", "--epochs", "1"];
+    for further in [&alone[..], &all[..]] {
+        let bundle = plant.learn(&format!("{}.pcapae", further[1]), further);
+        let run = detect(&bundle, &plant.odd, &["--json"]);
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        let lines = json_lines(&run);
+        let (summary, events) = lines.split_last().unwrap();
+        assert_eq!(summary["scored"], 200);
+        assert!(summary["packet_alerts"].as_u64().unwrap() >= 10, "{summary}");
+        let shares = events[0]["pcapae"]["shares"].as_object().unwrap();
+        assert_eq!(shares.len(), further[1].split(',').count(), "{events:?}");
+        assert_eq!(events[0]["pcapae"]["connection_score"].is_null(), further[3] == "off");
+    }
+}
+
+#[test]
+fn a_bundle_of_an_older_version_says_that_it_must_be_learned_again() {
+    let plant = plant();
+    let old = plant.folder.path().join("old.pcapae");
+    let header = r#"{"__metadata__":{"format":"pcapae-bundle","version":"1"}}"#;
+    fs::write(&old, [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()).unwrap();
+    let run = detect(&old, &plant.odd, &[]);
+    assert_eq!(run.status.code(), Some(1));
+    sentence(&run);
+    assert!(stderr(&run).contains("its version is 1, expected 2"), "{}", stderr(&run));
+    assert!(stderr(&run).contains("must be learned again"), "{}", stderr(&run));
 }
 
 #[test]

@@ -5,10 +5,12 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use pcapae::bundle::{Bundle, Effort, LearnConfig, learn};
+use pcapae::bundle::{Bundle, Connections, DetectorName, DetectorSet, Effort, LearnConfig, learn};
 use pcapae::capture::Captures;
+use pcapae::detect::{Detector, ScoringHead};
 use pcapae::fragment::Mode;
-use pcapae::model::{Frames, ModelConfig, Side};
+use pcapae::label::{Label, Labels};
+use pcapae::model::{Frames, Head, ModelConfig, Side};
 use pcapae::train::TrainConfig;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -33,35 +35,49 @@ fn capture(packets: u32) -> Vec<u8> {
     bytes
 }
 
-fn learned(mode: Mode, frames: usize, seed: u64) -> Bundle {
-    let captures = Captures::from_reader("plant.pcap", std::io::Cursor::new(capture(240)));
+fn plant() -> Captures {
+    Captures::from_reader("plant.pcap", std::io::Cursor::new(capture(240)))
+}
+
+fn config(mode: Mode, frames: usize, seed: u64) -> LearnConfig {
     let frames = Frames::try_from(frames).unwrap();
-    let config = LearnConfig {
+    LearnConfig {
         mode,
+        detectors: DetectorSet::usual(mode),
         model: ModelConfig { frames, ..ModelConfig::new(Side::Sixteen) },
         training: TrainConfig { seed, ..LearnConfig::default().training },
         effort: Effort::Epochs(2),
         ..LearnConfig::default()
-    };
-    learn(captures, &config, &()).unwrap().bundle
+    }
 }
 
-static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| learned(Mode::Packet, 1, 7));
+fn learned(config: &LearnConfig) -> Bundle {
+    learn(plant(), config, &()).unwrap().bundle
+}
+
+static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| learned(&everything()));
+/// All detectors, with a head that needs a standardisation.
+fn everything() -> LearnConfig {
+    let detectors = DetectorName::ALL.into_iter().collect();
+    LearnConfig { detectors, head: ScoringHead::TOP, ..config(Mode::Packet, 1, 7) }
+}
+
 static FILE: LazyLock<Vec<u8>> = LazyLock::new(|| BUNDLE.to_bytes().unwrap());
 
-/// The file after a change of its metadata and of its tensors: name, shape, elements.
-fn changed(change: impl FnOnce(&mut HashMap<String, String>, &mut Vec<(String, Vec<usize>, Vec<u8>)>)) -> Vec<u8> {
+/// A tensor of the file: name, type, shape, elements.
+type Tensor = (String, Dtype, Vec<usize>, Vec<u8>);
+
+/// The file after a change of its metadata and of its tensors.
+fn changed(change: impl FnOnce(&mut HashMap<String, String>, &mut Vec<Tensor>)) -> Vec<u8> {
     let (_, header) = SafeTensors::read_metadata(&FILE).unwrap();
     let mut metadata = header.metadata().clone().unwrap();
     let tensors = SafeTensors::deserialize(&FILE).unwrap();
-    let mut tensors: Vec<_> =
-        tensors.tensors().into_iter().map(|(name, view)| (name, view.shape().to_vec(), view.data().to_vec())).collect();
+    let tensor = |(name, view): (String, TensorView)| (name, view.dtype(), view.shape().to_vec(), view.data().to_vec());
+    let mut tensors: Vec<Tensor> = tensors.tensors().into_iter().map(tensor).collect();
     change(&mut metadata, &mut tensors);
-    let view = |(name, shape, bytes): &(String, Vec<usize>, Vec<u8>)| (name.clone(), shape.clone(), bytes.clone());
-    let tensors: Vec<_> = tensors.iter().map(view).collect();
     let views = tensors
         .iter()
-        .map(|(name, shape, bytes)| (name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes).unwrap()));
+        .map(|(name, kind, shape, bytes)| (name.as_str(), TensorView::new(*kind, shape.clone(), bytes).unwrap()));
     serialize(views, Some(metadata)).unwrap()
 }
 
@@ -84,33 +100,76 @@ fn refused(bytes: &[u8], why: &str) {
 
 #[test]
 fn a_bundle_survives_its_file() {
-    for (mode, frames) in [(Mode::Packet, 1), (Mode::Byte, 2), (Mode::Flow, 1)] {
-        let bundle = learned(mode, frames, 7);
+    let ignoring = LearnConfig { connections: Connections::Ignored, ..config(Mode::Packet, 1, 7) };
+    let alone = LearnConfig { detectors: "lengths".parse().unwrap(), ..config(Mode::Packet, 1, 7) };
+    let categorical = ModelConfig { head: Head::Categorical, ..ModelConfig::new(Side::Sixteen) };
+    let categorical = LearnConfig { model: categorical, ..everything() };
+    let others = [config(Mode::Byte, 2, 7), config(Mode::Flow, 1, 7)];
+    for config in [everything(), ignoring, alone, categorical].into_iter().chain(others) {
+        let bundle = learned(&config);
         let bytes = bundle.to_bytes().unwrap();
         let again = Bundle::from_bytes(&bytes).unwrap();
         assert_eq!(again.cutting, bundle.cutting);
-        assert_eq!(again.model.config(), bundle.model.config());
-        assert_eq!(again.model.parameters(), bundle.model.parameters());
-        assert_eq!(again.calibration, bundle.calibration);
-        assert_eq!(again.threshold, bundle.threshold);
+        assert_eq!(again.detectors.set(), config.detectors);
+        let parameters =
+            |bundle: &Bundle| bundle.detectors.autoencoder.as_ref().map(|it| it.model.parameters().clone());
+        assert_eq!(parameters(&again), parameters(&bundle));
+        assert_eq!(again.detectors.histograms, bundle.detectors.histograms);
+        assert_eq!(again.detectors.lengths, bundle.detectors.lengths);
+        assert_eq!(again.detectors.gaps, bundle.detectors.gaps);
+        assert_eq!(again.judge, bundle.judge);
+        assert_eq!(again.judge.connection().is_some(), config.connections == Connections::Judged);
         assert_eq!(again.lesson, bundle.lesson);
         assert!(again.to_bytes().unwrap() == bytes, "written again, the file is another one");
     }
 }
 
 #[test]
-fn the_calibration_is_of_the_packets_held_back() {
-    assert_eq!(BUNDLE.lesson.packets, 240);
-    assert_eq!(BUNDLE.lesson.training_windows, 168);
-    assert_eq!(BUNDLE.calibration.len(), BUNDLE.threshold.calibrated_on);
-    assert_eq!(BUNDLE.threshold.value, BUNDLE.calibration.iter().copied().fold(0.0, f32::max));
+fn every_part_of_the_packets_has_its_use() {
+    let (lesson, judge) = (&BUNDLE.lesson, &BUNDLE.judge);
+    assert_eq!((lesson.packets, lesson.training_windows, lesson.validation_windows), (240, 144, 24));
+    let histograms = BUNDLE.detectors.histograms.as_ref().unwrap();
+    assert_eq!(histograms.numbers().get("group_rows", &[None]).unwrap().values.iter().sum::<f64>(), 144.0);
+    assert!(judge.combination().detectors().iter().all(|calibration| calibration.scores().len() == 24));
+    assert_eq!(judge.combination().sum().scores().len(), 48);
+    assert_eq!(judge.connection().unwrap().scores().len(), 48);
+}
+
+#[test]
+fn a_packet_of_its_own_kind_is_an_alert_with_the_shares_of_all_detectors() {
+    let mut bytes = capture(60);
+    // The payload of the last packet, which is 20 to 22 bytes long.
+    let end = bytes.len();
+    bytes[end - 20..].fill(0xee);
+    let captures = Captures::from_reader("odd.pcap", std::io::Cursor::new(bytes));
+    let detection = BUNDLE.detect(captures, Labels::All(Label::Unknown), &()).unwrap();
+    let alerts: Vec<_> = detection.alerts().collect();
+    let odd = alerts.iter().find(|alert| alert.packet == 60).unwrap();
+    assert_eq!(odd.fired, detection.fired(60).unwrap());
+    assert!(odd.multiple() > 1.0 && detection.score(60) >= Some(odd.score), "{odd:?}");
+    assert!(odd.shares.iter().map(|(name, _)| *name).eq(DetectorName::ALL));
+    assert!((odd.shares.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9, "{odd:?}");
+    let fired = |packet: &u64| detection.fired(*packet).is_some();
+    assert!((1..=60).filter(fired).eq(alerts.iter().map(|alert| alert.packet)));
+}
+
+#[test]
+fn detectors_of_packets_are_refused_where_fragments_are_none() {
+    for mode in [Mode::Byte, Mode::Flow] {
+        let config = LearnConfig { detectors: "histograms".parse().unwrap(), ..config(mode, 1, 7) };
+        let refusal = learn(plant(), &config, &()).unwrap_err();
+        assert!(refusal.to_string().contains("only packet mode has one in a fragment"), "{refusal}");
+        assert!(refusal.hint().unwrap().contains("--mode packet"));
+    }
 }
 
 #[test]
 fn the_seed_decides_every_byte_whatever_the_number_of_threads() {
     let with = |threads: usize, seed: u64| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| learned(Mode::Packet, 2, seed).to_bytes().unwrap())
+        let config =
+            LearnConfig { detectors: everything().detectors, head: ScoringHead::TOP, ..config(Mode::Packet, 2, seed) };
+        pool.install(|| learned(&config).to_bytes().unwrap())
     };
     let one = with(1, 7);
     assert!(one == with(1, 7) && one == with(2, 7));
@@ -142,9 +201,13 @@ fn a_cut_file_is_refused_wherever_it_is_cut() {
 fn other_files_are_refused_with_what_they_are() {
     refused(b"", "");
     refused(b"this is no bundle at all", "");
-    refused(&BUNDLE.model.to_safetensors().unwrap(), "its format is pcapae-model, expected pcapae-bundle");
+    let model = &BUNDLE.detectors.autoencoder.as_ref().unwrap().model;
+    refused(&model.to_safetensors().unwrap(), "its format is pcapae-model, expected pcapae-bundle");
     refused(&changed(|metadata, _| metadata.clear()), "its format is missing");
-    refused(&changed(|metadata, _| drop(metadata.insert("version".into(), "2".into()))), "its version is 2");
+    refused(
+        &changed(|metadata, _| drop(metadata.insert("version".into(), "1".into()))),
+        "its version is 1, expected 2",
+    );
     refused(&changed(|metadata, _| drop(metadata.remove("bundle"))), "no entry `bundle`");
 }
 
@@ -154,7 +217,15 @@ fn a_record_that_contradicts_itself_is_refused() {
     refused(&record_with(r#""fragment_size":256"#, r#""fragment_size":255"#), "perfect square");
     refused(&record_with(r#""side":16"#, r#""side":17"#), "side");
     refused(&record_with(r#""mode":"packet""#, r#""mode":"colour""#), "colour");
-    refused(&record_with(r#""rate":0.001"#, r#""rate":1.5"#), "false-alarm rate");
+    refused(&record_with(r#""false_alarm_rate":0.001"#, r#""false_alarm_rate":1.5"#), "false-alarm rate");
+    refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "only packet mode has one in a fragment");
+    let all = r#""detectors":"autoencoder,histograms,lengths,gaps""#;
+    refused(
+        &record_with(all, r#""detectors":"autoencoder""#),
+        "its detectors are autoencoder,histograms,lengths,gaps, expected",
+    );
+    refused(&record_with(all, r#""detectors":"""#), "one or more of");
+    refused(&record_with(r#""k":8"#, r#""k":0"#), "number of top positions");
 }
 
 #[test]
@@ -162,7 +233,7 @@ fn tensors_of_another_shape_or_none_are_refused() {
     const NAME: &str = "decoder.rnn2.conv_can.0.bias";
     let shape = |wanted: &'static str, new: Vec<usize>| {
         changed(|_, tensors| {
-            for (_, shape, _) in tensors.iter_mut().filter(|(name, ..)| name == wanted) {
+            for (_, _, shape, _) in tensors.iter_mut().filter(|(name, ..)| name == wanted) {
                 shape.clone_from(&new);
             }
         })
@@ -170,24 +241,40 @@ fn tensors_of_another_shape_or_none_are_refused() {
     refused(&shape(NAME, vec![2, 2]), NAME);
     let without = |name: &'static str| changed(|_, tensors| tensors.retain(|(known, ..)| known != name));
     refused(&without(NAME), NAME);
-    refused(&without("calibration.scores"), "calibration.scores");
+    for name in ["autoencoder", "gaps", "sum", "connection"] {
+        let full = format!("calibration.{name}");
+        let file = changed(|_, tensors| tensors.retain(|(known, ..)| *known != full));
+        refused(&file, &format!("calibration: `{name}` is missing"));
+    }
+    refused(&without("autoencoder.standardisation"), "`standardisation` is missing");
+    refused(&without("histograms.entries"), "`entries` is missing");
+    refused(&without("lengths.counts"), "`counts` is missing");
+    refused(&shape("gaps.services", vec![1, 8]), "`services` has the shape");
+}
+
+#[test]
+fn calibrations_of_another_type_or_without_a_score_are_refused() {
+    let file = changed(|_, tensors| {
+        let sum = tensors.iter_mut().find(|(name, ..)| name == "calibration.sum").unwrap();
+        (sum.1, sum.2) = (Dtype::F32, vec![96]);
+    });
+    refused(&file, "`calibration.sum` is F32, expected F64");
+    let file = changed(|_, tensors| {
+        let sum = tensors.iter_mut().find(|(name, ..)| name == "calibration.sum").unwrap();
+        (sum.2, sum.3) = (vec![0], Vec::new());
+    });
+    refused(&file, "calibration: `sum` is empty");
 }
 
 #[test]
 fn numbers_that_are_no_scores_are_refused() {
-    for (bad, shown) in [(f32::NAN, "NaN"), (f32::INFINITY, "inf"), (-0.5, "-0.5")] {
-        let mut bundle = BUNDLE.clone();
-        bundle.calibration[3] = bad;
-        refused(&bundle.to_bytes().unwrap(), &format!("`calibration.scores` holds {shown}, which is no score"));
+    for (bad, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
+        let file = changed(|_, tensors| {
+            let calibration = tensors.iter_mut().find(|(name, ..)| name == "calibration.autoencoder").unwrap();
+            calibration.3[24..32].copy_from_slice(&bad.to_le_bytes());
+        });
+        refused(&file, &format!("calibration: `autoencoder` holds {shown}, which is not finite"));
     }
-    for (bad, why) in [(f32::NAN, "null"), (f32::INFINITY, "null"), (-0.5, "its threshold is -0.5, which is no score")]
-    {
-        let mut bundle = BUNDLE.clone();
-        bundle.threshold.value = bad;
-        refused(&bundle.to_bytes().unwrap(), why);
-    }
-    let value = format!(r#""value":{}"#, serde_json::to_string(&BUNDLE.threshold.value).unwrap());
-    refused(&record_with(&value, r#""value":1e39"#), "out of range");
 }
 
 proptest! {
@@ -196,7 +283,7 @@ proptest! {
     /// Most changes are in the header, which the first bytes are.
     #[test]
     fn no_change_of_bytes_makes_it_panic(
-        places in prop::collection::vec((prop_oneof![3 => 0usize..3000, 1 => 0usize..60_000], any::<u8>()), 1..4),
+        places in prop::collection::vec((prop_oneof![3 => 0usize..3000, 1 => 0usize..120_000], any::<u8>()), 1..4),
     ) {
         let mut bytes = FILE.clone();
         for (place, byte) in places {
@@ -205,7 +292,7 @@ proptest! {
         }
         match Bundle::from_bytes(&bytes) {
             Ok(bundle) => {
-                prop_assert!(bundle.threshold.value >= 0.0);
+                prop_assert!(bundle.judge.packet_threshold().value >= 0.0);
                 prop_assert!(bundle.to_bytes().is_ok());
             }
             Err(reason) => prop_assert!(!reason.is_empty()),
