@@ -16,6 +16,8 @@ pub mod progress;
 
 pub mod whole_file;
 
+pub mod tensor_file;
+
 pub mod capture;
 
 pub mod flow;

@@ -47,7 +47,7 @@ pub struct IsolationForestConfig {
     /// The seed; default none, which is 0, so that the same samples always give the same forest.
     pub random_state: Option<u64>,
     /// Accepted, so that scikit-learn's blueprints can be read: the library prints nothing.
-    pub verbose: u32,
+    pub verbose: Verbosity,
     /// Accepted, so that scikit-learn's blueprints can be read: there is no earlier fit to go on from.
     pub warm_start: bool,
 }
@@ -62,10 +62,20 @@ impl Default for IsolationForestConfig {
             bootstrap: false,
             n_jobs: None,
             random_state: None,
-            verbose: 0,
+            verbose: Verbosity::Level(0),
             warm_start: false,
         }
     }
+}
+
+/// How much scikit-learn would print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Verbosity {
+    /// Something or nothing.
+    Flag(bool),
+    /// So much, from 0.
+    Level(u32),
 }
 
 /// The word `auto`.
@@ -255,6 +265,10 @@ impl IsolationForest {
 }
 
 impl Detector for IsolationForest {
+    fn own_threshold(&self) -> Option<f64> {
+        Some(self.offset)
+    }
+
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         Ok(self.scores(&rows_of_width(samples, self.width)?))
     }

@@ -36,18 +36,27 @@ mod reconstruction;
 
 mod threshold;
 
+mod blueprint;
+
+mod sample_file;
+
+mod fitted;
+
+pub use blueprint::Blueprint;
 pub use combination::Combination;
 pub use conformal::Conformal;
 pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
-pub use detector::Detector;
+pub use detector::{Detector, Scorer};
+pub use fitted::Fitted;
 pub use inter_arrival::{Before, GAPS_REMEMBERED, GapClock, InterArrival, InterArrivalConfig};
-pub use isolation_forest::{Auto, Contamination, IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples};
+pub use isolation_forest::{Auto, Contamination, IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples, Verbosity};
 pub use length_rarity::{LengthRarity, LengthRarityConfig};
 pub use numbers::{Array, Numbers};
 pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmConfig};
 pub use packet_scores::PacketScores;
 pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};
 pub use reconstruction::reconstruction_error;
+pub use sample_file::{Rows, SampleFile};
 pub use samples::Samples;
 pub use scoring_head::{PositionSums, ScoringHead, Standardisation};
 pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};
