@@ -42,9 +42,13 @@ pub mod scores;
 
 pub mod detect;
 
+pub mod residual;
+
 pub mod bundle;
 
 pub mod metrics;
+
+pub mod grid_search;
 
 pub mod report;
 

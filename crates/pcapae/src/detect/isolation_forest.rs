@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use self::tree::{Tree, get_trees, mean_path, put_trees};
 use super::rows::{rows_of_width, training_rows};
-use super::{Detector, Numbers, Samples};
+use super::{Auto, Contamination, Detector, Numbers, Samples};
 use crate::{Error, Result};
 
 /// Most samples of a tree where `max_samples` is `auto`, as in the paper.
@@ -35,7 +35,7 @@ pub struct IsolationForestConfig {
     pub n_estimators: usize,
     /// Samples of which each tree is grown; default `auto`, 256 or all if there are fewer.
     pub max_samples: MaxSamples,
-    /// Where the threshold is; default `auto`.
+    /// Where the threshold is; default `auto`, 0.5: samples with a way shorter than the mean lie above it.
     pub contamination: Contamination,
     /// Features of which each tree may take some: a number from 1, or a share above 0 up to 1.0; default 1.0, all.
     pub max_features: MaxFeatures,
@@ -46,7 +46,7 @@ pub struct IsolationForestConfig {
     pub n_jobs: Option<i64>,
     /// The seed; default none, which is 0, so that the same samples always give the same forest.
     pub random_state: Option<u64>,
-    /// Accepted, so that scikit-learn's blueprints can be read: the library prints nothing.
+    /// Accepted, so that scikit-learn's blueprints can be read: the library prints nothing. A number, or yes or no.
     pub verbose: Verbosity,
     /// Accepted, so that scikit-learn's blueprints can be read: there is no earlier fit to go on from.
     pub warm_start: bool,
@@ -68,22 +68,14 @@ impl Default for IsolationForestConfig {
     }
 }
 
-/// How much scikit-learn would print.
+/// How much scikit-learn prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Verbosity {
-    /// Something or nothing.
-    Flag(bool),
-    /// So much, from 0.
+    /// Something, or nothing.
+    Any(bool),
+    /// The more the higher.
     Level(u32),
-}
-
-/// The word `auto`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Auto {
-    /// `auto`.
-    Auto,
 }
 
 /// Samples of which a tree is grown.
@@ -108,16 +100,6 @@ pub enum MaxFeatures {
     Share(f64),
 }
 
-/// Which training samples lie above the threshold.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Contamination {
-    /// Those with a way shorter than the mean: the offset is 0.5.
-    Auto(Auto),
-    /// This share of them, 0 to 0.5; 0 puts the threshold at the most anomalous one, as scikit-learn 0.24 did.
-    Share(f64),
-}
-
 impl IsolationForestConfig {
     /// Refuses parameters out of range, by name.
     pub fn check(&self) -> Result<()> {
@@ -139,12 +121,7 @@ impl IsolationForestConfig {
             }
             _ => Ok(()),
         }?;
-        match self.contamination {
-            Contamination::Share(s) if !(0.0..=0.5).contains(&s) => {
-                Err(refusal("contamination", s, "auto or a share from 0 to 0.5"))
-            }
-            _ => Ok(()),
-        }
+        self.contamination.check()
     }
 
     /// Grows the trees, each with random numbers of its own, so that threads do not matter. Refuses parameters out of range, no
@@ -173,9 +150,7 @@ impl IsolationForestConfig {
         };
         let trees = (0..self.n_estimators).into_par_iter().map(grow).collect();
         let mut forest = IsolationForest { width, max_samples: per_tree, offset: AUTO_OFFSET, trees };
-        if let Contamination::Share(share) = self.contamination {
-            forest.offset = quantile(forest.scores(&rows), 1.0 - share);
-        }
+        forest.offset = self.contamination.offset(AUTO_OFFSET, || forest.scores(&rows));
         Ok(forest)
     }
 
@@ -199,15 +174,6 @@ impl IsolationForestConfig {
 
 fn refusal(setting: &'static str, got: impl ToString, expected: &str) -> Error {
     Error::Setting { setting, got: got.to_string(), expected: expected.to_owned(), remedy: None }
-}
-
-/// The value below which a share of the values lies, with linear interpolation between neighbours, as NumPy's `percentile`.
-fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let place = share * (values.len() - 1) as f64;
-    let below = place.floor() as usize;
-    let above = (below + 1).min(values.len() - 1);
-    values[below] + (place - below as f64) * (values[above] - values[below])
 }
 
 /// A fitted isolation forest. Scores are above 0 up to 1.

@@ -10,7 +10,23 @@ mod detector;
 
 mod rows;
 
+mod contamination;
+
+mod distance;
+
+mod neighbours;
+
+mod moments;
+
 mod isolation_forest;
+
+mod local_outlier_factor;
+
+mod k_nearest_neighbours;
+
+mod mahalanobis;
+
+mod principal_components;
 
 mod one_class_svm;
 
@@ -43,19 +59,27 @@ mod sample_file;
 mod fitted;
 
 pub use blueprint::Blueprint;
+pub(crate) use blueprint::{detector_and_parameters, read_text};
 pub use combination::Combination;
 pub use conformal::Conformal;
 pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
+pub use contamination::{Auto, Contamination};
 pub use detector::{Detector, Scorer};
-pub use fitted::Fitted;
+pub use distance::MetricName;
+pub use fitted::{Fitted, ScoreSink};
 pub use inter_arrival::{Before, GAPS_REMEMBERED, GapClock, InterArrival, InterArrivalConfig};
-pub use isolation_forest::{Auto, Contamination, IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples, Verbosity};
+pub use isolation_forest::{IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples, Verbosity};
+pub use k_nearest_neighbours::{Aggregation, KNearestNeighbours, KNearestNeighboursConfig};
 pub use length_rarity::{LengthRarity, LengthRarityConfig};
+pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorConfig};
+pub use mahalanobis::{CovarianceName, Mahalanobis, MahalanobisConfig};
 pub use numbers::{Array, Numbers};
 pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmConfig};
 pub use packet_scores::PacketScores;
 pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};
+pub use principal_components::{Components, PrincipalComponents, PrincipalComponentsConfig};
 pub use reconstruction::reconstruction_error;
+pub(crate) use sample_file::score_row;
 pub use sample_file::{Rows, SampleFile};
 pub use samples::Samples;
 pub use scoring_head::{PositionSums, ScoringHead, Standardisation};

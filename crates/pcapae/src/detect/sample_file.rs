@@ -262,6 +262,9 @@ mod tests {
         assert_eq!(codes(64, "0123456789").to_string(), "codes of 64 numbers of the model 01234567…");
         assert_eq!(fragments(256, Some(Mode::Byte), Mask::NONE).to_string(), "fragments of 256 bytes in byte mode");
         let masked = fragments(256, Some(Mode::Packet), "addresses".parse().unwrap()).to_string();
-        assert!(masked.starts_with("fragments of 256 bytes in packet mode with ") && masked.ends_with(" masked"), "{masked}");
+        assert!(
+            masked.starts_with("fragments of 256 bytes in packet mode with ") && masked.ends_with(" masked"),
+            "{masked}"
+        );
     }
 }

@@ -23,6 +23,8 @@ mod cell_conv;
 
 mod cost;
 
+mod distances;
+
 mod dropout;
 
 mod gru;
@@ -68,6 +70,8 @@ pub use peak::multiply_adds;
 use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
+
+pub(crate) use distances::{Columns, Differences};
 
 use categorical::{MEAN, SURPRISE};
 use instructions::Work;

@@ -12,6 +12,8 @@ mod picture;
 
 mod chart;
 
+mod heat_map;
+
 mod history;
 
 mod loss_curve;
@@ -21,6 +23,7 @@ mod training_picture;
 mod tensorboard;
 
 pub use event::{EVENT_GAP_NS, Event, events};
+pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};
 pub use json::{event_json, summary_json, timestamp};
 pub use loss_curve::loss_curve;
