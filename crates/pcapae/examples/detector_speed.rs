@@ -2,6 +2,8 @@
 //!
 //! Files hold little-endian floats, row after row. `benches/against_scikit_learn.py` calls it.
 
+#![allow(clippy::print_stdout, reason = "this is an example")]
+
 use std::error::Error;
 use std::time::Instant;
 

@@ -1,5 +1,7 @@
 //! Every way the library refuses, with the place and, where there is one, the remedy.
 
+mod hint;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +21,15 @@ pub enum Error {
         path: PathBuf,
         /// What the operating system said.
         source: io::Error,
+    },
+
+    /// A file given as the plan of an experiment is none.
+    #[error("{} is not a plan: {reason}", path.display())]
+    NotAPlan {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, in a few words.
+        reason: String,
     },
 
     /// A file given as a capture is none.
@@ -176,6 +187,35 @@ pub enum Error {
         line: Option<u64>,
         /// What is wrong with it.
         reason: String,
+    },
+
+    /// A file says no detector and its parameters.
+    #[error("{} is no blueprint that can be used: {reason}", path.display())]
+    NotABlueprint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A file is no fitted detector, or a damaged one.
+    #[error("{} is no detector that this version can read: {reason}", path.display())]
+    NotADetector {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// Rows are not of the kind that a detector was fitted to.
+    #[error("{} holds {got}, but the detector was fitted to {expected}", path.display())]
+    OtherRows {
+        /// The file of the rows.
+        path: PathBuf,
+        /// What they are.
+        got: String,
+        /// What the detector was fitted to.
+        expected: String,
     },
 
     /// No threshold can be read off the calibration scores.
@@ -357,38 +397,5 @@ impl Error {
     pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
         let path = path.to_owned();
         move |source| Error::Io { action, path, source }
-    }
-
-    /// What the user can do about it, as one sentence, where that is known.
-    pub fn hint(&self) -> Option<String> {
-        match self {
-            Error::NotACapture { .. } => {
-                Some("a capture is a pcap or pcapng file, plain or packed with gzip, zstd or lz4, or a text file that lists some".to_owned())
-            }
-            Error::UnsupportedCapture { .. } => Some("convert it with `editcap -F pcap`".to_owned()),
-            Error::Exists { .. } => Some("give --force to replace it".into()),
-            Error::Setting { remedy, .. }
-            | Error::Checkpoint { remedy, .. }
-            | Error::NotAModel { remedy, .. }
-            | Error::Unevaluable { remedy, .. } => remedy.clone(),
-            Error::GroundTruthShort { .. } | Error::GroundTruthLong { .. } => {
-                Some("a ground truth has one row per packet, in file order, without a header".into())
-            }
-            Error::NotALabel { row: 1, .. } => Some("a ground truth has no header".into()),
-            Error::NotADataset { .. } => Some("datasets are made by pcapae dataset".into()),
-            Error::NotCodes { .. } => Some("codes are made by pcapae encode".into()),
-            Error::NotScores { .. } => {
-                Some("scores are CSV with a header and at least the column score, as detect --scores writes".into())
-            }
-            Error::NoThreshold { .. } => {
-                Some("give more scores of normal traffic, or another --threshold, such as conformal:0.001".into())
-            }
-            Error::NotABundle { .. } => Some("bundles are made by pcapae learn; those of another version must be learned again".into()),
-            Error::TooLittle { .. } => Some("give longer captures, or more of them".into()),
-            Error::OtherSetting { .. } => Some("a training goes on with its own settings; only --epochs and --patience may be others".into()),
-            Error::TrainingExists { .. } => Some("give --resume to go on with it, or --force to replace it".into()),
-            Error::LossNotFinite { .. } => Some("try a smaller learning rate or a smaller clipping norm".into()),
-            _ => None,
-        }
     }
 }

@@ -18,6 +18,8 @@ pub mod whole_file;
 
 pub mod growing_table;
 
+pub mod tensor_file;
+
 pub mod capture;
 
 pub mod flow;
@@ -42,12 +44,18 @@ pub mod scores;
 
 pub mod detect;
 
+pub mod residual;
+
 pub mod bundle;
 
 pub mod explain;
 
 pub mod metrics;
 
+pub mod grid_search;
+
 pub mod report;
+
+pub mod experiment;
 
 pub use error::{Error, Result};

@@ -67,7 +67,14 @@ fn relevance_of_bytes_and_biases_add_up_to_the_target() {
                     let size: f64 = e.relevance.iter().flatten().map(|r| r.abs()).sum();
                     println!(
                         "{:?} {:?} {} frames, {method}, {}: {:.4} = {:.4} bytes + {:.4} biases, of which {:.1e} absorbed; size {size:.3}",
-                        config.cell, config.head, e.frames(), e.target, e.target_value, e.of_bytes(), e.of_biases(), absorbed(&e)
+                        config.cell,
+                        config.head,
+                        e.frames(),
+                        e.target,
+                        e.target_value,
+                        e.of_bytes(),
+                        e.of_biases(),
+                        absorbed(&e)
                     );
                     let sum = e.of_bytes() + e.of_biases();
                     assert!((sum - e.target_value).abs() < 1e-6 * size.max(1.0), "{config:?} {method} {}", e.target);

@@ -1,12 +1,16 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
 mod detect;
+mod detector;
 mod evaluate;
+mod experiment;
 mod learn;
 mod train;
 
 pub use detect::DetectArgs;
+pub use detector::{FitArgs, GridSearchArgs, ScoreArgs};
 pub use evaluate::EvaluateArgs;
+pub use experiment::ExperimentArgs;
 pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
@@ -52,7 +56,11 @@ pub enum Command {
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),
+    Fit(FitArgs),
+    GridSearch(GridSearchArgs),
+    Score(ScoreArgs),
     Evaluate(Box<EvaluateArgs>),
+    Experiment(ExperimentArgs),
     Export(ExportArgs),
 }
 

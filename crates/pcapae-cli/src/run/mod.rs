@@ -8,10 +8,14 @@ mod encode;
 mod evaluate;
 mod evaluation_table;
 mod event_table;
+mod experiment;
 mod export;
+mod fit;
+mod grid_search;
 mod input;
 mod learn;
 mod model;
+mod score;
 mod train;
 
 use std::process::ExitCode;
@@ -28,7 +32,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
+        Command::Fit(args) => fit::run(&args, &talk),
+        Command::Score(args) => score::run(&args, &talk),
+        Command::GridSearch(args) => grid_search::run(&args, &talk),
         Command::Evaluate(args) => evaluate::run(&args, &talk),
+        Command::Experiment(args) => experiment::run(args, &talk),
         Command::Export(args) => export::run(args, &talk),
         Command::Train(args) => train::run(&args, &talk),
     }

@@ -37,6 +37,8 @@ mod reader;
 
 mod windows;
 
+mod window_blocks;
+
 mod writer;
 
 pub use build::{Built, Tally, build};
@@ -44,6 +46,7 @@ pub use loaded::LoadedFragments;
 pub use original::OriginalWriter;
 pub use provenance::{Origin, Provenance};
 pub use reader::Dataset;
+pub(crate) use window_blocks::WantedWindows;
 pub use windows::Windows;
 pub use writer::DatasetWriter;
 

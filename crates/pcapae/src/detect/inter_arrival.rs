@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, Numbers, Samples, fact_numbers};
+use super::{Detector, Numbers, Samples, Scorer, fact_numbers};
 use crate::capture::headers::{Connection, Direction, PacketFacts, Service};
 use crate::{Error, Result};
 
@@ -187,6 +187,11 @@ impl InterArrival {
 }
 
 impl Detector for InterArrival {
+    fn scorer(&self) -> Scorer<'_> {
+        let mut clock = self.clock();
+        Box::new(move |samples| self.score_after(&mut clock, samples))
+    }
+
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         self.score_after(&mut self.clock(), samples)
     }

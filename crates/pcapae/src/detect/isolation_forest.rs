@@ -231,6 +231,10 @@ impl IsolationForest {
 }
 
 impl Detector for IsolationForest {
+    fn own_threshold(&self) -> Option<f64> {
+        Some(self.offset)
+    }
+
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         Ok(self.scores(&rows_of_width(samples, self.width)?))
     }

@@ -146,6 +146,10 @@ impl LocalOutlierFactor {
 }
 
 impl Detector for LocalOutlierFactor {
+    fn own_threshold(&self) -> Option<f64> {
+        Some(self.offset)
+    }
+
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         let rows = rows_of_width(samples, self.neighbourhood.width())?;
         Ok(self.neighbourhood.of_each(&rows, self.neighbours, |_, near| self.factor(near)))

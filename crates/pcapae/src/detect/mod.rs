@@ -52,12 +52,21 @@ mod reconstruction;
 
 mod threshold;
 
+mod blueprint;
+
+mod sample_file;
+
+mod fitted;
+
+pub use blueprint::Blueprint;
+pub(crate) use blueprint::{detector_and_parameters, read_text};
 pub use combination::Combination;
 pub use conformal::Conformal;
 pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
 pub use contamination::{Auto, Contamination};
-pub use detector::Detector;
+pub use detector::{Detector, Scorer};
 pub use distance::MetricName;
+pub use fitted::{Fitted, ScoreSink};
 pub use inter_arrival::{Before, GAPS_REMEMBERED, GapClock, InterArrival, InterArrivalConfig};
 pub use isolation_forest::{IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples, Verbosity};
 pub use k_nearest_neighbours::{Aggregation, KNearestNeighbours, KNearestNeighboursConfig};
@@ -70,6 +79,8 @@ pub use packet_scores::PacketScores;
 pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};
 pub use principal_components::{Components, PrincipalComponents, PrincipalComponentsConfig};
 pub use reconstruction::reconstruction_error;
+pub(crate) use sample_file::score_row;
+pub use sample_file::{Rows, SampleFile};
 pub use samples::Samples;
 pub use scoring_head::{PositionSums, ScoringHead, Standardisation};
 pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};

@@ -306,6 +306,10 @@ impl OneClassSvm {
 }
 
 impl Detector for OneClassSvm {
+    fn own_threshold(&self) -> Option<f64> {
+        Some(self.offset())
+    }
+
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         let columns = Columns::new(&rows_of_width(samples, self.width)?, self.width);
         let mut scores = columns.weighted_sums(&self.kernel, &self.support, &self.alpha, |k| k);

@@ -78,6 +78,23 @@ impl Samples {
         self.facts.as_deref()
     }
 
+    /// The rows of these indices, in this order. Panics where there is none of an index, as a slice does.
+    pub fn select(&self, rows: &[usize]) -> Samples {
+        let values = |row: &usize| row * self.width..(row + 1) * self.width;
+        Samples {
+            values: match &self.values {
+                Values::Numbers(numbers) => {
+                    Values::Numbers(rows.iter().flat_map(|row| &numbers[values(row)]).copied().collect())
+                }
+                Values::Bytes(bytes) => {
+                    Values::Bytes(rows.iter().flat_map(|row| &bytes[values(row)]).copied().collect())
+                }
+            },
+            width: self.width,
+            facts: self.facts.as_ref().map(|facts| rows.iter().map(|row| facts[*row]).collect()),
+        }
+    }
+
     /// Some of the rows, in their order.
     pub fn rows(&self, rows: Range<usize>) -> Samples {
         let values = rows.start * self.width..rows.end * self.width;
@@ -102,6 +119,7 @@ mod tests {
         assert_eq!((samples.len(), samples.width()), (2, 2));
         assert_eq!(*samples.numbers(), [0.0, 1.0, 0.2, 0.4]);
         assert_eq!(samples.rows(1..2).bytes(), Some(&[51, 102][..]));
+        assert_eq!(samples.select(&[1, 0, 1]).bytes(), Some(&[51, 102, 0, 255, 51, 102][..]));
         assert_eq!(Samples::of_numbers(vec![1.0], 1).bytes(), None);
     }
 }

@@ -1,0 +1,106 @@
+//! `pcapae experiment`: a plan to tables and pictures.
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use pcapae::experiment::{
+    Plan, RunOutcome, confusion_map, run as run_plan, runs_csv, summary_map, table, table_csv, table_json,
+    table_markdown,
+};
+use pcapae::progress::Progress;
+use pcapae::report::Picture;
+use pcapae::whole_file::{Existing, WholeFile};
+
+use super::input::counted;
+use crate::args::ExperimentArgs;
+use crate::progress::{Talk, print, remove_if_stopped};
+
+/// Checks the plan, runs it, and writes what came of it.
+pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    args.threads.apply()?;
+    let plan = Plan::open(&args.plan, args.captures.as_deref())?;
+    let (runs, out) = (plan.runs().len(), args.output.as_path());
+    let charts = out.join("runs");
+    fs::create_dir_all(&charts).map_err(pcapae::Error::io("create", &charts))?;
+    let counting = Counting { talk, done: AtomicUsize::new(0), runs };
+    let mut outcomes = Vec::with_capacity(runs);
+    run_plan(&plan, out.join("cache"), &counting, &mut |outcome| {
+        if outcome.run.seed == plan.seeds[0] {
+            write_charts(&charts, outcomes.len() + 1, &outcome)?;
+        }
+        counting.one_more();
+        outcomes.push(outcome);
+        write_tables(out, &plan.name, &outcomes)
+    })?;
+    talk.clear();
+    let refused = outcomes.iter().filter(|outcome| outcome.outcome.is_err()).count();
+    if refused > 0 {
+        talk.warn(format_args!("{} refused; the table says why", counted(refused as u64, "run")));
+    }
+    let rows = table(&outcomes);
+    match args.json {
+        true => print(&format!("{}\n", table_json(&plan.name, &rows)))?,
+        false => print(&table_markdown(&plan.name, &rows))?,
+    }
+    talk.say(format_args!("{}: tables and pictures of {}", out.display(), counted(runs as u64, "run")));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write_tables(out: &Path, name: &str, outcomes: &[RunOutcome]) -> pcapae::Result<()> {
+    let rows = table(outcomes);
+    write(&out.join("runs.csv"), &runs_csv(outcomes)?)?;
+    write(&out.join("table.csv"), &table_csv(&rows)?)?;
+    write(&out.join("table.md"), table_markdown(name, &rows).as_bytes())?;
+    write_picture(&out.join("summary.png"), &summary_map(name, &rows).picture())?;
+    write_picture(&out.join("confusion.png"), &confusion_map(name, outcomes).picture())
+}
+
+fn write_charts(folder: &Path, number: usize, outcome: &RunOutcome) -> pcapae::Result<()> {
+    let Some(charts) = outcome.charts()? else { return Ok(()) };
+    write_picture(&folder.join(format!("{number:03}-scores.png")), &charts.scores)?;
+    write_picture(&folder.join(format!("{number:03}-precision-recall.png")), &charts.precision_recall)
+}
+
+fn write_picture(place: &Path, picture: &Picture) -> pcapae::Result<()> {
+    write(place, &picture.png().map_err(pcapae::Error::io("write", place))?)
+}
+
+fn write(place: &Path, bytes: &[u8]) -> pcapae::Result<()> {
+    let file = WholeFile::create(place, Existing::Replace)?;
+    remove_if_stopped(file.path());
+    file.write(bytes)
+}
+
+/// Says in front of every stage which run it is for.
+struct Counting<'a> {
+    talk: &'a Talk,
+    done: AtomicUsize,
+    runs: usize,
+}
+
+impl Counting<'_> {
+    fn one_more(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Progress for Counting<'_> {
+    fn begin(&self, what: &str, total: Option<u64>) {
+        let run = self.done.load(Ordering::Relaxed) + 1;
+        self.talk.begin(&format!("run {run} of {}: {what}", self.runs), total);
+    }
+
+    fn advance(&self, units: u64) {
+        self.talk.advance(units);
+    }
+
+    fn remark(&self, text: &str) {
+        self.talk.remark(text);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.talk.interrupted()
+    }
+}

@@ -1,0 +1,140 @@
+//! `pcapae score`: a dataset or codes to a table of scores.
+
+use std::fs::File;
+use std::io::BufWriter;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use pcapae::dataset::Dataset;
+use pcapae::detect::{Fitted, SampleFile, ScoreSink, ScoringHead};
+use pcapae::residual::ResidualScorer;
+use pcapae::scores::{ScoreRow, ScoreWriter};
+use pcapae::{Error, Result};
+
+use super::input::{counted, output};
+use crate::args::{ModelArgs, ScoreArgs};
+use crate::progress::Talk;
+
+/// Scores, then puts the table in its place.
+pub fn run(args: &ScoreArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    args.threads.apply()?;
+    let work = Work::of(args, talk)?;
+    let inputs = [&args.scorer, &args.input].into_iter().chain(&args.standardise);
+    let file = output(&args.output, args.force, inputs)?;
+    let unfinished = File::create(file.path()).with_context(|| format!("cannot write {}", args.output.display()))?;
+    let mut writer = ScoreWriter::new(BufWriter::new(unfinished), &[])?;
+    let mut summary = Summary { threshold: work.own_threshold(), ..Summary::default() };
+    let rows = work.score(
+        &mut |row| {
+            summary.take(row);
+            writer.write(row, &[])
+        },
+        talk,
+    )?;
+    writer.finish()?.into_inner().map_err(|error| Error::io("write", &args.output)(error.into_error()))?;
+    file.keep()?;
+    talk.clear();
+    talk.say(format_args!("{}: {}{}", args.output.display(), counted(rows, "score"), summary.text()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What scores what, checked to go together.
+enum Work {
+    Detector { fitted: Box<Fitted>, input: SampleFile },
+    Model { scorer: Box<ResidualScorer>, dataset: Dataset },
+}
+
+impl Work {
+    fn of(args: &ScoreArgs, talk: &Talk) -> Result<Work> {
+        if Fitted::is_recognised(&args.scorer)? {
+            if args.head.is_some() || args.frames.is_some() {
+                return Err(no_model(args));
+            }
+            let fitted = Box::new(Fitted::open(&args.scorer)?);
+            let input = SampleFile::open(&args.input)?;
+            fitted.check(&input)?;
+            return Ok(Work::Detector { fitted, input });
+        }
+        let model = ModelArgs { path: args.scorer.clone(), frames: args.frames }.load()?;
+        let dataset = dataset(&args.input)?;
+        let normal = args.standardise.as_deref().map(self::dataset).transpose()?;
+        let head = match (args.head.unwrap_or(ScoringHead::Mean), &normal) {
+            (ScoringHead::Top { k, .. }, Some(_)) => ScoringHead::Top { k, standardised: true },
+            (_, Some(_)) => return Err(nothing_to_standardise()),
+            (head, None) => head,
+        };
+        for dataset in [Some(&dataset), normal.as_ref()].into_iter().flatten() {
+            pcapae::residual::check(&model, dataset)?;
+        }
+        let scorer = Box::new(ResidualScorer::new(model, head, normal.as_ref(), talk)?);
+        Ok(Work::Model { scorer, dataset })
+    }
+
+    fn own_threshold(&self) -> Option<f64> {
+        match self {
+            Work::Detector { fitted, .. } => fitted.own_threshold(),
+            Work::Model { .. } => None,
+        }
+    }
+
+    fn score(&self, sink: &mut ScoreSink<'_>, talk: &Talk) -> Result<u64> {
+        match self {
+            Work::Detector { fitted, input } => fitted.score_file(input, sink, talk),
+            Work::Model { scorer, dataset } => scorer.score(dataset, sink, talk),
+        }
+    }
+}
+
+/// A dataset for a model; says so where it is a file of codes.
+fn dataset(path: &Path) -> Result<Dataset> {
+    match SampleFile::open(path)? {
+        SampleFile::Fragments(dataset) => Ok(dataset),
+        SampleFile::Codes(_) => {
+            let reason = "it holds codes, and a model scores fragments".into();
+            Err(Error::NotADataset { path: path.to_owned(), reason })
+        }
+    }
+}
+
+fn no_model(args: &ScoreArgs) -> Error {
+    Error::Setting {
+        setting: if args.head.is_some() { "--head" } else { "--frames" },
+        got: "is given".into(),
+        expected: "none, since a detector says itself how it scores".into(),
+        remedy: None,
+    }
+}
+
+fn nothing_to_standardise() -> Error {
+    Error::Setting {
+        setting: "--head",
+        got: "mean or sum".into(),
+        expected: "topK with --standardise".into(),
+        remedy: Some("leave --standardise out, or give --head top8".into()),
+    }
+}
+
+/// What to say of the scores.
+#[derive(Default)]
+struct Summary {
+    threshold: Option<f64>,
+    range: Option<[f64; 2]>,
+    above: u64,
+}
+
+impl Summary {
+    fn take(&mut self, row: &ScoreRow) {
+        let [low, high] = self.range.unwrap_or([row.score; 2]);
+        self.range = Some([low.min(row.score), high.max(row.score)]);
+        self.above += u64::from(self.threshold.is_some_and(|threshold| row.score > threshold));
+    }
+
+    fn text(&self) -> String {
+        let range = self.range.map_or_else(String::new, |[low, high]| format!(" from {low:.4} to {high:.4}"));
+        match self.threshold {
+            Some(threshold) => format!("{range}, {} above the detector's own threshold {threshold:.4}", self.above),
+            None => range,
+        }
+    }
+}

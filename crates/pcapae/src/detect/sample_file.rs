@@ -1,0 +1,270 @@
+//! Files that detectors are fitted to or that they score: codes, or the fragments of a dataset.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Samples;
+use crate::code::{self, Codes};
+use crate::dataset::hdf5_file::Hdf5File;
+use crate::dataset::{Dataset, Origin};
+use crate::fragment::{FragmentSize, Mask, Mode};
+use crate::scores::ScoreRow;
+use crate::{Error, Result};
+
+/// A file whose rows are samples.
+#[derive(Debug)]
+pub enum SampleFile {
+    /// Codes of windows, all in memory.
+    Codes(Codes),
+    /// Fragments, read as they are asked for; with the facts of packets where each fragment is one.
+    Fragments(Dataset),
+}
+
+/// What the rows of a file are; a detector scores rows of the kind that it was fitted to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Rows {
+    /// Codes.
+    Codes {
+        /// Numbers in a code.
+        width: usize,
+        /// The model, as its codes' file names it in JSON; `None` for a file with codes alone.
+        model: Option<String>,
+    },
+    /// Fragments.
+    Fragments {
+        /// Bytes in a fragment.
+        size: usize,
+        /// How packets became fragments; `None` in the original's layout, and so below.
+        mode: Option<Mode>,
+        /// Which header fields were read as zeros.
+        mask: Option<Mask>,
+    },
+}
+
+impl SampleFile {
+    /// Opens a file of codes, or a dataset of either layout; says itself which it is.
+    pub fn open(path: &Path) -> Result<SampleFile> {
+        let refuse = |reason| Error::NotADataset { path: path.to_owned(), reason };
+        let file = Hdf5File::open(path, refuse)?;
+        let has_codes = match file.text("format").map_err(refuse)?.as_deref() {
+            Some(format) => format == code::FORMAT,
+            None => !matches!(file.array::<f32>("codes"), Ok(None)),
+        };
+        drop(file);
+        Ok(match has_codes {
+            true => SampleFile::Codes(Codes::open(path)?),
+            false => SampleFile::Fragments(Dataset::open(path)?),
+        })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        match self {
+            SampleFile::Codes(codes) => codes.path(),
+            SampleFile::Fragments(dataset) => dataset.path(),
+        }
+    }
+
+    /// How many rows there are.
+    pub fn len(&self) -> usize {
+        match self {
+            SampleFile::Codes(codes) => codes.len(),
+            SampleFile::Fragments(dataset) => dataset.len(),
+        }
+    }
+
+    /// True if there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What the rows are.
+    pub fn rows(&self) -> Rows {
+        match self {
+            SampleFile::Codes(codes) => {
+                let model = codes.description().map(|description| description.model.clone());
+                Rows::Codes { width: codes.width(), model }
+            }
+            SampleFile::Fragments(dataset) => {
+                let cutting = dataset.cutting();
+                Rows::Fragments {
+                    size: dataset.size().bytes(),
+                    mode: cutting.map(|cutting| cutting.mode),
+                    mask: cutting.map(|cutting| cutting.mask),
+                }
+            }
+        }
+    }
+
+    /// The dataset's name and captures as JSON, where the file knows them.
+    pub fn sources(&self) -> Option<&str> {
+        match self {
+            SampleFile::Codes(codes) => codes.description().map(|description| description.dataset.as_str()),
+            SampleFile::Fragments(dataset) => dataset.sources(),
+        }
+    }
+
+    /// Refuses a file without rows.
+    pub fn check_rows(&self) -> Result<()> {
+        let path = self.path().to_owned();
+        match self {
+            _ if !self.is_empty() => Ok(()),
+            SampleFile::Codes(_) => Err(Error::NotCodes { path, reason: "there is none in it".into() }),
+            SampleFile::Fragments(_) => Err(Error::NoFragments { path }),
+        }
+    }
+
+    /// Some of the rows, in their order; panics where there are none of these, as a slice does.
+    pub fn samples(&self, rows: Range<usize>) -> Result<Samples> {
+        match self {
+            SampleFile::Codes(codes) => {
+                let width = codes.width();
+                let values = codes.values()[rows.start * width..rows.end * width].to_vec();
+                Ok(Samples::of_numbers(values, width))
+            }
+            SampleFile::Fragments(dataset) => {
+                let mut bytes = Vec::with_capacity(rows.len() * dataset.size().bytes());
+                dataset.read(rows.clone(), &mut bytes)?;
+                let samples = Samples::of_bytes(bytes, dataset.size().bytes());
+                Ok(match dataset.facts(rows)? {
+                    Some(facts) => samples.with_facts(facts),
+                    None => samples,
+                })
+            }
+        }
+    }
+
+    /// Packets, times and labels of some of the rows; `None` where the file does not know them.
+    pub fn origins(&self, rows: Range<usize>) -> Result<Vec<Option<Origin>>> {
+        Ok(match self {
+            SampleFile::Codes(codes) => rows.map(|row| codes.origin(row)).collect(),
+            SampleFile::Fragments(dataset) => {
+                let provenance = dataset.provenance(rows.clone())?;
+                rows.map(|row| provenance.origin(row..row + 1)).collect()
+            }
+        })
+    }
+}
+
+impl Rows {
+    /// Numbers or bytes in a row.
+    pub fn width(&self) -> usize {
+        match self {
+            Rows::Codes { width, .. } => *width,
+            Rows::Fragments { size, .. } => *size,
+        }
+    }
+
+    /// Whether a detector that was fitted to these rows can score those: equally wide, and nothing that is known of both differs.
+    pub fn go_with(&self, those: &Rows) -> bool {
+        match (self, those) {
+            (Rows::Codes { width, model }, Rows::Codes { width: other_width, model: other_model }) => {
+                width == other_width && agree(&weights(model), &weights(other_model))
+            }
+            (
+                Rows::Fragments { size, mode, mask },
+                Rows::Fragments { size: other_size, mode: other_mode, mask: other_mask },
+            ) => size == other_size && agree(mode, other_mode) && agree(mask, other_mask),
+            _ => false,
+        }
+    }
+
+    /// Refuses a width that no file has.
+    pub(super) fn check(&self) -> Result<(), String> {
+        match self.width() {
+            1..=FragmentSize::LINE_MAX => Ok(()),
+            width => Err(format!("its rows have a width of {width}, expected 1 to {}", FragmentSize::LINE_MAX)),
+        }
+    }
+}
+
+/// True unless both are known and differ.
+fn agree<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+    a.is_none() || b.is_none() || a == b
+}
+
+/// The hash of the model's weights.
+fn weights(model: &Option<String>) -> Option<String> {
+    let model: Value = serde_json::from_str(model.as_deref()?).ok()?;
+    model["sha256"].as_str().map(str::to_owned)
+}
+
+/// `codes of 64 numbers of the model 5f3a…`, `fragments of 256 bytes in packet mode with volatile masked`.
+impl fmt::Display for Rows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rows::Codes { width, model } => {
+                write!(f, "codes of {width} numbers")?;
+                match weights(model) {
+                    Some(hash) => write!(f, " of the model {}…", hash.chars().take(8).collect::<String>()),
+                    None => Ok(()),
+                }
+            }
+            Rows::Fragments { size, mode, mask } => {
+                write!(f, "fragments of {size} bytes")?;
+                if let Some(mode) = mode {
+                    write!(f, " in {} mode", mode.name())?;
+                }
+                match mask {
+                    Some(mask) if !mask.is_empty() => write!(f, " with {mask} masked"),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// The score of row or window `window`, with what is known of where it came from.
+pub(crate) fn score_row(window: usize, origin: Option<Origin>, score: f64) -> ScoreRow {
+    ScoreRow {
+        window: window as u64,
+        first_packet: origin.map(|origin| origin.first_packet),
+        last_packet: origin.map(|origin| origin.last_packet),
+        time_ns: origin.and_then(|origin| origin.time_ns),
+        score,
+        label: origin.map(|origin| origin.label).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(width: usize, hash: &str) -> Rows {
+        Rows::Codes { width, model: Some(format!(r#"{{"sha256":"{hash}"}}"#)) }
+    }
+
+    fn fragments(size: usize, mode: Option<Mode>, mask: Mask) -> Rows {
+        Rows::Fragments { size, mode, mask: mode.map(|_| mask) }
+    }
+
+    #[test]
+    fn rows_go_with_rows_unless_something_known_differs() {
+        assert!(codes(64, "ab").go_with(&codes(64, "ab")));
+        assert!(!codes(64, "ab").go_with(&codes(64, "cd")));
+        assert!(codes(64, "ab").go_with(&Rows::Codes { width: 64, model: None }));
+        assert!(!codes(64, "ab").go_with(&codes(32, "ab")));
+        let packet = fragments(256, Some(Mode::Packet), Mask::NONE);
+        assert!(packet.go_with(&fragments(256, None, Mask::NONE)));
+        assert!(!packet.go_with(&fragments(256, Some(Mode::Byte), Mask::NONE)));
+        assert!(!packet.go_with(&fragments(256, Some(Mode::Packet), Mask::volatile())));
+        assert!(!packet.go_with(&fragments(1024, Some(Mode::Packet), Mask::NONE)));
+        assert!(!packet.go_with(&codes(256, "ab")));
+    }
+
+    #[test]
+    fn rows_are_named_in_a_few_words() {
+        assert_eq!(codes(64, "0123456789").to_string(), "codes of 64 numbers of the model 01234567…");
+        assert_eq!(fragments(256, Some(Mode::Byte), Mask::NONE).to_string(), "fragments of 256 bytes in byte mode");
+        let masked = fragments(256, Some(Mode::Packet), "addresses".parse().unwrap()).to_string();
+        assert!(
+            masked.starts_with("fragments of 256 bytes in packet mode with ") && masked.ends_with(" masked"),
+            "{masked}"
+        );
+    }
+}

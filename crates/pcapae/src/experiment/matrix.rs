@@ -1,0 +1,161 @@
+//! All runs of a plan: one for each combination of its axes.
+
+use serde::Serialize;
+
+use super::Plan;
+use crate::Result;
+use crate::detect::{Blueprint, ScoringHead};
+use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
+use crate::model::{Cell, Frames, Head, ModelConfig, Side};
+
+/// How packets become fragments in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+pub struct CuttingAxes {
+    /// Three ways to cut.
+    pub mode: Mode,
+    /// Bytes in a fragment.
+    pub fragment_size: usize,
+    /// Header fields read as zeros.
+    pub mask: Mask,
+}
+
+/// Which model is trained in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ModelAxes {
+    /// The recurrent cell.
+    pub cell: Cell,
+    /// Fragments in a window.
+    pub frames: Frames,
+    /// The last layer.
+    pub head: Head,
+}
+
+/// What is scored in a run, and how.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scorer {
+    /// The model's residual, made one score by a head.
+    Residual(ModelAxes, ScoringHead),
+    /// The model's codes, by a detector.
+    Codes(ModelAxes, Blueprint),
+    /// The fragments themselves, by a detector.
+    Bytes(Blueprint),
+}
+
+/// One cell of the matrix.
+#[derive(Debug, Clone, Serialize)]
+pub struct Run {
+    /// How packets become fragments.
+    pub cutting: CuttingAxes,
+    /// What is scored, and how.
+    pub scorer: Scorer,
+    /// Seed of the model's weights, of the order of training, and of the detector.
+    pub seed: u64,
+}
+
+impl Plan {
+    /// All runs, those with the same seed and model one after the other.
+    pub fn runs(&self) -> Vec<Run> {
+        let mut runs = Vec::new();
+        for &seed in &self.seeds {
+            for cutting in self.cuttings() {
+                let bytes = self.bytes.iter().cloned().map(Scorer::Bytes);
+                let models = self.models();
+                let on_models = models.iter().flat_map(|&model| {
+                    let residual = self.residual.iter().map(move |&head| Scorer::Residual(model, head));
+                    residual.chain(self.codes.iter().cloned().map(move |blueprint| Scorer::Codes(model, blueprint)))
+                });
+                runs.extend(on_models.chain(bytes).map(|scorer| Run { cutting, scorer, seed }));
+            }
+        }
+        runs
+    }
+
+    fn cuttings(&self) -> Vec<CuttingAxes> {
+        let mut all = Vec::new();
+        for &mode in &self.modes {
+            for &fragment_size in &self.fragment_sizes {
+                all.extend(self.masks.iter().map(|&mask| CuttingAxes { mode, fragment_size, mask }));
+            }
+        }
+        all
+    }
+
+    fn models(&self) -> Vec<ModelAxes> {
+        let mut all = Vec::new();
+        for &cell in &self.cells {
+            for &frames in &self.frames {
+                all.extend(self.heads.iter().map(|&head| ModelAxes { cell, frames, head }));
+            }
+        }
+        all
+    }
+}
+
+impl CuttingAxes {
+    /// The same as the fragmenters take it.
+    pub fn cutting(&self) -> Result<Cutting> {
+        let size = FragmentSize::new(self.fragment_size, Shape::Square)?;
+        Ok(Cutting { mode: self.mode, size, semantics: Semantics::Complete, mask: self.mask })
+    }
+
+    /// In a few words: "packet 256 masked ip-id,checksums".
+    pub fn name(&self) -> String {
+        let mask = match self.mask {
+            Mask::NONE => "unmasked".to_owned(),
+            mask if mask == Mask::volatile() => "volatile masked".to_owned(),
+            mask => format!("{mask} masked"),
+        };
+        format!("{} {} {mask}", self.mode.name(), self.fragment_size)
+    }
+}
+
+impl ModelAxes {
+    /// The configuration of a model for fragments of a size.
+    pub fn config(&self, fragment_size: usize) -> Result<ModelConfig> {
+        let ModelAxes { cell, frames, head } = *self;
+        Ok(ModelConfig { cell, frames, head, ..ModelConfig::new(Side::of_fragment_size(fragment_size)?) })
+    }
+
+    /// In a few words: "gru 1 categorical".
+    pub fn name(&self) -> String {
+        let cell = match self.cell {
+            Cell::Gru => "gru",
+            Cell::Lstm => "lstm",
+        };
+        let head = match self.head {
+            Head::Linear => "mse",
+            Head::Sigmoid => "bce",
+            Head::Categorical => "ce",
+        };
+        format!("{cell} {} {head}", self.frames.count())
+    }
+}
+
+impl Scorer {
+    /// In a few words: "residual top 8, gru 1 ce".
+    pub fn name(&self) -> String {
+        match self {
+            Scorer::Residual(model, head) => format!("residual {}, {}", head_name(*head), model.name()),
+            Scorer::Codes(model, blueprint) => format!("{} on codes, {}", blueprint.name(), model.name()),
+            Scorer::Bytes(blueprint) => format!("{} on bytes", blueprint.name()),
+        }
+    }
+
+    /// The model that has to be trained for it.
+    pub fn model(&self) -> Option<ModelAxes> {
+        match self {
+            Scorer::Residual(model, _) | Scorer::Codes(model, _) => Some(*model),
+            Scorer::Bytes(_) => None,
+        }
+    }
+}
+
+fn head_name(head: ScoringHead) -> String {
+    match head {
+        ScoringHead::Sum => "sum".into(),
+        ScoringHead::Mean => "mean".into(),
+        ScoringHead::Top { k, standardised: true } => format!("top {k} standardised"),
+        ScoringHead::Top { k, standardised: false } => format!("top {k}"),
+    }
+}

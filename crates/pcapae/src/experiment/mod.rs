@@ -1,0 +1,87 @@
+//! Whole experiments: from captures to a table of what each detector finds, over modes, sizes, masks, models, detectors and seeds.
+//!
+//! A [`Plan`] says what to try. Every stage (dataset, training, codes, fit, scores) leaves a file in a cache, named by all that went into
+//! it; what is there is taken, so a stopped experiment goes on and a changed plan computes only what is new.
+//!
+//! Models and detectors see normal traffic only, thresholds are read off normal traffic that neither saw, and the labelled captures are
+//! looked at last and only to report.
+
+mod plan;
+
+mod matrix;
+
+mod cache;
+
+mod stages;
+
+mod outcome;
+
+mod table;
+
+pub use matrix::{CuttingAxes, ModelAxes, Run, Scorer};
+pub use outcome::{Charts, RunOutcome};
+pub use plan::{Part, Plan, PlanCaptures};
+pub use table::{
+    MEASURES, Spread, TableRow, confusion_map, runs_csv, summary_map, table, table_csv, table_json, table_markdown,
+};
+
+use std::path::PathBuf;
+
+use crate::label::PacketLabels;
+use crate::metrics::{Evaluated, EvaluationConfig, EvaluationInput, evaluate};
+use crate::progress::Progress;
+use crate::scores::ScoreTable;
+use crate::{Error, Result};
+use cache::{Cache, Made};
+use stages::Stages;
+
+/// Runs all of a plan, with the files of all stages in the folder `cache`, and hands over each outcome as it comes, in the order of
+/// [`Plan::runs`]; a run that was refused, say because a detector looks at packets and rows are none, is handed over with its reason.
+///
+/// Refused as a whole: captures or labels that cannot be read, a full disk; an interruption. What was made until then stays in the cache.
+pub fn run(
+    plan: &Plan,
+    cache: PathBuf,
+    progress: &dyn Progress,
+    told: &mut dyn FnMut(RunOutcome) -> Result<()>,
+) -> Result<()> {
+    let stages = Stages::new(Cache::open(cache)?, plan, progress);
+    let truth = plan.captures.eval.labels.as_deref().map(PacketLabels::open).transpose()?;
+    let config = EvaluationConfig { threshold: plan.threshold, ..EvaluationConfig::default() };
+    for run in plan.runs() {
+        let outcome = match evaluated(&stages, &run, truth.as_ref(), &config) {
+            Err(error) if is_of_the_run(&error) => Err(error.to_string()),
+            Err(error) => return Err(error),
+            Ok(evaluated) => Ok(evaluated),
+        };
+        told(RunOutcome { run, outcome })?;
+    }
+    Ok(())
+}
+
+fn evaluated(
+    stages: &Stages<'_>,
+    run: &Run,
+    truth: Option<&PacketLabels>,
+    config: &EvaluationConfig,
+) -> Result<Evaluated> {
+    let scored = stages.scores(run)?;
+    let open = |made: &Made| ScoreTable::open(&made.path);
+    let (scores, calibration) = (open(&scored.eval)?, open(&scored.predict)?);
+    let check = scored.check.as_ref().map(open).transpose()?;
+    let input = EvaluationInput { scores: &scores, calibration: &calibration, check: check.as_ref(), truth };
+    evaluate(input, config)
+}
+
+/// Whether a refusal says that the settings of one run do not go together; others may.
+fn is_of_the_run(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Setting { .. }
+            | Error::Lacking { .. }
+            | Error::NoWindows { .. }
+            | Error::NoFragments { .. }
+            | Error::NoThreshold { .. }
+            | Error::Unevaluable { .. }
+    )
+}
