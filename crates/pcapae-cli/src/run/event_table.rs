@@ -2,7 +2,7 @@
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
-use pcapae::bundle::{Alert, Fired};
+use pcapae::bundle::Alert;
 use pcapae::report::{Event, timestamp};
 
 /// The events, one a row; a column for the labels where they are known.
@@ -67,10 +67,7 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
 
 /// What raised the alert, and the shares of the detectors, the largest first: `packet: histograms 71 %, autoencoder 29 %`.
 fn by(alert: &Alert) -> String {
-    let fired = match alert.fired {
-        Fired::Both => "packet, connection",
-        fired => fired.word(),
-    };
+    let fired = alert.fired.word();
     let mut shares = alert.shares.clone();
     if shares.len() < 2 {
         return fired.to_owned();
