@@ -24,6 +24,8 @@ pub mod flow;
 
 pub mod label;
 
+pub mod inspect;
+
 pub mod fragment;
 
 pub mod dataset;

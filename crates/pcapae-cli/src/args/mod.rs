@@ -1,9 +1,11 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
 mod evaluate;
+mod inspect;
 mod train;
 
 pub use evaluate::EvaluateArgs;
+pub use inspect::InspectArgs;
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -45,6 +47,7 @@ pub enum Command {
     Learn(LearnArgs),
     Detect(DetectArgs),
     Demo(DemoArgs),
+    Inspect(InspectArgs),
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),

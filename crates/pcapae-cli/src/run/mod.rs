@@ -10,6 +10,7 @@ mod evaluation_table;
 mod event_table;
 mod export;
 mod input;
+mod inspect;
 mod learn;
 mod model;
 mod train;
@@ -29,6 +30,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
         Command::Evaluate(args) => evaluate::run(&args, &talk),
+        Command::Inspect(args) => inspect::run(&args, &talk),
         Command::Export(args) => export::run(args, &talk),
         Command::Train(args) => train::run(&args, &talk),
     }
