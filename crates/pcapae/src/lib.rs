@@ -26,6 +26,8 @@ pub mod flow;
 
 pub mod label;
 
+pub mod inspect;
+
 pub mod fragment;
 
 pub mod dataset;

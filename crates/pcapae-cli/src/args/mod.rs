@@ -5,6 +5,7 @@ mod detector;
 mod evaluate;
 mod experiment;
 mod learn;
+mod inspect;
 mod train;
 
 pub use detect::DetectArgs;
@@ -12,6 +13,7 @@ pub use detector::{FitArgs, GridSearchArgs, ScoreArgs};
 pub use evaluate::EvaluateArgs;
 pub use experiment::ExperimentArgs;
 pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
+pub use inspect::InspectArgs;
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -53,6 +55,7 @@ pub enum Command {
     Learn(Box<LearnArgs>),
     Detect(DetectArgs),
     Demo(DemoArgs),
+    Inspect(InspectArgs),
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),

@@ -13,6 +13,7 @@ mod export;
 mod fit;
 mod grid_search;
 mod input;
+mod inspect;
 mod learn;
 mod model;
 mod score;
@@ -37,6 +38,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::GridSearch(args) => grid_search::run(&args, &talk),
         Command::Evaluate(args) => evaluate::run(&args, &talk),
         Command::Experiment(args) => experiment::run(args, &talk),
+        Command::Inspect(args) => inspect::run(&args, &talk),
         Command::Export(args) => export::run(args, &talk),
         Command::Train(args) => train::run(&args, &talk),
     }

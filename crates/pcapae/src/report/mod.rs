@@ -27,6 +27,14 @@ mod precision_recall_chart;
 
 mod evaluation;
 
+mod inspection_table;
+
+mod inspection_picture;
+
+mod inspection_page;
+
+mod inspection_json;
+
 mod training_picture;
 
 mod tensorboard;
@@ -35,6 +43,10 @@ pub use evaluation::{EVALUATION_HEADER, EvaluationSources, evaluation_json, eval
 pub use event::{EVENT_GAP_NS, Event, events};
 pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};
+pub use inspection_json::inspection_json;
+pub use inspection_page::inspection_page;
+pub use inspection_picture::inspection_picture;
+pub use inspection_table::{InspectionTable, inspection_tables};
 pub use json::{event_json, summary_json, timestamp};
 pub use loss_curve::loss_curve;
 pub use picture::Picture;
