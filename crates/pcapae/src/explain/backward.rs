@@ -16,7 +16,9 @@ impl Places<'_> {
     fn of(&self, weight: &Range<usize>) -> Place {
         let architecture = self.0;
         let of_cell = |cell: &CellParameters| match cell {
-            CellParameters::Gru { gates, candidate } => gates.conv.weight == *weight || candidate.conv.weight == *weight,
+            CellParameters::Gru { gates, candidate } => {
+                gates.conv.weight == *weight || candidate.conv.weight == *weight
+            }
             CellParameters::Lstm { gates } => gates.conv.weight == *weight,
         };
         if architecture.down.first().is_some_and(|conv| conv.weight == *weight) {
@@ -84,7 +86,8 @@ impl<'a> Backward<'a> {
             }
         }
         let of_frame = |frame: &Node| {
-            let zeros = || Map { values: vec![0.0; self.graph.value(*frame).values.len()], ..self.graph.value(*frame).clone() };
+            let zeros =
+                || Map { values: vec![0.0; self.graph.value(*frame).values.len()], ..self.graph.value(*frame).clone() };
             self.relevance[frame.0].clone().unwrap_or_else(zeros)
         };
         (frames.iter().map(of_frame).collect(), self.accounts)

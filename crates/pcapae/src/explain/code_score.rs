@@ -106,12 +106,13 @@ impl CodeScore<'_> {
             _ => {
                 let code = single(code);
                 let moved = |by: f32| {
-                    (0..code.len()).flat_map(|k| {
-                        let mut moved = code.clone();
-                        moved[k] += by;
-                        moved
-                    })
-                    .collect::<Vec<f32>>()
+                    (0..code.len())
+                        .flat_map(|k| {
+                            let mut moved = code.clone();
+                            moved[k] += by;
+                            moved
+                        })
+                        .collect::<Vec<f32>>()
                 };
                 let (above, below) = (self.scores(&moved(STEP))?, self.scores(&moved(-STEP))?);
                 Ok(above.iter().zip(below).map(|(above, below)| (above - below) / f64::from(2.0 * STEP)).collect())

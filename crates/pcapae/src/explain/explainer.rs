@@ -82,12 +82,9 @@ impl<'m> Explainer<'m> {
         target.check(config)?;
         match method {
             Method::Lrp(composite) => composite.check(),
-            Method::IntegratedGradients { steps: 0, .. } => Err(Error::Setting {
-                setting: "steps",
-                got: "0".into(),
-                expected: "1 or more".into(),
-                remedy: None,
-            }),
+            Method::IntegratedGradients { steps: 0, .. } => {
+                Err(Error::Setting { setting: "steps", got: "0".into(), expected: "1 or more".into(), remedy: None })
+            }
             Method::Residual if !matches!(target, Target::Score { .. }) => Err(Error::Setting {
                 setting: "method",
                 got: "residual".into(),

@@ -172,7 +172,9 @@ mod tests {
                 let (i, iy, ix) = (j / IN.pixels(), j % IN.pixels() / IN.width, j % IN.width);
                 // The small picture's pixel p meets the large one's at 2·p − 1 + tap.
                 let ((sy, sx), (ly, lx)) = if transposed { ((iy, ix), (oy, ox)) } else { ((oy, ox), (iy, ix)) };
-                let (Some(ky), Some(kx)) = ((ly + 1).checked_sub(2 * sy), (lx + 1).checked_sub(2 * sx)) else { continue };
+                let (Some(ky), Some(kx)) = ((ly + 1).checked_sub(2 * sy), (lx + 1).checked_sub(2 * sx)) else {
+                    continue;
+                };
                 if ky < side && kx < side {
                     let (first, second, seconds) = if transposed { (i, o, CHANNELS[1]) } else { (o, i, CHANNELS[0]) };
                     *w = weight[((first * seconds + second) * side + ky) * side + kx];

@@ -292,7 +292,8 @@ impl Run<'_> {
             let others: Vec<usize> = (0..b.len()).filter(|value| *value != byte).collect();
             let p = probabilities(logits, pixel);
             let rest: f64 = others.iter().map(|value| p[*value]).sum();
-            let of_neuron = |value: &usize| if rest > 0.0 { error * p[*value] / rest } else { error / others.len() as f64 };
+            let of_neuron =
+                |value: &usize| if rest > 0.0 { error * p[*value] / rest } else { error / others.len() as f64 };
             let difference = |value: &usize| {
                 let row = |value: usize| &w[value * channels..(value + 1) * channels];
                 row(*value).iter().zip(row(byte)).map(|(other, own)| other - own).collect::<Vec<f64>>()
