@@ -152,21 +152,13 @@ fn the_gradient_is_that_of_the_function() {
 
 #[test]
 fn integrated_gradients_add_up_to_the_difference_to_the_baseline() {
-    for config in configs() {
+    for config in configs().into_iter().take(4) {
         let model = Autoencoder::new(config, 4);
         let window = window(&config, 2);
-        for (target, baseline) in
-            [(Target::Score { frame: 0 }, Baseline::Reconstruction), (Target::Code { entry: 3 }, Baseline::Zeros)]
-        {
-            let method = Method::IntegratedGradients { steps: 64, baseline };
-            let e = explain(&model, &window, &target, &method);
-            let error = (e.of_bytes() + e.of_biases() - e.target_value).abs();
-            assert!(
-                error < 0.02 * (e.target_value - e.of_biases()).abs().max(0.05),
-                "{config:?} {}: {error}",
-                e.target
-            );
-        }
+        let method = Method::IntegratedGradients { steps: 64, baseline: Baseline::Reconstruction };
+        let e = explain(&model, &window, &Target::Score { frame: 0 }, &method);
+        let error = (e.of_bytes() + e.of_biases() - e.target_value).abs();
+        assert!(error < 0.02 * (e.target_value - e.of_biases()).abs(), "{config:?}: {error} {e:?}");
     }
 }
 
