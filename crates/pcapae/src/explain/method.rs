@@ -36,7 +36,8 @@ pub enum Method {
 /// What a byte is compared with, or replaced by.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Baseline {
-    /// Zeros.
+    /// Zeros. For integrated gradients they are no good baseline here: the normalisation makes a faint picture as strong as a clear one, so
+    /// that all of the change lies close to the zeros, between two points of the integral.
     Zeros,
     /// What the model makes of the frame, as far as the decoder gives it: what should stand there. Of frames that it does not give, as
     /// where others are predicted, and of a categorical head, whose mean stands nowhere, zeros.
