@@ -70,7 +70,11 @@ fn evaluated(
     let (scores, calibration) = (open(&scored.eval)?, open(&scored.predict)?);
     let check = scored.check.as_ref().map(open).transpose()?;
     let input = EvaluationInput { scores: &scores, calibration: &calibration, check: check.as_ref(), truth };
-    evaluate(input, config)
+    match evaluate(input, config) {
+        // Of windows that lie across each other it is not known which packets they hold: their own labels count then.
+        Err(Error::Unevaluable { .. }) => evaluate(EvaluationInput { truth: None, ..input }, config),
+        result => result,
+    }
 }
 
 /// Whether a refusal says that the settings of one run do not go together; others may.

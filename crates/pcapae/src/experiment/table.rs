@@ -190,7 +190,9 @@ pub fn table_markdown(name: &str, rows: &[TableRow]) -> String {
     let mut last = None;
     for row in rows {
         if last != Some(&row.cutting) {
-            let base = row.spreads[2].mean.map_or("unknown".into(), |rate| format!("{rate:.3}"));
+            let of_cutting = rows.iter().filter(|other| other.cutting == row.cutting);
+            let base = of_cutting.filter_map(|row| row.spreads[2].mean).next();
+            let base = base.map_or("unknown".into(), |rate| format!("{rate:.3}"));
             let columns: String = SHOWN.iter().fold(String::new(), |text, (_, name)| text + " " + name + " |");
             // Writing to a String does not fail.
             let _ = write!(
