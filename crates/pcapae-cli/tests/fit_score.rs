@@ -131,12 +131,18 @@ fn a_detector_on_codes_finds_what_does_not_fit() {
 #[test]
 fn detectors_on_raw_bytes_are_the_baseline() {
     let plant = Plant::new();
-    for name in
-        ["isolation_forest", "k_nearest_neighbours", "principal_components", "position_histogram", "length_rarity"]
-    {
+    // A forest splits between what it has seen: what lies far outside is no further away to it.
+    for (name, least) in [
+        ("isolation_forest", 0.85),
+        ("k_nearest_neighbours", 1.0),
+        ("principal_components", 1.0),
+        ("position_histogram", 1.0),
+        ("length_rarity", 1.0),
+    ] {
         plant.fit(&example(&format!("{name}.yaml")), "train.h5");
         let table = plant.score("detector.safetensors", "test.h5", &["-t", "1"]);
-        assert_eq!((table.len(), order(&table)), (PACKETS, 1.0), "{name}");
+        assert_eq!(table.len(), PACKETS);
+        assert!(order(&table) >= least, "{name}: {}", order(&table));
     }
     plant.fit(&example("inter_arrival.yaml"), "train.h5");
     assert_eq!(plant.score("detector.safetensors", "test.h5", &[]).len(), PACKETS);

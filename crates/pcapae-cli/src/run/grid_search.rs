@@ -6,7 +6,7 @@ use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
 use pcapae::Error;
 use pcapae::detect::SampleFile;
-use pcapae::grid_search::{Criterion, Grid, Search, SearchConfig, Trial, search};
+use pcapae::grid_search::{Criterion, Grid, Search, SearchConfig, Trial, check_files, search};
 
 use super::fit::warn_of_anomalies;
 use super::input::{counted, output};
@@ -18,6 +18,7 @@ pub fn run(args: &GridSearchArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let grid = Grid::open(&args.grid)?;
     let (training, validation) = (SampleFile::open(&args.input)?, SampleFile::open(&args.validation)?);
+    check_files(&training, &validation)?;
     std::fs::create_dir_all(&args.output).map_err(Error::io("make", &args.output))?;
     let inputs = [&args.grid, &args.input, &args.validation];
     let results = output(&args.output.join("results.csv"), args.force, inputs)?;

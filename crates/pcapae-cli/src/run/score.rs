@@ -19,9 +19,9 @@ use crate::progress::Talk;
 /// Scores, then puts the table in its place.
 pub fn run(args: &ScoreArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
-    let work = Work::of(args, talk)?;
     let inputs = [&args.scorer, &args.input].into_iter().chain(&args.standardise);
     let file = output(&args.output, args.force, inputs)?;
+    let work = Work::of(args, talk)?;
     let unfinished = File::create(file.path()).with_context(|| format!("cannot write {}", args.output.display()))?;
     let mut writer = ScoreWriter::new(BufWriter::new(unfinished), &[])?;
     let mut summary = Summary { threshold: work.own_threshold(), ..Summary::default() };

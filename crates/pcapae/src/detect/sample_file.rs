@@ -15,6 +15,9 @@ use crate::fragment::{FragmentSize, Mask, Mode};
 use crate::scores::ScoreRow;
 use crate::{Error, Result};
 
+/// Fragments whose provenance is read at once.
+const ORIGINS_AT_ONCE: usize = 1 << 16;
+
 /// A file whose rows are samples.
 #[derive(Debug)]
 pub enum SampleFile {
@@ -144,8 +147,13 @@ impl SampleFile {
         Ok(match self {
             SampleFile::Codes(codes) => rows.map(|row| codes.origin(row)).collect(),
             SampleFile::Fragments(dataset) => {
-                let provenance = dataset.provenance(rows.clone())?;
-                rows.map(|row| provenance.origin(row..row + 1)).collect()
+                let mut origins = Vec::with_capacity(rows.len());
+                for first in rows.clone().step_by(ORIGINS_AT_ONCE) {
+                    let block = first..(first + ORIGINS_AT_ONCE).min(rows.end);
+                    let provenance = dataset.provenance(block.clone())?;
+                    origins.extend(block.map(|row| provenance.origin(row..row + 1)));
+                }
+                origins
             }
         })
     }

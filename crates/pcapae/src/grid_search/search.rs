@@ -73,12 +73,24 @@ impl Search {
     }
 }
 
+/// Refuses files without rows, and a validation whose rows are of another kind than those of the training.
+pub fn check_files(training: &SampleFile, validation: &SampleFile) -> Result<()> {
+    training.check_rows()?;
+    validation.check_rows()?;
+    let (wanted, got) = (training.rows(), validation.rows());
+    if wanted.go_with(&got) {
+        return Ok(());
+    }
+    let path = validation.path().to_owned();
+    Err(Error::OtherRows { path, got: got.to_string(), expected: wanted.to_string() })
+}
+
 /// Fits every combination of `grid` to the rows of `training`, measures it on those of `validation`, and ranks them all.
 ///
 /// Both files are held in memory. A combination that cannot be fitted is a trial without marks, not the end of the search. Progress counts
 /// combinations. The same seed gives the same result.
 ///
-/// Refuses, before any work, files without rows, and a validation whose rows are of another kind than those of the training.
+/// What [`check_files`] refuses is refused.
 pub fn search(
     grid: &Grid,
     training: &SampleFile,
@@ -86,13 +98,7 @@ pub fn search(
     config: &SearchConfig,
     progress: &dyn Progress,
 ) -> Result<Search> {
-    training.check_rows()?;
-    validation.check_rows()?;
-    let (wanted, got) = (training.rows(), validation.rows());
-    if !wanted.go_with(&got) {
-        let path = validation.path().to_owned();
-        return Err(Error::OtherRows { path, got: got.to_string(), expected: wanted.to_string() });
-    }
+    check_files(training, validation)?;
     let material = Material::read(training, validation, config)?;
     let base_rate = material.base_rate();
     let criterion = if base_rate.is_some() { Criterion::AveragePrecision } else { Criterion::MeanRank };

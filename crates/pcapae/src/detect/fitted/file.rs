@@ -77,7 +77,7 @@ impl Fitted {
             let values = tensor.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
             numbers.put_shaped(name, tensor.shape(), values);
         }
-        let detector = record.blueprint.restore(record.rows.width(), &numbers)?;
+        let detector = record.blueprint.read_back(record.rows.width(), &numbers)?;
         let Record { blueprint, rows, count, sources, .. } = record;
         Ok(Fitted { blueprint, rows, count, sources, detector })
     }
