@@ -6,6 +6,7 @@ mod detect;
 mod encode;
 mod event_table;
 mod export;
+mod html_report;
 mod input;
 mod learn;
 mod model;

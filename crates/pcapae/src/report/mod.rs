@@ -2,6 +2,8 @@
 
 mod event;
 
+mod html;
+
 mod json;
 
 mod scores;
@@ -22,6 +24,7 @@ mod tensorboard;
 
 pub use event::{EVENT_GAP_NS, Event, events};
 pub use history::{EpochRow, history_csv, read_history};
+pub use html::{Evidence, HtmlReport, packets_to_exhibit};
 pub use json::{event_json, summary_json, timestamp};
 pub use loss_curve::loss_curve;
 pub use picture::Picture;
