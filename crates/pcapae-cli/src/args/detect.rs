@@ -13,6 +13,7 @@ Examples:
   pcapae detect plant.pcapae today.pcap
   pcapae detect plant.pcapae today.pcap --json | jq 'select(.pcapae).pcapae.multiple'
   pcapae detect plant.pcapae exercise.pcap -g exercise.labels.csv
+  pcapae detect plant.pcapae today.pcap --report report.html
 
 Exit code: 0 done, 1 refused, 2 wrong usage, 3 with --fail-on-alert where there is an alert.")]
 pub struct DetectArgs {
@@ -35,6 +36,12 @@ pub struct DetectArgs {
     #[arg(long, value_name = "SCORES.csv")]
     pub scores: Option<PathBuf>,
 
+    /// Also write a report for the browser: scores over time, events, and the bytes of alerts. It needs no network.
+    ///
+    /// Captures that are files are read a second time for the bytes; of standard input none are shown.
+    #[arg(long, value_name = "REPORT.html")]
+    pub report: Option<PathBuf>,
+
     /// Show at most this many events in the table, those with the highest scores.
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub top: usize,
@@ -43,7 +50,7 @@ pub struct DetectArgs {
     #[arg(long)]
     pub fail_on_alert: bool,
 
-    /// Replace SCORES.csv if it exists.
+    /// Replace SCORES.csv and REPORT.html if they exist.
     #[arg(long)]
     pub force: bool,
 

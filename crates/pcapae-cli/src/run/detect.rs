@@ -8,6 +8,7 @@ use pcapae::label::Label;
 use pcapae::report::{Event, Summary, event_json, events, scores_csv, summary_json};
 
 use super::event_table::event_table;
+use super::html_report::Reported;
 use super::input::{counted, labels, output, say_left_out, warn_of};
 use crate::args::DetectArgs;
 use crate::failure::ALERTS;
@@ -21,15 +22,20 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let captures = Captures::open(&args.input.captures)?;
     let inputs = || args.input.captures.iter().chain(&args.ground_truth).chain([&args.bundle]);
     let scores = args.scores.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
+    let report = args.report.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
     let detection = bundle.detect(captures, labels, talk)?;
     if let Some(file) = scores {
         file.write(&scores_csv(&detection)?)?;
+    }
+    let events = events(detection.alerts());
+    if let Some(file) = report {
+        let report = Reported { bundle: (&bundle, &args.bundle), detection: &detection, events: &events };
+        report.write(file, &args.input.captures, talk)?;
     }
     talk.clear();
     warn_of(&detection.captures, talk);
     say_left_out(&detection.left_out, &detection.captures, talk);
 
-    let events = events(detection.alerts());
     let printed = if args.json { json_lines(&events, &detection) } else { text(&events, &detection, args.top) };
     print(&printed)?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })

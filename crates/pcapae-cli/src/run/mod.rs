@@ -12,6 +12,7 @@ mod experiment;
 mod export;
 mod fit;
 mod grid_search;
+mod html_report;
 mod input;
 mod inspect;
 mod learn;

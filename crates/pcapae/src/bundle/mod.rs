@@ -22,6 +22,8 @@ mod packet_log;
 
 mod detection;
 
+mod exhibit;
+
 mod learn;
 
 mod file;
@@ -31,6 +33,7 @@ pub use detection::Detection;
 pub use detector_set::{DetectorName, DetectorSet};
 pub use detectors::{Detectors, ScoredAutoencoder};
 pub use effort::{DEFAULT_STEPS, Effort};
+pub use exhibit::{EXHIBIT_BYTES, Exhibit, Exhibits, Heat};
 pub use judge::{Connections, Judge};
 pub use learn::{LearnConfig, Learned, learn};
 pub use packet_log::PacketLog;

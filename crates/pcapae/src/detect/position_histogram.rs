@@ -206,10 +206,39 @@ impl PositionHistogram {
         Ok(())
     }
 
-    /// The score of a row of an unknown service and direction, which no other row can exceed.
+    /// The surprise of each position of a row of an unknown service and direction.
+    fn surprise_of_unknown(&self) -> f32 {
+        ((self.rows + symbols(self.lengths_known)) as f64).ln() as f32
+    }
+
+    /// The score of such a row, which no other row can exceed.
     fn score_of_unknown(&self) -> f64 {
-        let surprise = ((self.rows + symbols(self.lengths_known)) as f64).ln() as f32;
-        self.config.head.score(&vec![surprise; self.width], None)
+        self.config.head.score(&vec![self.surprise_of_unknown(); self.width], None)
+    }
+
+    /// The bytes and facts that were looked at when it was fitted; refused where they are not there.
+    fn seen_of<'a>(&self, samples: &'a Samples) -> Result<LookedAt<'a>> {
+        let (bytes, facts) = self.config.looked_at(samples)?;
+        if self.lengths_known && facts.is_none() {
+            return Err(Error::Lacking { detector: NAME, lacking: "facts of packets" });
+        }
+        Ok((bytes, facts.filter(|_| self.lengths_known)))
+    }
+
+    /// What the score of each row is made of, one row after the other: the surprise of every position, standardised where the head
+    /// standardises. Positions of an unknown service and direction are all as surprising as can be.
+    pub fn position_values(&self, samples: &Samples) -> Result<Vec<f32>> {
+        let looked_at = self.seen_of(samples)?;
+        let (mut surprises, mut values) = (Vec::new(), Vec::new());
+        for i in 0..samples.len() {
+            match self.surprises(looked_at, i, &mut surprises) {
+                Some(group) => {
+                    values.extend(self.config.head.position_values(&surprises, self.groups[group].usual.as_ref()));
+                }
+                None => values.extend(vec![self.surprise_of_unknown(); self.width]),
+            }
+        }
+        Ok(values)
     }
 
     /// A detector from its parameters and numbers, for rows of `width` bytes; says in a few words what is wrong with them.
@@ -241,11 +270,7 @@ impl PositionHistogram {
 
 impl Detector for PositionHistogram {
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
-        let looked_at = self.config.looked_at(samples)?;
-        if self.lengths_known && samples.facts().is_none() {
-            return Err(Error::Lacking { detector: NAME, lacking: "facts of packets" });
-        }
-        let looked_at = if self.lengths_known { looked_at } else { (looked_at.0, None) };
+        let looked_at = self.seen_of(samples)?;
         let unknown = self.score_of_unknown();
         let score = |surprises: &mut Vec<f32>, i| match self.surprises(looked_at, i, surprises) {
             Some(group) => self.config.head.score(surprises, self.groups[group].usual.as_ref()),
@@ -386,7 +411,12 @@ mod tests {
             let fitted = config.fit(&seen.samples()).unwrap();
             let again = PositionHistogram::from_numbers(&config, WIDTH, &fitted.numbers()).unwrap();
             prop_assert_eq!(&again, &fitted);
-            prop_assert_eq!(again.score(&new.samples()).unwrap(), fitted.score(&new.samples()).unwrap());
+            let scores = fitted.score(&new.samples()).unwrap();
+            prop_assert_eq!(&again.score(&new.samples()).unwrap(), &scores);
+            let values = fitted.position_values(&new.samples()).unwrap();
+            let plain = if top { ScoringHead::Top { k: 8, standardised: false } } else { ScoringHead::Mean };
+            let of_values: Vec<f64> = values.chunks(WIDTH).map(|row| plain.score(row, None)).collect();
+            prop_assert_eq!(of_values, scores, "the score is made of the values");
         }
 
         #[test]

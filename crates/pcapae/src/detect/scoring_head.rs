@@ -58,6 +58,14 @@ impl ScoringHead {
             },
         }
     }
+
+    /// What the score is made of, a value a position: standardised by heads that do so, else as it is.
+    pub fn position_values(&self, values: &[f32], usual: Option<&Standardisation>) -> Vec<f32> {
+        match usual.filter(|_| self.is_standardised()) {
+            Some(usual) => usual.applied_to(values).collect(),
+            None => values.to_vec(),
+        }
+    }
 }
 
 /// Mean of the `k` largest values, or of all where there are fewer; 0 of none.
@@ -202,6 +210,15 @@ mod tests {
         assert!(Standardisation::from_numbers(4, &numbers).is_err());
         numbers.put_shaped("standardisation", &[2, 1], vec![0.0; 2]);
         assert_eq!(Standardisation::from_numbers(1, &numbers), Err("a deviation is 0, expected more than 0".into()));
+    }
+
+    #[test]
+    fn position_values_are_what_the_score_is_made_of() {
+        let usual = rows(&[[1.0, 0.0, 5.0], [1.0, 4.0, 5.0]]).standardisation(0.5);
+        let values = [4.0, 6.0, 5.0];
+        assert_eq!(ScoringHead::TOP.position_values(&values, Some(&usual)), [6.0, 2.0, 0.0]);
+        assert_eq!(ScoringHead::Mean.position_values(&values, Some(&usual)), values);
+        assert_eq!(ScoringHead::TOP.position_values(&values, None), values);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 
 mod event;
 
+mod html;
+
 mod json;
 
 mod scores;
@@ -47,6 +49,7 @@ pub use inspection_json::inspection_json;
 pub use inspection_page::inspection_page;
 pub use inspection_picture::inspection_picture;
 pub use inspection_table::{InspectionTable, inspection_tables};
+pub use html::{Evidence, HtmlReport, packets_to_exhibit};
 pub use json::{event_json, summary_json, timestamp};
 pub use loss_curve::loss_curve;
 pub use picture::Picture;

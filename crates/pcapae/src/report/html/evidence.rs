@@ -1,0 +1,134 @@
+//! The alert packets that are shown in full: which, and what is said of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::base64::encoded;
+use super::{Evidence, strongest};
+use crate::bundle::{Alert, Exhibit, Heat};
+use crate::label::Label;
+use crate::report::json::shortest;
+use crate::report::{Event, timestamp};
+
+/// Most packets of an event that are shown, beside the one with the highest score: the first ones.
+pub(super) const PACKETS_OF_EVENT: usize = 8;
+/// Most packets of all events together.
+pub(super) const PACKETS_MAX: usize = 2000;
+
+/// A byte that a detector did not see.
+const UNSEEN: u8 = 255;
+/// The level of the hottest byte of a packet.
+const HOTTEST: f32 = 254.0;
+
+/// The packets that a report shows in full: of every event the one with the highest score and the first few, as far as there is room.
+pub fn packets_to_exhibit(events: &[Event]) -> BTreeSet<u64> {
+    let mut shown = strongest(events);
+    shown.sort_by(|a, b| b.peak.multiple().total_cmp(&a.peak.multiple()));
+    let mut wanted: BTreeSet<u64> = shown.iter().map(|event| event.peak.packet).collect();
+    for rank in 0..PACKETS_OF_EVENT {
+        for packet in shown.iter().filter_map(|event| event.packets.get(rank)) {
+            if wanted.len() >= PACKETS_MAX {
+                return wanted;
+            }
+            wanted.insert(*packet);
+        }
+    }
+    wanted
+}
+
+/// The packets of an event that are shown, as JSON.
+pub(super) fn of_event(event: &Event, alerts: &BTreeMap<u64, Alert>, evidence: Evidence<'_>) -> Value {
+    let exhibit = |packet: u64| match evidence {
+        Evidence::Shown(exhibits) => {
+            let at = exhibits.packets.binary_search_by_key(&packet, |exhibit| exhibit.packet).ok()?;
+            exhibits.packets.get(at)
+        }
+        Evidence::NotKept(_) => None,
+    };
+    let shown = event.packets.iter().filter_map(|packet| alerts.get(packet));
+    let packets: Vec<Value> = shown.map(|alert| of_packet(alert, exhibit(alert.packet))).collect();
+    json!({ "peak": event.peak.packet, "alerts": event.packets.len(), "packets": packets })
+}
+
+fn of_packet(alert: &Alert, exhibit: Option<&Exhibit>) -> Value {
+    let talk = &alert.conversation;
+    json!({
+        "number": alert.packet,
+        "time": timestamp(alert.time_ns),
+        "from": talk.source.to_string(),
+        "to": talk.destination.to_string(),
+        "protocol": protocol(alert),
+        "fired": alert.fired.word(),
+        "score": shortest(alert.score),
+        "threshold": shortest(alert.threshold),
+        "p": alert.p_value,
+        "packet_score": shortest(alert.packet_score),
+        "connection_score": alert.connection_score.map(shortest),
+        "shares": alert.shares.iter().map(|(name, share)| (name.word(), *share)).collect::<Vec<_>>(),
+        "label": label(alert.label),
+        "bytes": exhibit.map(|exhibit| encoded(&exhibit.bytes)),
+        "length": exhibit.map(|exhibit| exhibit.length),
+        "fields": exhibit.map(fields),
+        "heat": exhibit.map(|exhibit| exhibit.heat.iter().map(of_heat).collect::<Vec<_>>()),
+    })
+}
+
+/// `TCP Modbus/TCP`.
+pub(super) fn protocol(alert: &Alert) -> String {
+    let talk = &alert.conversation;
+    match talk.service {
+        Some(service) => format!("{} {service}", talk.protocol),
+        None => talk.protocol.to_owned(),
+    }
+}
+
+fn label(label: Label) -> Option<&'static str> {
+    match label {
+        Label::Unknown => None,
+        Label::Normal => Some("normal"),
+        Label::Anomalous => Some("anomalous"),
+    }
+}
+
+fn fields(exhibit: &Exhibit) -> Vec<(&'static str, usize, usize)> {
+    exhibit.fields.iter().map(|(field, range)| (field.name(), range.start, range.end)).collect()
+}
+
+/// A level a byte, up to the last one seen: 0 for what is not odd at all, 254 for the oddest of the packet.
+fn of_heat(heat: &Heat) -> Value {
+    let hottest = heat.of_bytes.iter().copied().fold(0.0, f32::max);
+    let level = |value: &f32| match (value.is_nan(), hottest > 0.0) {
+        (true, _) => UNSEEN,
+        (false, true) => (value / hottest * HOTTEST).clamp(0.0, HOTTEST).round() as u8,
+        (false, false) => 0,
+    };
+    let mut levels: Vec<u8> = heat.of_bytes.iter().map(level).collect();
+    levels.truncate(levels.iter().rposition(|level| *level != UNSEEN).map_or(0, |last| last + 1));
+    json!({
+        "detector": heat.detector.word(),
+        "hottest": shortest(hottest),
+        "levels": encoded(&levels),
+        "past_end": shortest(heat.past_end),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::DetectorName;
+
+    #[test]
+    fn levels_are_shares_of_the_hottest_byte_and_end_with_the_last_one_seen() {
+        let of_bytes = vec![2.0, -3.0, f32::NAN, 4.0, f32::NAN, f32::NAN];
+        let heat = of_heat(&Heat { detector: DetectorName::Histograms, of_bytes, past_end: 0.25 });
+        assert_eq!(heat["levels"], encoded(&[127, 0, 255, 254]));
+        assert_eq!((heat["hottest"].as_f64(), heat["past_end"].as_f64()), (Some(4.0), Some(0.25)));
+    }
+
+    #[test]
+    fn nothing_odd_is_level_0() {
+        let heat = of_heat(&Heat { detector: DetectorName::Autoencoder, of_bytes: vec![0.0, -1.0], past_end: 0.0 });
+        assert_eq!(heat["levels"], encoded(&[0, 0]));
+    }
+}

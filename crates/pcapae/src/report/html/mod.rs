@@ -1,0 +1,108 @@
+//! A detection as one HTML page that needs nothing else: no network, no other file.
+
+mod base64;
+
+mod evidence;
+
+mod timeline;
+
+mod view;
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, Value};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::Event;
+use crate::bundle::{Alert, Bundle, Detection, Exhibits};
+use crate::{Error, Result};
+use timeline::Timeline;
+use view::View;
+
+pub use evidence::packets_to_exhibit;
+
+const TEMPLATE: &str = include_str!("page.html");
+const STYLE: &str = include_str!("page.css");
+const SCRIPT: &str = include_str!("page.js");
+
+/// Most events in the table, those with the highest multiples of their thresholds.
+const EVENTS_MAX: usize = 2000;
+
+/// Where the bytes of alert packets are.
+#[derive(Debug, Clone, Copy)]
+pub enum Evidence<'a> {
+    /// The captures were read again: [`Bundle::exhibits`] with [`packets_to_exhibit`].
+    Shown(&'a Exhibits),
+    /// They were not kept; why, as a sentence.
+    NotKept(&'a str),
+}
+
+/// What the page is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct HtmlReport<'a> {
+    /// The bundle, and its name.
+    pub bundle: (&'a Bundle, &'a str),
+    /// What it said of the captures.
+    pub detection: &'a Detection,
+    /// Its alerts, merged.
+    pub events: &'a [Event],
+    /// Bytes of some of the alert packets.
+    pub evidence: Evidence<'a>,
+}
+
+impl HtmlReport<'_> {
+    /// The page.
+    ///
+    /// Everything from captures, their names included, is escaped. A content security policy with the hash of the page's own script keeps
+    /// the browser from running any other, and from asking any server for anything.
+    pub fn render(&self) -> Result<String> {
+        let shown = strongest(self.events);
+        let mut environment = Environment::new();
+        environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.add_template("page", TEMPLATE).map_err(unwritable)?;
+        let template = environment.get_template("page").map_err(unwritable)?;
+        let page = minijinja::context! {
+            view => Value::from(Serde(View::of(self, &shown))),
+            style => Value::from_safe_string(STYLE.into()),
+            script => Value::from_safe_string(SCRIPT.into()),
+            style_hash => hash(STYLE),
+            script_hash => hash(SCRIPT),
+            data => Value::from_safe_string(self.data(&shown)),
+        };
+        template.render(page).map_err(unwritable)
+    }
+
+    /// What the script draws, as JSON inside a `script` element: no `<` in it can end the element.
+    fn data(&self, shown: &[&Event]) -> String {
+        let wanted = packets_to_exhibit(self.events);
+        let alerts: BTreeMap<u64, Alert> = self
+            .detection
+            .alerts()
+            .filter(|alert| wanted.contains(&alert.packet))
+            .map(|alert| (alert.packet, alert))
+            .collect();
+        let events: Vec<_> = shown.iter().map(|event| evidence::of_event(event, &alerts, self.evidence)).collect();
+        let data = json!({ "timeline": Timeline::of(self.detection).to_json(), "events": events });
+        data.to_string().replace('<', "\\u003c")
+    }
+}
+
+/// The events with the highest multiples of their thresholds, in the order of time.
+fn strongest(events: &[Event]) -> Vec<&Event> {
+    let mut strongest: Vec<&Event> = events.iter().collect();
+    strongest.sort_by(|a, b| b.peak.multiple().total_cmp(&a.peak.multiple()));
+    strongest.truncate(EVENTS_MAX);
+    strongest.sort_by_key(|event| event.packets.first());
+    strongest
+}
+
+/// As a content security policy names what may run.
+fn hash(text: &str) -> String {
+    format!("sha256-{}", base64::encoded(&Sha256::digest(text.as_bytes())))
+}
+
+fn unwritable(error: minijinja::Error) -> Error {
+    Error::Unwritable { what: "report", reason: error.to_string() }
+}

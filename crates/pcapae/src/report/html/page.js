@@ -1,0 +1,486 @@
+"use strict";
+(() => {
+  const $ = (id) => document.getElementById(id);
+  const data = JSON.parse($("data").textContent);
+  const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
+  // An element with properties and children. Text is always a text node, never markup.
+  const make = (tag, properties, ...children) => {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(properties || {})) {
+      if (name in element) element[name] = value;
+      else element.setAttribute(name, value);
+    }
+    element.append(...children.filter((child) => child !== null && child !== undefined));
+    return element;
+  };
+  const digits = (value, count) => Number(value.toPrecision(count || 3)).toString();
+  const percent = (share) => (share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0) + " %";
+
+  // ---- the chart ----
+
+  const line = data.timeline;
+  const times = new Float64Array(bytesOf(line.times).buffer);
+  const high = new Float32Array(bytesOf(line.high).buffer);
+  const low = line.low === null ? high : new Float32Array(bytesOf(line.low).buffer);
+  const flags = bytesOf(line.flags);
+  const [PACKET, CONNECTION, ANOMALOUS] = [1, 2, 4];
+  const isAlert = (i) => (flags[i] & (PACKET | CONNECTION)) !== 0;
+  const perPoint = line.packets_per_point;
+  const numberOf = (i) => i * perPoint + 1;
+  const canvas = $("chart");
+  const axis = $("axis");
+  const LEFT = 44, RIGHT = 12, TOP = 12, BOTTOM = 40;
+
+  let timeEnd = 0, timeStart = 0, highest = Math.max(0, ...line.thresholds.map((t) => t[1]));
+  for (let i = 0; i < times.length; i++) {
+    if (times[i] > timeEnd) timeEnd = times[i];
+    if (times[i] < timeStart) timeStart = times[i];
+    if (high[i] > highest) highest = high[i];
+  }
+  highest *= 1.08;
+  const labelled = flags.some((flag) => flag & ANOMALOUS);
+
+  const place = (i) => (axis.value === "time" ? times[i] : numberOf(i));
+  const whole = () => (axis.value === "time" ? [timeStart, Math.max(timeEnd, timeStart + 1e-6)] : [1, Math.max(line.packets, 2)]);
+  let view = whole();
+  let chosen = null;
+  let brush = null;
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  const clock = (seconds, span) => {
+    const date = new Date(line.start_ms + seconds * 1000);
+    const text = date.toISOString();
+    if (span > 3 * 86400) return text.slice(0, 10);
+    if (span > 180) return text.slice(11, 16);
+    if (span > 3) return text.slice(11, 19);
+    return text.slice(11, 23);
+  };
+  const named = (value, span) => (axis.value === "time" ? clock(value, span) : String(Math.round(value)));
+
+  const steps = (span, most) => {
+    const rough = span / most;
+    const minutes = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400];
+    if (axis.value === "time" && rough > 1 && rough <= 86400) return minutes.find((step) => step >= rough);
+    const power = 10 ** Math.floor(Math.log10(rough));
+    return [1, 2, 5, 10].map((factor) => factor * power).find((step) => step >= rough);
+  };
+
+  function draw() {
+    const ratio = window.devicePixelRatio || 1;
+    const width = canvas.clientWidth, height = canvas.clientHeight;
+    if (!width) return;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    const pen = canvas.getContext("2d");
+    pen.scale(ratio, ratio);
+    const [from, to] = view;
+    const span = to - from;
+    const inner = width - LEFT - RIGHT, floor = height - BOTTOM;
+    const x = (value) => LEFT + ((value - from) / span) * inner;
+    const y = (score) => floor - (score / highest) * (floor - TOP);
+    const ink = colour("--ink"), faint = colour("--faint"), grid = colour("--line");
+    pen.font = "12px system-ui, sans-serif";
+
+    pen.strokeStyle = grid;
+    pen.fillStyle = faint;
+    pen.lineWidth = 1;
+    pen.textAlign = "right";
+    pen.textBaseline = "middle";
+    const level = highest > 40 ? 20 : highest > 16 ? 5 : highest > 6 ? 2 : 1;
+    for (let score = 0; score <= highest; score += level) {
+      pen.beginPath();
+      pen.moveTo(LEFT, y(score));
+      pen.lineTo(width - RIGHT, y(score));
+      pen.stroke();
+      pen.fillText(score, LEFT - 6, y(score));
+    }
+    pen.textAlign = "center";
+    pen.textBaseline = "top";
+    const step = steps(span, Math.max(2, inner / 90));
+    // Clock times are rounded on the clock, not from the start of the capture.
+    const origin = axis.value === "time" ? (line.start_ms / 1000) % 86400 : 0;
+    for (let at = Math.ceil((from + origin) / step) * step - origin; at <= to; at += step) {
+      pen.fillText(named(at, span), Math.min(Math.max(x(at), LEFT + 12), width - RIGHT - 24), floor + 18);
+      pen.fillRect(x(at), floor, 1, 4);
+    }
+
+    // Of each column of pixels the lowest and the highest score, the highest alert, and whether a label is anomalous.
+    const columns = Math.max(1, Math.round(inner * ratio));
+    const least = new Float32Array(columns).fill(Infinity), most = new Float32Array(columns).fill(-Infinity);
+    const alert = new Float32Array(columns).fill(-Infinity), attack = new Uint8Array(columns);
+    for (let i = 0; i < high.length; i++) {
+      const at = place(i);
+      if (at < from || at > to) continue;
+      const column = Math.min(columns - 1, Math.floor(((at - from) / span) * columns));
+      if (flags[i] & ANOMALOUS) attack[column] = 1;
+      if (high[i] !== high[i]) continue;
+      if (low[i] < least[column]) least[column] = low[i];
+      if (high[i] > most[column]) most[column] = high[i];
+      if (isAlert(i) && high[i] > alert[column]) alert[column] = high[i];
+    }
+    const at = (column) => LEFT + (column + 0.5) / ratio;
+    if (labelled) {
+      pen.fillStyle = colour("--label");
+      for (let c = 0; c < columns; c++) if (attack[c]) pen.fillRect(at(c) - 0.5, floor + 6, Math.max(1 / ratio, 1), 7);
+    }
+    if (chosen) {
+      pen.fillStyle = colour("--accent");
+      pen.globalAlpha = 0.15;
+      const [first, last] = chosen.map((number) => x(place(Math.floor((number - 1) / perPoint))));
+      pen.fillRect(Math.max(first - 3, LEFT), TOP, Math.max(Math.min(last + 3, width - RIGHT) - Math.max(first - 3, LEFT), 0), floor - TOP);
+      pen.globalAlpha = 1;
+    }
+    pen.strokeStyle = colour("--score");
+    pen.lineWidth = Math.max(1 / ratio, 0.75);
+    pen.beginPath();
+    for (let c = 0; c < columns; c++) {
+      if (most[c] < 0 || most[c] === -Infinity) continue;
+      pen.moveTo(at(c), y(least[c]) + 0.75);
+      pen.lineTo(at(c), y(most[c]) - 0.75);
+    }
+    pen.stroke();
+    pen.fillStyle = colour("--alert");
+    for (let c = 0; c < columns; c++) {
+      if (alert[c] === -Infinity) continue;
+      pen.beginPath();
+      pen.arc(at(c), y(alert[c]), 2.25, 0, 7);
+      pen.fill();
+    }
+    pen.textAlign = "left";
+    pen.textBaseline = "bottom";
+    for (const [name, value] of line.thresholds) {
+      pen.strokeStyle = ink;
+      pen.setLineDash([5, 4]);
+      pen.beginPath();
+      pen.moveTo(LEFT, y(value));
+      pen.lineTo(width - RIGHT, y(value));
+      pen.stroke();
+      pen.setLineDash([]);
+      const text = name + " " + value.toFixed(2);
+      pen.fillStyle = colour("--card");
+      pen.globalAlpha = 0.8;
+      pen.fillRect(LEFT + 3, y(value) - 17, pen.measureText(text).width + 6, 15);
+      pen.globalAlpha = 1;
+      pen.fillStyle = ink;
+      pen.fillText(text, LEFT + 6, y(value) - 3);
+    }
+    if (brush) {
+      pen.fillStyle = colour("--accent");
+      pen.globalAlpha = 0.2;
+      pen.fillRect(Math.min(...brush), TOP, Math.abs(brush[1] - brush[0]), floor - TOP);
+      pen.globalAlpha = 1;
+    }
+    const many = perPoint > 1 ? ` Each point stands for ${perPoint} packets.` : "";
+    const unit = axis.value === "time" ? " UTC" : "";
+    $("range").textContent = `Shown: ${axis.value === "time" ? "" : "packets "}${named(from, Math.min(span, 100))} to ${named(to, Math.min(span, 100))}${unit}.${many}`;
+    canvas.dataset.from = from;
+    canvas.dataset.to = to;
+  }
+
+  let waiting = false;
+  const redraw = () => {
+    if (waiting) return;
+    waiting = true;
+    requestAnimationFrame(() => {
+      waiting = false;
+      draw();
+    });
+  };
+  function show(from, to) {
+    const [first, last] = whole();
+    const span = Math.min(Math.max(to - from, (last - first) * 1e-6), last - first);
+    const start = Math.min(Math.max(from, first), last - span);
+    view = [start, start + span];
+    redraw();
+  }
+  const zoom = (factor, share) => {
+    const [from, to] = view;
+    const centre = from + (to - from) * share;
+    show(centre - (centre - from) * factor, centre + (to - centre) * factor);
+  };
+  const move = (share) => show(view[0] + (view[1] - view[0]) * share, view[1] + (view[1] - view[0]) * share);
+  const actions = {
+    in: () => zoom(0.5, 0.5), out: () => zoom(2, 0.5), left: () => move(-0.25), right: () => move(0.25),
+    all: () => show(...whole()),
+  };
+  for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", actions[button.dataset.do]);
+  const keys = { "+": "in", "=": "in", "-": "out", ArrowLeft: "left", ArrowRight: "right", 0: "all", Home: "all" };
+  canvas.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+    event.preventDefault();
+    actions[keys[event.key]]();
+  });
+  axis.addEventListener("change", () => show(...whole()));
+
+  const share = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return Math.min(Math.max((event.clientX - box.left - LEFT) / (box.width - LEFT - RIGHT), 0), 1);
+  };
+  canvas.addEventListener("wheel", (event) => {
+    const [first, last] = whole();
+    // Fully zoomed out, the wheel scrolls the page on.
+    if (event.deltaY > 0 && view[1] - view[0] >= last - first) return;
+    event.preventDefault();
+    zoom(event.deltaY > 0 ? 1.25 : 0.8, share(event));
+  }, { passive: false });
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    canvas.setPointerCapture(event.pointerId);
+    const x = event.clientX - canvas.getBoundingClientRect().left;
+    brush = [x, x];
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!brush) return;
+    brush[1] = event.clientX - canvas.getBoundingClientRect().left;
+    redraw();
+  });
+  canvas.addEventListener("pointercancel", () => {
+    brush = null;
+    redraw();
+  });
+  canvas.addEventListener("pointerup", (event) => {
+    if (!brush) return;
+    const inner = canvas.clientWidth - LEFT - RIGHT;
+    const ends = brush.map((x) => view[0] + (Math.min(Math.max((x - LEFT) / inner, 0), 1)) * (view[1] - view[0]));
+    const wide = Math.abs(brush[1] - brush[0]) > 5;
+    brush = null;
+    if (wide) show(Math.min(...ends), Math.max(...ends));
+    else openNear(view[0] + share(event) * (view[1] - view[0]));
+  });
+  // The event of the alert nearest to a place of the chart, at most 8 pixels away.
+  function openNear(value) {
+    redraw();
+    let best = -1, distance = (8 / (canvas.clientWidth - LEFT - RIGHT)) * (view[1] - view[0]);
+    for (let i = 0; i < flags.length; i++) {
+      if (!isAlert(i) || Math.abs(place(i) - value) > distance) continue;
+      distance = Math.abs(place(i) - value);
+      best = i;
+    }
+    if (best < 0) return;
+    const [first, last] = [numberOf(best), numberOf(best) + perPoint - 1];
+    const near = bodies.filter((body) => rangeOf(body)[0] <= last && rangeOf(body)[1] >= first);
+    near.sort((a, b) => (rangeOf(a)[1] - rangeOf(a)[0]) - (rangeOf(b)[1] - rangeOf(b)[0]));
+    if (!near.length) return;
+    near[0].hidden = false;
+    open(near[0], true);
+    near[0].querySelector(".open").focus();
+    near[0].scrollIntoView({ block: "start" });
+  }
+  new ResizeObserver(redraw).observe(canvas);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  window.addEventListener("beforeprint", draw);
+  window.addEventListener("afterprint", redraw);
+  draw();
+
+  // ---- the table of events ----
+
+  const table = $("table");
+  if (!table) return;
+  const bodies = [...table.tBodies];
+  const rangeOf = (body) => body.querySelector("td.wide").textContent.split("–").map(Number).concat(0).slice(0, 2).map((n, i, all) => n || all[0]);
+  const NUMBERS = new Set(["index", "first", "alerts", "score"]);
+  const compare = {
+    true: (key) => (a, b) => Number(a.dataset[key]) - Number(b.dataset[key]),
+    false: (key) => (a, b) => a.dataset[key].localeCompare(b.dataset[key], "en", { numeric: true }),
+  };
+  for (const button of table.tHead.querySelectorAll("button")) {
+    button.addEventListener("click", () => {
+      const header = button.closest("th"), key = button.dataset.key;
+      const before = header.getAttribute("aria-sort");
+      // What is large is looked for first.
+      const natural = key === "score" || key === "alerts" ? "descending" : "ascending";
+      const other = natural === "ascending" ? "descending" : "ascending";
+      const way = before === natural ? other : natural;
+      for (const cell of table.tHead.querySelectorAll("th")) cell.removeAttribute("aria-sort");
+      header.setAttribute("aria-sort", way);
+      const sign = way === "ascending" ? 1 : -1;
+      const by = compare[NUMBERS.has(key)](key);
+      bodies.sort((a, b) => sign * by(a, b) || a.dataset.index - b.dataset.index);
+      table.append(...bodies);
+    });
+  }
+
+  const filters = ["filter", "by", "attack"].map($).filter((element) => element);
+  function filter() {
+    const words = $("filter").value.toLowerCase().split(/\s+/).filter((word) => word);
+    const by = $("by").value, attack = $("attack") ? $("attack").value : "";
+    let shown = 0;
+    for (const body of bodies) {
+      const text = `${body.rows[0].textContent} ${body.dataset.most}`.toLowerCase();
+      const fits = words.every((word) => text.includes(word)) && body.dataset.by.includes(by)
+        && (!attack || body.dataset.attack === attack);
+      body.hidden = !fits;
+      shown += fits;
+    }
+    $("count").textContent = `${shown} of ${bodies.length} event${bodies.length === 1 ? "" : "s"}`;
+    $("none").hidden = shown > 0;
+  }
+  for (const element of filters) element.addEventListener("input", filter);
+  filter();
+
+  function open(body, want) {
+    const button = body.querySelector(".open"), row = body.querySelector(".detail");
+    const opens = want === undefined ? row.hidden : want;
+    row.hidden = !opens;
+    body.classList.toggle("opened", opens);
+    button.setAttribute("aria-expanded", String(opens));
+    chosen = opens ? rangeOf(body) : null;
+    if (opens && !row.cells[0].firstChild) row.cells[0].append(...detail(data.events[body.dataset.index]));
+    redraw();
+  }
+  for (const body of bodies) {
+    body.rows[0].addEventListener("click", () => {
+      if (!String(getSelection())) open(body);
+    });
+  }
+
+  // ---- one event ----
+
+  function detail(event) {
+    const box = make("div");
+    const picker = make("div", { className: "tools", role: "group", "aria-label": "Alert packets of this event" });
+    const buttons = event.packets.map((packet) => {
+      const peak = packet.number === event.peak;
+      return make("button", { type: "button", "aria-pressed": "false", onclick: () => choose(packet) },
+        `Packet ${packet.number}${peak && event.packets.length > 1 ? ", highest" : ""}`);
+    });
+    const choose = (packet) => {
+      buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(event.packets[i] === packet)));
+      box.replaceChildren(...onePacket(packet));
+    };
+    picker.append(...buttons);
+    if (event.alerts > event.packets.length) {
+      picker.append(make("span", { className: "note" }, `${event.packets.length} of ${event.alerts} alerts are kept here`));
+    }
+    const peak = event.packets.find((packet) => packet.number === event.peak) || event.packets[0];
+    if (!peak) return [make("p", {}, "No packet of this event was kept.")];
+    choose(peak);
+    return [picker, box];
+  }
+
+  function onePacket(packet) {
+    const facts = [
+      ["time (UTC)", packet.time.replace("T", " ").replace("Z", "")],
+      ["from", packet.from], ["to", packet.to], ["protocol", packet.protocol],
+      ["fired", packet.fired === "both" ? "by packet and connection" : `by the ${packet.fired}`],
+      ["score", `${digits(packet.score)}, threshold ${digits(packet.threshold)}`],
+      ["p", `${digits(packet.p)} of normal ${packet.fired === "packet" ? "packets" : "traffic"} is as odd`],
+      ["packet by itself", digits(packet.packet_score)],
+      packet.connection_score === null ? null : ["its connection", digits(packet.connection_score)],
+      packet.length === null ? null : ["captured", `${packet.length} bytes`],
+      packet.label === null ? null : ["label", packet.label],
+    ];
+    const list = make("dl", { className: "facts" });
+    for (const fact of facts) if (fact) list.append(make("div", {}, make("dt", {}, fact[0]), make("dd", {}, fact[1])));
+    return [list, ...shares(packet), ...evidence(packet)];
+  }
+
+  function shares(packet) {
+    const body = make("tbody");
+    for (const [name, part] of packet.shares) {
+      const bar = make("span", { className: "bar", "aria-hidden": "true" });
+      bar.style.width = `${Math.max(part, 0) * 100}%`;
+      body.append(make("tr", {}, make("td", {}, name), make("td", {}, bar), make("td", { className: "number" }, percent(part))));
+    }
+    const title = "Share of each detector in the score";
+    return [make("h3", {}, title), make("table", { className: "shares", "aria-label": title }, body)];
+  }
+
+  function evidence(packet) {
+    if (packet.bytes === null) return [make("p", { className: "note" }, "The bytes of this packet were not kept.")];
+    const bytes = bytesOf(packet.bytes);
+    const box = make("div");
+    const sources = packet.heat.slice().sort((a, b) => shareOf(packet, b) - shareOf(packet, a));
+    if (!sources.length) return [make("h3", {}, "Bytes"), make("p", { className: "note" }, "No detector of this bundle looks at bytes."), hexDump(packet, bytes, null)];
+    const buttons = sources.map((heat) => make("button", { type: "button", onclick: () => choose(heat) }, heat.detector));
+    const choose = (heat) => {
+      buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(sources[i] === heat)));
+      box.replaceChildren(...heatMap(packet, bytes, heat));
+    };
+    choose(sources[0]);
+    const tools = make("div", { className: "tools", role: "group", "aria-label": "Heat by" }, make("span", { className: "note" }, "Heat by"), ...buttons);
+    return [make("h3", {}, "Which bytes are odd"), tools, box];
+  }
+  const shareOf = (packet, heat) => (packet.shares.find(([name]) => name === heat.detector) || [0, 0])[1];
+
+  function heatMap(packet, bytes, heat) {
+    const levels = bytesOf(heat.levels);
+    const order = [...levels.keys()].filter((i) => levels[i] < 255 && levels[i] > 25).sort((a, b) => levels[b] - levels[a]);
+    const seen = levels.filter((level) => level < 255);
+    const even = seen.length > 1 && seen.every((level) => level === seen[0]);
+    const top = even ? [] : order.slice(0, 8);
+    const parts = [];
+    if (even) parts.push(make("p", { className: "note" }, "Every byte is equally odd: this detector knows no such traffic."));
+    else if (!top.length) parts.push(make("p", { className: "note" }, "No byte is odd to this detector."));
+    else parts.push(make("p", { className: "note" }, "Hottest: " + top.map((i) => wordsFor(packet, bytes, levels, i, heat)).join("; ") + "."));
+    if (heat.past_end > 0.05) {
+      parts.push(make("p", { className: "note" }, `${percent(heat.past_end)} of all that is odd lies behind the packet's end: it is shorter than usual.`));
+    }
+    const missing = packet.length - seen.length;
+    if (missing > 0) parts.push(make("p", { className: "note" }, `${missing} of ${packet.length} bytes were not looked at; those shown are in italics.`));
+    parts.push(hexDump(packet, bytes, { levels, top: new Set(top), heat }));
+    parts.push(make("div", { className: "scale" }, "usual", make("i", { "aria-hidden": "true" }), `oddest byte of this packet, ${digits(heat.hottest)}`));
+    return parts;
+  }
+
+  const hex = (value, width) => value.toString(16).padStart(width, "0");
+  const fieldOf = (packet, i) => packet.fields.filter(([, from, to]) => i >= from && i < to).map(([name]) => name).join(", ");
+  function wordsFor(packet, bytes, levels, i, heat) {
+    const field = fieldOf(packet, i);
+    return `byte ${i} = ${hex(bytes[i], 2)}${field ? ` (${field})` : ""}, ${digits((levels[i] / 254) * heat.hottest, 2)}`;
+  }
+
+  function hexDump(packet, bytes, heat) {
+    const width = matchMedia("(max-width: 42rem)").matches ? 8 : 16;
+    const readout = make("p", { className: "readout", "aria-live": "polite" }, "Point at a byte, or move with the arrow keys.");
+    const body = make("tbody");
+    const cells = [];
+    const tell = (i) => {
+      const field = fieldOf(packet, i);
+      const printable = bytes[i] > 32 && bytes[i] < 127 ? ` "${String.fromCharCode(bytes[i])}"` : "";
+      let odd = "";
+      if (heat) {
+        const level = i < heat.levels.length ? heat.levels[i] : 255;
+        odd = level === 255 ? ", not looked at" : `, heat ${digits((level / 254) * heat.heat.hottest, 2)} of at most ${digits(heat.heat.hottest, 2)}`;
+      }
+      readout.textContent = `Byte ${i} (0x${hex(i, 4)}): 0x${hex(bytes[i], 2)} = ${bytes[i]}${printable}${field ? `, ${field}` : ""}${odd}`;
+    };
+    for (let start = 0; start < bytes.length; start += width) {
+      const row = make("tr", {}, make("th", { scope: "row" }, hex(start, 4)));
+      let text = "";
+      for (let i = start; i < Math.min(start + width, bytes.length); i++) {
+        const cell = make("td", { tabIndex: i === 0 ? 0 : -1 }, hex(bytes[i], 2));
+        if (i - start === 8) cell.classList.add("half");
+        if (heat) {
+          const level = i < heat.levels.length ? heat.levels[i] : 255;
+          if (level === 255) cell.classList.add("unseen");
+          else if (level > 0) cell.style.backgroundColor = `rgba(var(--heat), ${((level / 254) * 0.9).toFixed(3)})`;
+          if (heat.top.has(i)) cell.classList.add("top");
+        }
+        cell.addEventListener("pointerenter", () => tell(i));
+        cell.addEventListener("focus", () => tell(i));
+        cells.push(cell);
+        row.append(cell);
+        text += bytes[i] > 31 && bytes[i] < 127 ? String.fromCharCode(bytes[i]) : "·";
+      }
+      const fill = width - (Math.min(start + width, bytes.length) - start);
+      if (fill) row.append(make("td", { colSpan: fill, "aria-hidden": "true" }));
+      row.append(make("td", { className: "text", "aria-hidden": "true" }, text));
+      body.append(row);
+    }
+    const table = make("table", { className: "hex", "aria-label": `Bytes of packet ${packet.number}` }, body);
+    table.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -width, ArrowDown: width }[event.key];
+      const from = cells.indexOf(document.activeElement);
+      if (step === undefined || from < 0 || !cells[from + step]) return;
+      event.preventDefault();
+      cells[from].tabIndex = -1;
+      cells[from + step].tabIndex = 0;
+      cells[from + step].focus();
+    });
+    const shown = bytes.length < packet.length ? make("p", { className: "note" }, `The first ${bytes.length} of ${packet.length} bytes.`) : null;
+    return make("div", {}, make("div", { className: "hexbox" }, table), readout, shown);
+  }
+})();
