@@ -7,6 +7,8 @@ use crate::capture::LinkType;
 pub(super) mod ether {
     pub const IPV4: u16 = 0x0800;
     pub const ARP: u16 = 0x0806;
+    pub const GOOSE: u16 = 0x88b8;
+    pub const PROFINET: u16 = 0x8892;
     pub const IPV6: u16 = 0x86dd;
     pub const PPPOE_SESSION: u16 = 0x8864;
     pub const MPLS: u16 = 0x8847;

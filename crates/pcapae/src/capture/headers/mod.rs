@@ -4,6 +4,8 @@
 //! as the original did, bit for bit. [`conversation`] is lax: it says of any packet who talks to whom, as far as can
 //! be seen. Tunnels (GRE, IP in IP) are not unwrapped.
 
+mod anatomy;
+
 mod compat;
 
 mod conversation;
@@ -11,6 +13,8 @@ mod conversation;
 mod facts;
 
 mod fields;
+
+mod industrial;
 
 mod internet;
 
@@ -22,6 +26,7 @@ mod service;
 
 mod transport;
 
+pub use anatomy::{NamedField, named_fields, named_segment};
 pub use compat::transport_compat;
 pub use conversation::{Conversation, Endpoint, conversation};
 pub use facts::{Connection, Direction, PacketFacts, Service};
