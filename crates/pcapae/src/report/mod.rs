@@ -2,7 +2,13 @@
 
 mod event;
 
+mod community_id;
+
+mod log_line;
+
 mod json;
+
+mod alert_capture;
 
 mod scores;
 
@@ -20,9 +26,12 @@ mod training_picture;
 
 mod tensorboard;
 
+pub use alert_capture::alert_capture;
+pub use community_id::community_id;
 pub use event::{EVENT_GAP_NS, Event, events};
 pub use history::{EpochRow, history_csv, read_history};
 pub use json::{event_json, summary_json, timestamp};
+pub use log_line::{cef_line, syslog_line};
 pub use loss_curve::loss_curve;
 pub use picture::Picture;
 pub use scores::scores_csv;
