@@ -14,6 +14,7 @@ Examples:
   pcapae detect plant.pcapae today.pcap --json | jq 'select(.pcapae).pcapae.multiple'
   pcapae detect plant.pcapae exercise.pcap -g exercise.labels.csv
   pcapae detect plant.pcapae today.pcap --report report.html
+  pcapae detect plant.pcapae today.pcap -o alerts --syslog
 
 Exit code: 0 done, 1 refused, 2 wrong usage, 3 with --fail-on-alert where there is an alert.")]
 pub struct DetectArgs {
@@ -31,6 +32,19 @@ pub struct DetectArgs {
     /// Print all events as JSON lines, and a summary as the last line.
     #[arg(long)]
     pub json: bool,
+
+    /// Also write alerts.jsonl (Suricata's EVE) and alerts.pcapng (the packets concerned, with a comment each) into this folder. Reads the
+    /// captures twice.
+    #[arg(short, long, value_name = "FOLDER")]
+    pub output: Option<PathBuf>,
+
+    /// Also write alerts.syslog there, lines of RFC 5424.
+    #[arg(long, requires = "output")]
+    pub syslog: bool,
+
+    /// Also write alerts.cef there, lines of the Common Event Format.
+    #[arg(long, requires = "output")]
+    pub cef: bool,
 
     /// Also write the score of every packet.
     #[arg(long, value_name = "SCORES.csv")]
@@ -50,7 +64,7 @@ pub struct DetectArgs {
     #[arg(long)]
     pub fail_on_alert: bool,
 
-    /// Replace SCORES.csv and REPORT.html if they exist.
+    /// Replace outputs that exist.
     #[arg(long)]
     pub force: bool,
 

@@ -4,16 +4,16 @@ mod detect;
 mod detector;
 mod evaluate;
 mod experiment;
-mod learn;
 mod inspect;
+mod learn;
 mod train;
 
 pub use detect::DetectArgs;
 pub use detector::{FitArgs, GridSearchArgs, ScoreArgs};
 pub use evaluate::EvaluateArgs;
 pub use experiment::ExperimentArgs;
-pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use inspect::InspectArgs;
+pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;

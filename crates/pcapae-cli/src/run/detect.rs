@@ -7,6 +7,7 @@ use pcapae::capture::Captures;
 use pcapae::label::Label;
 use pcapae::report::{Event, Summary, event_json, events, scores_csv, summary_json};
 
+use super::alert_files::AlertFiles;
 use super::event_table::event_table;
 use super::html_report::Reported;
 use super::input::{counted, labels, output, say_left_out, warn_of};
@@ -23,6 +24,7 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let inputs = || args.input.captures.iter().chain(&args.ground_truth).chain([&args.bundle]);
     let scores = args.scores.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
     let report = args.report.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
+    let files = args.output.as_deref().map(|folder| AlertFiles::begin(folder, &args)).transpose()?;
     let detection = bundle.detect(captures, labels, talk)?;
     if let Some(file) = scores {
         file.write(&scores_csv(&detection)?)?;
@@ -36,13 +38,17 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     warn_of(&detection.captures, talk);
     say_left_out(&detection.left_out, &detection.captures, talk);
 
+    if let Some(files) = files {
+        files.write(&events, &detection)?;
+    }
     let printed = if args.json { json_lines(&events, &detection) } else { text(&events, &detection, args.top) };
     print(&printed)?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
 }
 
 fn json_lines(events: &[Event], detection: &Detection) -> String {
-    let mut lines: Vec<String> = events.iter().map(|event| event_json(event).to_string()).collect();
+    let mut lines: Vec<String> =
+        events.iter().map(|event| event_json(event, &detection.captures).to_string()).collect();
     lines.push(summary_json(&Summary::of(detection)).to_string());
     lines.join("\n") + "\n"
 }

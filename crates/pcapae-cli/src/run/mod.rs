@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+mod alert_files;
 mod dataset;
 mod demo;
 mod dense_table;

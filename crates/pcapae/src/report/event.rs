@@ -123,13 +123,13 @@ impl Growing {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::capture::headers::Conversation;
     use std::net::Ipv4Addr;
 
     /// An alert at a time in seconds from host 10.0.0.`source` to host 10.0.0.`destination`, with a port of its own.
-    fn alert(packet: u64, seconds: i64, source: u8, destination: u8) -> Alert {
+    pub fn alert(packet: u64, seconds: i64, source: u8, destination: u8) -> Alert {
         let host = |last| Endpoint::Ip(Ipv4Addr::new(10, 0, 0, last).into(), Some(1000 + packet as u16));
         let (source, destination) = (host(source), host(destination));
         let conversation = Conversation { source, destination, protocol: "TCP", service: None };

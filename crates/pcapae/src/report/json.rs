@@ -2,12 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
+use super::community_id::community_id;
+use super::log_line::signature;
 use super::{Event, Summary};
+use crate::capture::CaptureSummary;
 use crate::capture::headers::Endpoint;
 
 /// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
-/// packet with the highest score, and an object `pcapae` with score, threshold, the detectors' shares and packets.
-pub fn event_json(event: &Event) -> Value {
+/// packet with the highest score in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
+/// score, threshold, the detectors' shares and packets, whose numbers are counted over all captures.
+pub fn event_json(event: &Event, captures: &CaptureSummary) -> Value {
     let peak = &event.peak;
     let talk = &peak.conversation;
     let mut object = Map::new();
@@ -19,9 +23,18 @@ pub fn event_json(event: &Event) -> Value {
     if let Some(service) = talk.service {
         object.insert("app_proto".into(), service.to_string().into());
     }
-    object.insert("pcap_cnt".into(), peak.packet.into());
+    if let Some(id) = community_id(talk) {
+        object.insert("community_id".into(), id.into());
+    }
+    let (path, number) = place(peak.packet, captures);
+    object.insert("pcap_cnt".into(), number.into());
+    if let Some(path) = path {
+        object.insert("pcap_filename".into(), path.into());
+    }
+    object.insert("alert".into(), alert(event));
     let shares = peak.shares.iter().map(|(name, share)| (name.word().to_owned(), rounded(*share)));
     let detail = json!({
+        "packet": peak.packet,
         "fired": peak.fired.word(),
         "score": shortest(peak.score),
         "threshold": shortest(peak.threshold),
@@ -41,6 +54,39 @@ pub fn event_json(event: &Event) -> Value {
     });
     object.insert("pcapae".into(), detail);
     Value::Object(object)
+}
+
+/// The capture that holds a packet, and the packet's number in it, both from the number over all captures.
+fn place(packet: u64, captures: &CaptureSummary) -> (Option<String>, u64) {
+    let mut before = 0;
+    for source in &captures.sources {
+        if packet <= before + source.packets {
+            return (Some(source.path.display().to_string()), packet - before);
+        }
+        before += source.packets;
+    }
+    (None, packet - before)
+}
+
+/// Suricata's object `alert`. Severity 1 is the worst of three: twice the threshold; 2 is one and a half.
+fn alert(event: &Event) -> Value {
+    let (id, severity) = (
+        event.peak.fired as u8 + 1,
+        match event.peak.multiple() {
+            2.0.. => 1,
+            1.5.. => 2,
+            _ => 3,
+        },
+    );
+    json!({
+        "action": "allowed",
+        "gid": 1,
+        "signature_id": id,
+        "rev": 1,
+        "signature": signature(event),
+        "category": "Not normal traffic",
+        "severity": severity,
+    })
 }
 
 /// The summary as a JSON object with `event_type: "summary"`; undefined values are null.

@@ -5,7 +5,13 @@ mod event;
 
 mod html;
 
+mod community_id;
+
+mod log_line;
+
 mod json;
+
+mod alert_capture;
 
 mod scores;
 
@@ -41,16 +47,19 @@ mod training_picture;
 
 mod tensorboard;
 
+pub use alert_capture::alert_capture;
+pub use community_id::community_id;
 pub use evaluation::{EVALUATION_HEADER, EvaluationSources, evaluation_json, evaluation_row};
 pub use event::{EVENT_GAP_NS, Event, events};
 pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};
+pub use html::{Evidence, HtmlReport, packets_to_exhibit};
 pub use inspection_json::inspection_json;
 pub use inspection_page::inspection_page;
 pub use inspection_picture::inspection_picture;
 pub use inspection_table::{InspectionTable, inspection_tables};
-pub use html::{Evidence, HtmlReport, packets_to_exhibit};
 pub use json::{event_json, summary_json, timestamp};
+pub use log_line::{cef_line, syslog_line};
 pub use loss_curve::loss_curve;
 pub use picture::Picture;
 pub use precision_recall_chart::precision_recall_chart;

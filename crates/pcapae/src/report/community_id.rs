@@ -1,0 +1,88 @@
+//! Community ID: a name for a conversation that other tools give it too.
+
+use std::net::IpAddr;
+
+use sha1::{Digest, Sha1};
+
+use crate::capture::headers::{Conversation, Endpoint};
+
+const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/// The Community ID, version 1 with seed 0, of a TCP, UDP or SCTP conversation, the same in both directions; `None` of anything else.
+///
+/// # Source
+/// Kreibich: *Community ID Flow Hashing*, specification of version 1, github.com/corelight/community-id-spec.
+pub fn community_id(talk: &Conversation) -> Option<String> {
+    let protocol = match talk.protocol {
+        "TCP" => 6,
+        "UDP" => 17,
+        "SCTP" => 132,
+        _ => return None,
+    };
+    let end = |endpoint: Endpoint| match endpoint {
+        Endpoint::Ip(IpAddr::V4(address), Some(port)) => Some((address.octets().to_vec(), port)),
+        Endpoint::Ip(IpAddr::V6(address), Some(port)) => Some((address.octets().to_vec(), port)),
+        _ => None,
+    };
+    let mut ends = [end(talk.source)?, end(talk.destination)?];
+    ends.sort();
+    let [(low, low_port), (high, high_port)] = ends;
+    let mut hash = Sha1::new();
+    hash.update([0, 0]);
+    hash.update(low);
+    hash.update(high);
+    hash.update([protocol, 0]);
+    hash.update(low_port.to_be_bytes());
+    hash.update(high_port.to_be_bytes());
+    Some(format!("1:{}", base64(&hash.finalize())))
+}
+
+/// RFC 4648, with padding.
+fn base64(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let bits = three.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - three.len()));
+        for i in 0..4 {
+            let letter = BASE64[(bits >> (18 - 6 * i)) as usize & 63];
+            text.push(if i > three.len() { '=' } else { char::from(letter) });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn talk(source: &str, destination: &str, ports: (u16, u16), protocol: &'static str) -> Conversation {
+        let end = |address: &str, port| Endpoint::Ip(address.parse().unwrap(), Some(port));
+        let (source, destination) = (end(source, ports.0), end(destination, ports.1));
+        Conversation { source, destination, protocol, service: None }
+    }
+
+    /// The baseline of the specification's reference implementation.
+    #[test]
+    fn ids_are_those_of_the_specification_in_both_directions() {
+        let tcp = "1:LQU9qZlK+B5F3KDmev6m5PMibrg=";
+        let known = [
+            (talk("128.232.110.120", "66.35.250.204", (34855, 80), "TCP"), tcp),
+            (talk("66.35.250.204", "128.232.110.120", (80, 34855), "TCP"), tcp),
+            (talk("192.168.1.52", "8.8.8.8", (54585, 53), "UDP"), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
+        ];
+        for (talk, id) in known {
+            assert_eq!(community_id(&talk).as_deref(), Some(id));
+        }
+    }
+
+    #[test]
+    fn what_has_no_ports_has_no_id() {
+        let arp = Conversation { source: Endpoint::Mac([1; 6]), ..talk("::1", "::2", (1, 2), "ARP") };
+        assert_eq!(community_id(&arp), None);
+    }
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        let encoded: Vec<String> = [&b"f"[..], b"fo", b"foo", b"foob"].iter().map(|text| base64(text)).collect();
+        assert_eq!(encoded, ["Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
+    }
+}
