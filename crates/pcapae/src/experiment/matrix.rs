@@ -137,8 +137,8 @@ impl Scorer {
     pub fn name(&self) -> String {
         match self {
             Scorer::Residual(model, head) => format!("residual {}, {}", head_name(*head), model.name()),
-            Scorer::Codes(model, blueprint) => format!("{} on codes, {}", blueprint.name(), model.name()),
-            Scorer::Bytes(blueprint) => format!("{} on bytes", blueprint.name()),
+            Scorer::Codes(model, blueprint) => format!("{} on codes, {}", blueprint_name(blueprint), model.name()),
+            Scorer::Bytes(blueprint) => format!("{} on bytes", blueprint_name(blueprint)),
         }
     }
 
@@ -151,11 +151,33 @@ impl Scorer {
     }
 }
 
+/// The detector with those of its parameters that are not at their default: "OneClassSVM (nu 0.01)".
+fn blueprint_name(blueprint: &Blueprint) -> String {
+    let (name, parameters) = (blueprint.name(), blueprint.parameters());
+    let usual = Blueprint::from_yaml(name).map(|usual| usual.parameters()).unwrap_or_default();
+    let others = parameters.iter().filter(|(parameter, value)| usual.get(*parameter) != Some(value));
+    let others: Vec<String> = others.map(|(parameter, value)| format!("{parameter} {value}")).collect();
+    if others.is_empty() { name.to_owned() } else { format!("{name} ({})", others.join(", ")) }
+}
+
 fn head_name(head: ScoringHead) -> String {
     match head {
         ScoringHead::Sum => "sum".into(),
         ScoringHead::Mean => "mean".into(),
         ScoringHead::Top { k, standardised: true } => format!("top {k} standardised"),
         ScoringHead::Top { k, standardised: false } => format!("top {k}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_detector_is_called_after_what_is_unusual_about_it() {
+        let name = |text: &str| Scorer::Bytes(Blueprint::from_yaml(text).unwrap()).name();
+        assert_eq!(name("PositionHistogram"), "PositionHistogram on bytes");
+        assert_eq!(name("PositionHistogram: { per_service: false }"), "PositionHistogram (per_service false) on bytes");
+        assert_eq!(name("OneClassSVM: { nu: 0.01 }"), "OneClassSVM (nu 0.01) on bytes");
     }
 }
