@@ -1,0 +1,143 @@
+//! The files of `pcapae detect -o FOLDER`, read back by other programs where they are there.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use support::{pcapae, sentence, stderr, write_capture};
+
+/// Number of the odd packet in the second capture.
+const ODD: usize = 5;
+
+/// A Modbus/TCP request.
+fn usual(i: usize) -> Vec<u8> {
+    let ethernet = [2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
+    let ip = [0x45, 0, 0, 52, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+    let tcp = [0xc0, 1, 1, 0xf6, 0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 0xff, 0xff, 0, 0, 0, 0];
+    let modbus = [0, (i % 5) as u8, 0, 0, 0, 6, 1, 3, 0, 16, 0, 2];
+    [&ethernet[..], &ip, &tcp, &modbus].concat()
+}
+
+struct Plant {
+    folder: tempfile::TempDir,
+    captures: [PathBuf; 2],
+}
+
+fn plant() -> Plant {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, packets: &[Vec<u8>]| {
+        write_capture(folder.path(), name, &packets.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    };
+    let normal = write("normal.pcap", &(0..600).map(usual).collect::<Vec<_>>());
+    let mut odd: Vec<Vec<u8>> = (0..20).map(usual).collect();
+    odd[ODD - 1][54..].fill(0xee);
+    let captures = [write("first.pcap", &(0..10).map(usual).collect::<Vec<_>>()), write("second.pcap", &odd)];
+    let bundle = folder.path().join("plant.pcapae");
+    let learn = ["learn", "--detectors", "histograms,lengths", "--false-alarm-rate", "0.02", "-o"];
+    let run = pcapae(&learn).arg(&bundle).arg(&normal).output().unwrap();
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    Plant { folder, captures }
+}
+
+impl Plant {
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn detect(&self, further: &[&str]) -> Output {
+        let mut detect = pcapae(&["detect"]);
+        detect.arg(self.path("plant.pcapae")).args(&self.captures).arg("-o").arg(self.path("alerts")).args(further);
+        detect.output().unwrap()
+    }
+
+    fn detected(&self) -> Vec<Value> {
+        let run = self.detect(&["--syslog", "--cef"]);
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        let lines = fs::read_to_string(self.path("alerts/alerts.jsonl")).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+#[test]
+fn a_line_says_which_packet_of_which_capture() {
+    let plant = plant();
+    let events = plant.detected();
+    assert_eq!(events.len(), 1, "{events:?}");
+    let event = &events[0];
+    assert_eq!(event["pcapae"]["packet"], 10 + ODD, "{event}");
+    assert_eq!(event["pcap_cnt"], ODD);
+    assert!(event["pcap_filename"].as_str().unwrap().ends_with("second.pcap"));
+    assert_eq!((&event["src_ip"], &event["dest_port"]), (&"10.0.0.1".into(), &502.into()));
+    for (name, begin) in [("alerts.syslog", "<108>1 2023-"), ("alerts.cef", "CEF:0|pcapae|")] {
+        let text = fs::read_to_string(plant.path("alerts").join(name)).unwrap();
+        assert!(text.lines().count() == 1 && text.starts_with(begin), "{text}");
+    }
+}
+
+#[test]
+fn every_line_is_what_the_schema_says() {
+    let plant = plant();
+    plant.detected();
+    let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
+    if !Command::new(&python).args(["-c", "import jsonschema"]).output().is_ok_and(|run| run.status.success()) {
+        eprintln!(
+            "skipped: {python} has no jsonschema (pip install jsonschema, or name another Python in PCAPAE_TEST_PYTHON)"
+        );
+        return;
+    }
+    let check = "import json, sys, jsonschema\nfor line in open(sys.argv[2]): jsonschema.validate(json.loads(line), json.load(open(sys.argv[1])))";
+    let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts.schema.json");
+    let run = Command::new(python).args(["-c", check, schema]).arg(plant.path("alerts/alerts.jsonl")).output().unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+}
+
+/// The fields of every packet, as tshark reads them; `None` where it is not there.
+fn tshark(capture: &Path, fields: &[&str]) -> Option<String> {
+    if Command::new("tshark").arg("--version").output().is_err() {
+        eprintln!("skipped: tshark is not here (apt install tshark)");
+        return None;
+    }
+    let fields = fields.iter().flat_map(|field| ["-e", field]);
+    let run = Command::new("tshark").args(["-T", "fields"]).args(fields).arg("-r").arg(capture).output().unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+    Some(String::from_utf8(run.stdout).unwrap())
+}
+
+#[test]
+fn tshark_reads_the_odd_packet_with_its_time_and_the_reason() {
+    let plant = plant();
+    let count = plant.detected()[0]["pcapae"]["packets"].as_array().unwrap().len();
+    let fields = ["frame.time_epoch", "frame.len", "frame.comment", "ip.src"];
+    let Some(text) = tshark(&plant.path("alerts/alerts.pcapng"), &fields) else { return };
+    assert_eq!(text.lines().count(), count);
+    let cells: Vec<&str> = text.lines().next().unwrap().split('\t').collect();
+    let in_capture = tshark(&plant.captures[1], &["frame.time_epoch"]).unwrap();
+    let time = |text: &str| text.trim_end_matches('0').to_owned();
+    assert_eq!(time(cells[0]), time(in_capture.lines().nth(ODD - 1).unwrap()));
+    assert_eq!((cells[1], cells[3]), ("66", "10.0.0.1"));
+    assert!(cells[2].starts_with(&format!("pcapae packet {}: alert by ", 10 + ODD)), "{text}");
+    assert!(cells[2].contains("histograms"), "{text}");
+}
+
+#[test]
+fn what_is_there_is_kept_and_standard_input_is_refused() {
+    let plant = plant();
+    let first = plant.detected();
+    let run = plant.detect(&[]);
+    assert_eq!(run.status.code(), Some(1));
+    sentence(&run);
+    assert!(stderr(&run).contains("--force"), "{}", stderr(&run));
+    assert_eq!(plant.detect(&["--syslog", "--cef", "--force"]).status.code(), Some(0));
+    assert_eq!(fs::read_to_string(plant.path("alerts/alerts.jsonl")).unwrap().lines().count(), first.len());
+
+    let run = pcapae(&["detect"]).arg(plant.path("plant.pcapae")).args(["-", "-o"]).arg(plant.path("other")).output();
+    let run = run.unwrap();
+    assert_eq!(run.status.code(), Some(1));
+    sentence(&run);
+    assert!(stderr(&run).contains("read twice") && !plant.path("other").exists(), "{}", stderr(&run));
+}
