@@ -1,7 +1,9 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod explain;
 mod train;
 
+pub use explain::{BaselineArg, ErrorArg, ExplainArgs, GatesArg, MethodArg, TargetArg};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -47,6 +49,7 @@ pub enum Command {
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),
     Export(ExportArgs),
+    Explain(Box<ExplainArgs>),
 }
 
 /// Learn what normal traffic looks like from captures of normal operation.

@@ -5,6 +5,7 @@ mod demo;
 mod detect;
 mod encode;
 mod event_table;
+mod explain;
 mod export;
 mod input;
 mod learn;
@@ -26,6 +27,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
         Command::Export(args) => export::run(args, &talk),
+        Command::Explain(args) => explain::run(&args, &talk),
         Command::Train(args) => train::run(&args, &talk),
     }
 }

@@ -1,4 +1,4 @@
-//! What people and programs read: of a detection, alerts merged into events; of a training, its history, curves and pictures.
+//! What people and programs read: of a detection, alerts merged into events; of an explanation, JSON and a picture; of a training, its history, curves and pictures.
 
 mod event;
 
@@ -16,11 +16,19 @@ mod history;
 
 mod loss_curve;
 
+mod tiles;
+
 mod training_picture;
+
+mod explanation;
+
+mod explanation_picture;
 
 mod tensorboard;
 
 pub use event::{EVENT_GAP_NS, Event, events};
+pub use explanation::explanation_json;
+pub use explanation_picture::ExplanationPicture;
 pub use history::{EpochRow, history_csv, read_history};
 pub use json::{event_json, summary_json, timestamp};
 pub use loss_curve::loss_curve;

@@ -84,8 +84,7 @@ const UDP_PROTOCOL: u8 = 17;
 type Table = [(&'static str, usize)];
 
 const ETHERNET: &Table = &[("destination", 6), ("source", 6), ("type", 2)];
-const SLL: &Table =
-    &[("packet type", 2), ("hardware type", 2), ("address length", 2), ("source", 8), ("protocol", 2)];
+const SLL: &Table = &[("packet type", 2), ("hardware type", 2), ("address length", 2), ("source", 8), ("protocol", 2)];
 const SLL2: &Table = &[
     ("protocol", 2),
     ("reserved", 2),

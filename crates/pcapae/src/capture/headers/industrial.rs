@@ -5,8 +5,7 @@ use super::be16;
 
 /// Names what a TCP or UDP payload holds, if one of its ports is that of a protocol known here.
 pub(super) fn over_port(source: u16, destination: u16, anatomy: &mut Anatomy) {
-    let (port, to_service) =
-        if KNOWN.contains(&destination) { (destination, true) } else { (source, false) };
+    let (port, to_service) = if KNOWN.contains(&destination) { (destination, true) } else { (source, false) };
     // Each unit takes bytes, so the loops end with them.
     match port {
         MODBUS => {
