@@ -4,6 +4,7 @@ mod detect;
 mod detector;
 mod evaluate;
 mod experiment;
+mod explain;
 mod inspect;
 mod learn;
 mod train;
@@ -12,6 +13,7 @@ pub use detect::DetectArgs;
 pub use detector::{FitArgs, GridSearchArgs, ScoreArgs};
 pub use evaluate::EvaluateArgs;
 pub use experiment::ExperimentArgs;
+pub use explain::{BaselineArg, ErrorArg, ExplainArgs, GatesArg, MethodArg, TargetArg};
 pub use inspect::InspectArgs;
 pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
@@ -65,6 +67,7 @@ pub enum Command {
     Evaluate(Box<EvaluateArgs>),
     Experiment(ExperimentArgs),
     Export(ExportArgs),
+    Explain(Box<ExplainArgs>),
 }
 
 /// Learn a small recorded plant, detect attacks on it, and say what was found and what was missed.

@@ -10,6 +10,7 @@ mod evaluate;
 mod evaluation_table;
 mod event_table;
 mod experiment;
+mod explain;
 mod export;
 mod fit;
 mod grid_search;
@@ -42,6 +43,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Experiment(args) => experiment::run(args, &talk),
         Command::Inspect(args) => inspect::run(&args, &talk),
         Command::Export(args) => export::run(args, &talk),
+        Command::Explain(args) => explain::run(&args, &talk),
         Command::Train(args) => train::run(&args, &talk),
     }
 }

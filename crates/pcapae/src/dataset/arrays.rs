@@ -161,6 +161,19 @@ impl Arrays {
         Ok(Some(facts))
     }
 
+    /// What a packet, counted from 1, begins with; `None` where the file does not say.
+    pub(super) fn link_type(&self, packet: u64) -> Result<Option<LinkType>, String> {
+        let i = usize::try_from(packet).ok().and_then(|packet| packet.checked_sub(1));
+        match (&self.headers, i.filter(|i| *i < self.time_ns.rows())) {
+            (Some(headers), Some(i)) => {
+                let mut numbers = Vec::new();
+                headers.link_type.read(i..i + 1, &mut numbers)?;
+                Ok(numbers.first().copied().map(LinkType))
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// Where the segments of fragments begin, and where those of the last one end: rising, and all there.
     fn offsets(&self, fragments: Range<usize>) -> Result<Vec<usize>, String> {
         let mut offsets = Vec::new();

@@ -7,6 +7,7 @@ use super::arrays::{Arrays, check_format};
 use super::groups::Groups;
 use super::hdf5_file::Hdf5File;
 use super::{Layout, LoadedFragments, Provenance};
+use crate::capture::LinkType;
 use crate::capture::headers::PacketFacts;
 use crate::fragment::{Cutting, FragmentSize, Mode};
 use crate::label::Label;
@@ -168,6 +169,14 @@ impl Dataset {
         self.check(&fragments)?;
         match &self.stored {
             Stored::Arrays(arrays) => arrays.facts(fragments).map_err(self.refuse()),
+            Stored::Groups(_) => Ok(None),
+        }
+    }
+
+    /// What a packet, counted from 1, begins with; `None` in the original's layout and in files of the first release.
+    pub fn link_type(&self, packet: u64) -> Result<Option<LinkType>> {
+        match &self.stored {
+            Stored::Arrays(arrays) => arrays.link_type(packet).map_err(self.refuse()),
             Stored::Groups(_) => Ok(None),
         }
     }

@@ -54,11 +54,40 @@ impl Explanation {
         self.relevance.len()
     }
 
+    /// For every byte √(|r| / greatest |r|) with the sign of r, from −1 to 1: how deep a colour shows it, so that lesser ones are seen.
+    pub fn heat(&self) -> Vec<Vec<f32>> {
+        let greatest = self.relevance.iter().flatten().fold(0.0, |most: f64, r| most.max(r.abs()));
+        let heat = |r: &f64| if greatest > 0.0 { ((r.abs() / greatest).sqrt() * r.signum()) as f32 } else { 0.0 };
+        self.relevance.iter().map(|frame| frame.iter().map(heat).collect()).collect()
+    }
+
     /// Places of the bytes in the window by |relevance|, the highest first: frame · side² + pixel.
     pub fn ranking(&self) -> Vec<usize> {
         let all: Vec<f64> = self.relevance.iter().flatten().map(|r| r.abs()).collect();
         let mut places: Vec<usize> = (0..all.len()).collect();
         places.sort_by(|a, b| all[*b].total_cmp(&all[*a]));
         places
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heat_has_the_sign_of_relevance_and_reaches_one() {
+        let mut explanation = Explanation {
+            target: "score".into(),
+            target_value: 1.5,
+            rule: "gradient".into(),
+            side: 2,
+            relevance: vec![vec![0.0, 2.0, -0.5, 0.0]],
+            bias: vec![],
+            code: vec![],
+        };
+        assert_eq!(explanation.heat(), [[0.0, 1.0, -0.5, 0.0]]);
+        assert_eq!(explanation.ranking()[..2], [1, 2]);
+        explanation.relevance = vec![vec![0.0; 4]];
+        assert_eq!(explanation.heat(), [[0.0; 4]]);
     }
 }

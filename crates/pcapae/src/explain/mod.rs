@@ -27,10 +27,16 @@ mod occlusion;
 
 mod explainer;
 
+mod place;
+
+mod fields;
+
 pub use code_score::{CodeScore, CodeShares, Sampling};
 pub use composite::{Composite, ErrorRule, NormRule, ProductRule};
 pub use explainer::Explainer;
 pub use explanation::{BiasRelevance, Explanation};
+pub use fields::{FieldRelevance, fields, summary};
 pub use method::{Baseline, Method};
+pub use place::Place;
 pub use rule::Rule;
 pub use target::Target;

@@ -1,5 +1,5 @@
-//! What people and programs read: of a detection, alerts merged into events; of a training, its history, curves and pictures; of an evaluation,
-//! its charts and its row in a table of results.
+//! What people and programs read: of a detection, alerts merged into events, files and a page; of an explanation, JSON and a picture; of a
+//! training, its history, curves and pictures; of an evaluation, its charts and its row in a table of results; of captures, what is in them.
 
 mod event;
 
@@ -42,8 +42,13 @@ mod inspection_picture;
 mod inspection_page;
 
 mod inspection_json;
+mod tiles;
 
 mod training_picture;
+
+mod explanation;
+
+mod explanation_picture;
 
 mod tensorboard;
 
@@ -51,6 +56,8 @@ pub use alert_capture::alert_capture;
 pub use community_id::community_id;
 pub use evaluation::{EVALUATION_HEADER, EvaluationSources, evaluation_json, evaluation_row};
 pub use event::{EVENT_GAP_NS, Event, events};
+pub use explanation::explanation_json;
+pub use explanation_picture::ExplanationPicture;
 pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};
 pub use html::{Evidence, HtmlReport, packets_to_exhibit};

@@ -1,23 +1,11 @@
 //! What the autoencoder makes of one window, side by side: input, code, reconstruction, target.
 
 use super::picture::{Colour, INK, Letters, Picture};
+use super::tiles::{code_panel, diverging, frames_panel, grey, scale};
 use crate::{Error, Result};
 
-/// Width and height that a panel aims at, in pixels. A whole number of pixels for a side of 16, 32 or 64.
-const PANEL: usize = 320;
 /// Between panels, and around them.
 const GAP: usize = 20;
-/// Between the frames of a panel, and between the channels of the code.
-const FRAME_GAP: usize = 4;
-/// Rows and columns of a channel of the code.
-const CHANNEL: usize = 4;
-/// Height of the scale from black to white, and from −1 to 1.
-const SCALE: usize = 12;
-const FRAME: Colour = [176, 184, 194];
-/// Of −1, 0 and 1: blue, white, red (ColorBrewer's RdBu, Brewer 2003, which the colour-blind tell apart).
-const BLUE: Colour = [33, 102, 172];
-const MIDDLE: Colour = [247, 247, 247];
-const RED: Colour = [178, 24, 43];
 
 /// Equal parts of [−1, 1] that [`entropy_of_code`] counts in.
 const BINS: usize = 64;
@@ -66,10 +54,10 @@ impl TrainingPicture<'_> {
         let error = self.reconstruction.iter().zip(self.target).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
         let error = error / self.target.len() as f64;
         let panels = [
-            (format!("input{}", self.frames(self.input)), frames_panel(self.input, self.side)),
+            (format!("input{}", self.frames(self.input)), frames_panel(self.input, self.side, grey)),
             (format!("code, entropy {:.2} bits", entropy_of_code(self.code)), code_panel(self.code)),
-            (format!("reconstruction, mse {error:.5}"), frames_panel(self.reconstruction, self.side)),
-            (format!("target{}", self.frames(self.target)), frames_panel(self.target, self.side)),
+            (format!("reconstruction, mse {error:.5}"), frames_panel(self.reconstruction, self.side, grey)),
+            (format!("target{}", self.frames(self.target)), frames_panel(self.target, self.side, grey)),
         ];
         let widest = |(caption, panel): &(String, Picture)| panel.width().max(Letters::Small.width(caption));
         let width = panels.iter().map(|panel| widest(panel) + GAP).sum::<usize>() + GAP;
@@ -109,68 +97,9 @@ impl TrainingPicture<'_> {
     }
 }
 
-/// Frames in reading order, as nearly square as may be.
-fn frames_panel(values: &[f32], side: usize) -> Picture {
-    let frames = values.len() / (side * side);
-    tiles(values, side, (PANEL / (columns(frames) * side)).max(1), grey)
-}
-
-/// The channels of a code in reading order.
-fn code_panel(code: &[f32]) -> Picture {
-    let channels = code.len().div_ceil(CHANNEL * CHANNEL);
-    let room = PANEL - FRAME_GAP * (columns(channels) - 1).min(PANEL / 2 / FRAME_GAP);
-    tiles(code, CHANNEL, (room / (columns(channels) * CHANNEL)).max(1), diverging)
-}
-
-/// So many columns make a grid of `count` as wide as high, or a little wider.
-fn columns(count: usize) -> usize {
-    (1..count).find(|columns| columns * columns >= count).unwrap_or(count).max(1)
-}
-
-/// Squares of `side`² values in reading order, each value as a square of `zoom`² pixels.
-fn tiles(values: &[f32], side: usize, zoom: usize, shade: fn(f32) -> Colour) -> Picture {
-    let size = side * zoom;
-    let count = values.len().div_ceil(side * side);
-    let columns = columns(count);
-    let length = |tiles: usize| (tiles * (size + FRAME_GAP)).saturating_sub(FRAME_GAP) + 2;
-    let mut picture = Picture::blank(length(columns), length(count.div_ceil(columns)));
-    for (index, tile) in values.chunks(side * side).enumerate() {
-        let (left, top) = (index % columns * (size + FRAME_GAP), index / columns * (size + FRAME_GAP));
-        picture.fill((left, top), (size + 2, size + 2), FRAME);
-        for (pixel, value) in tile.iter().enumerate() {
-            let (x, y) = (left + 1 + pixel % side * zoom, top + 1 + pixel / side * zoom);
-            picture.fill((x, y), (zoom, zoom), shade(*value));
-        }
-    }
-    picture
-}
-
-/// A bar with the shades from one end to the other, and what these ends stand for.
-fn scale(picture: &mut Picture, (x, y): (usize, usize), ends: [&str; 2], shade: impl Fn(f32) -> Colour) {
-    const LENGTH: usize = 128;
-    let from = x + Letters::Small.width(ends[0]) + 6;
-    picture.write(ends[0], Letters::Small, x as i32, y as i32, INK);
-    picture.fill((from - 1, y + 1), (LENGTH + 2, SCALE + 2), FRAME);
-    for step in 0..LENGTH {
-        picture.fill((from + step, y + 2), (1, SCALE), shade(step as f32 / (LENGTH - 1) as f32));
-    }
-    picture.write(ends[1], Letters::Small, (from + LENGTH + 6) as i32, y as i32, INK);
-}
-
-/// Black for 0, white for 1; values beyond count as these.
-fn grey(value: f32) -> Colour {
-    [(value.clamp(0.0, 1.0) * 255.0).round() as u8; 3]
-}
-
-/// Blue for −1, white for 0, red for 1; values beyond count as the ends.
-fn diverging(value: f32) -> Colour {
-    let (end, share) = (if value < 0.0 { BLUE } else { RED }, value.abs().min(1.0));
-    let mix = |at: usize| f32::from(MIDDLE[at]) + (f32::from(end[at]) - f32::from(MIDDLE[at])) * share;
-    [0, 1, 2].map(|at| mix(at).round() as u8)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::tiles::{BLUE, PANEL, RED, columns};
     use super::*;
     use proptest::prelude::*;
 
