@@ -14,4 +14,7 @@ fuzz_target!(|bytes: &[u8]| {
     for warning in &captures.summary().warnings {
         assert!(!warning.to_string().is_empty());
     }
+    if let Ok(found) = pcapae::inspect::inspect(Captures::from_reader("fuzz", std::io::Cursor::new(bytes.to_vec())), &()) {
+        assert_eq!(found.all.packets, number);
+    }
 });

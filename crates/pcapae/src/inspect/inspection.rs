@@ -143,6 +143,7 @@ impl Pass {
 mod tests {
     use super::*;
     use crate::capture::LinkType;
+    use proptest::prelude::*;
     use std::io::Cursor;
 
     fn ethernet(from: u8, to: u8, port: u16, length: usize) -> Vec<u8> {
@@ -202,5 +203,28 @@ mod tests {
         pass.put_streams();
         assert_eq!(pass.inspection.protocols.of(&"UDP").packets, 70_000);
         assert!(pass.streams.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_packets_are_all_counted(packets in prop::collection::vec(
+            (prop::sample::select(vec![0u32, 1, 12, 101, 113, 147, 228, 276]), any::<i64>(), prop::collection::vec(any::<u8>(), 0..90)), 0..20,
+        )) {
+            let mut pass = Pass::default();
+            for (number, (link, time_ns, data)) in (1..).zip(&packets) {
+                pass.take(&Packet { number, time_ns: *time_ns, link: LinkType(*link), data });
+            }
+            pass.put_streams();
+            let found = &pass.inspection;
+            let all = packets.len() as u64;
+            let sum = |ranked: Vec<Tally>| ranked.iter().map(|tally| tally.packets).sum::<u64>();
+            prop_assert_eq!(found.all.packets, all);
+            prop_assert_eq!(sum(found.protocols.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
+            prop_assert_eq!(sum(found.services.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
+            prop_assert_eq!(sum(found.senders.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
+            prop_assert_eq!(sum(found.conversations.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
+            prop_assert_eq!(found.byte_values.counts().iter().sum::<u64>(), found.all.bytes);
+            prop_assert_eq!(sum(found.timeline.bins().to_vec()), all);
+        }
     }
 }

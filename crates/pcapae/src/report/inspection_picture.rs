@@ -47,6 +47,7 @@ struct Panel<'a> {
     up: &'a str,
     /// A line for each inspection.
     lines: Vec<Vec<(f64, f64)>>,
+    legend: SeriesLabelPosition,
 }
 
 fn panel<Y>(area: &Area, panel: Panel, vertical: Y) -> Drawn
@@ -80,7 +81,7 @@ where
     if sides > 1 {
         chart
             .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
+            .position(panel.legend)
             .legend_area_size(34)
             .margin(12)
             .label_font(SMALL.into_font().color(&DARK))
@@ -91,10 +92,11 @@ where
     Ok(())
 }
 
-/// A little above the greatest, and above 0.
+/// A little above the greatest, with room for a legend where there are two lines, and above 0.
 fn top(lines: &[Vec<(f64, f64)>]) -> f64 {
     let greatest = lines.iter().flatten().map(|point| point.1).fold(0.0, f64::max);
-    if greatest > 0.0 { greatest * 1.06 } else { 1.0 }
+    let room = if lines.len() > 1 { 1.25 } else { 1.06 };
+    if greatest > 0.0 { greatest * room } else { 1.0 }
 }
 
 fn over_time(area: &Area, inspections: &[&Inspection]) -> Drawn {
@@ -116,7 +118,18 @@ fn over_time(area: &Area, inspections: &[&Inspection]) -> Drawn {
     let up = top(&lines);
     let across = format!("{name} since the beginning");
     let end = if longest > 0.0 { longest / unit } else { 1.0 };
-    panel(area, Panel { title: "Traffic over time", across: &across, end, up: "packets a second", lines }, 0.0..up)
+    panel(
+        area,
+        Panel {
+            title: "Traffic over time",
+            across: &across,
+            end,
+            up: "packets a second",
+            lines,
+            legend: SeriesLabelPosition::UpperRight,
+        },
+        0.0..up,
+    )
 }
 
 fn lengths(area: &Area, inspections: &[&Inspection]) -> Drawn {
@@ -136,7 +149,11 @@ fn lengths(area: &Area, inspections: &[&Inspection]) -> Drawn {
     };
     let lines = inspections.iter().map(line).collect();
     let title = "Lengths of packets: share that is no longer";
-    panel(area, Panel { title, across: "bytes", end, up: "share of packets", lines }, 0.0..1.04)
+    panel(
+        area,
+        Panel { title, across: "bytes", end, up: "share of packets", lines, legend: SeriesLabelPosition::LowerRight },
+        0.0..1.04,
+    )
 }
 
 fn byte_values(area: &Area, inspections: &[&Inspection]) -> Drawn {
@@ -167,7 +184,14 @@ fn byte_values(area: &Area, inspections: &[&Inspection]) -> Drawn {
     let across = "value of the byte";
     panel(
         area,
-        Panel { title: &title, across, end: 255.0, up: "share of bytes", lines },
+        Panel {
+            title: &title,
+            across,
+            end: 255.0,
+            up: "share of bytes",
+            legend: SeriesLabelPosition::UpperRight,
+            lines,
+        },
         (bottom..top).log_scale().with_key_points(marks),
     )
 }

@@ -7,7 +7,7 @@ use std::hash::Hash;
 use super::timestamp;
 use crate::capture::headers::{Endpoint, LeftOut};
 use crate::capture::{LinkType, Warning};
-use crate::inspect::{Comparison, Counts, Inspection, OnlyIn};
+use crate::inspect::{COUNTED_MAX, Comparison, Counts, Inspection, OnlyIn};
 
 /// Rows of a ranking.
 const RANKS: usize = 12;
@@ -137,7 +137,8 @@ fn second(time_ns: i64) -> String {
 
 fn duration(seconds: f64) -> String {
     match seconds {
-        0.0..120.0 => format!("{seconds:.3} s"),
+        0.0..1.0 => format!("{:.3} ms", seconds * 1e3),
+        1.0..120.0 => format!("{seconds:.3} s"),
         120.0..7200.0 => format!("{:.1} min", seconds / 60.0),
         7200.0..172_800.0 => format!("{:.1} h", seconds / 3600.0),
         _ => format!("{:.1} days", seconds / 86_400.0),
@@ -195,6 +196,8 @@ struct Ranks {
     /// Packets of all things, on each side.
     all: Vec<u64>,
     different: usize,
+    /// Packets of things that are not counted one by one.
+    others: u64,
 }
 
 impl Ranks {
@@ -202,7 +205,8 @@ impl Ranks {
         let things: BTreeSet<K> = counts.iter().flat_map(|counts| counts.ranked()).map(|(thing, _)| thing).collect();
         let packets = |thing: &K| counts.iter().map(|counts| counts.of(thing).packets).collect::<Vec<u64>>();
         let rows = things.into_iter().map(|thing| (thing, packets(&thing))).collect();
-        Ranks::chosen(rows, all, name)
+        let others = counts.iter().map(|counts| counts.others().packets).sum();
+        Ranks { others, ..Ranks::chosen(rows, all, name) }
     }
 
     fn chosen<K: Copy>(mut rows: Vec<(K, Vec<u64>)>, all: Vec<u64>, name: impl Fn(K) -> String) -> Ranks {
@@ -214,7 +218,16 @@ impl Ranks {
         let rest = rows.split_off(RANKS.min(rows.len()));
         rows.extend(rest.into_iter().filter(|(_, packets)| packets.len() > 1 && packets.contains(&0)).take(ONLY_RANKS));
         let (names, packets) = rows.into_iter().map(|(thing, packets)| (name(thing), packets)).unzip();
-        Ranks { names, packets, all, different }
+        Ranks { names, packets, all, different, others: 0 }
+    }
+
+    fn note(&self) -> Option<String> {
+        let (shown, different) = (self.names.len(), self.different);
+        let rest = match self.others {
+            0 => String::new(),
+            others => format!("; only the first {COUNTED_MAX} are counted one by one, {others} packets are of others"),
+        };
+        (shown < different || self.others > 0).then(|| format!("{shown} of {different} are shown{rest}"))
     }
 
     fn table(self, title: &str, first: &str) -> InspectionTable {
@@ -223,7 +236,7 @@ impl Ranks {
             false => cells([first, "packets", "share"]),
             true => cells([first, "packets, first", "share", "packets, second", "share", "only in"]),
         };
-        let shown = self.names.len();
+        let note = self.note();
         let row = |(name, packets): (String, Vec<u64>)| {
             let mut row = vec![name];
             for (packets, all) in packets.iter().zip(&self.all) {
@@ -240,7 +253,7 @@ impl Ranks {
         };
         InspectionTable {
             title: title.into(),
-            note: (shown < self.different).then(|| format!("{shown} of {} are shown", self.different)),
+            note,
             header,
             rows: self.names.into_iter().zip(self.packets).map(row).collect(),
         }
@@ -338,7 +351,7 @@ mod tests {
 
     #[test]
     fn durations_have_units() {
-        let units = [0.5, 119.0, 120.0, 7200.0, 172_800.0].map(duration);
-        assert_eq!(units, ["0.500 s", "119.000 s", "2.0 min", "2.0 h", "2.0 days"]);
+        let units = [0.5, 1.0, 119.0, 120.0, 7200.0, 172_800.0].map(duration);
+        assert_eq!(units, ["500.000 ms", "1.000 s", "119.000 s", "2.0 min", "2.0 h", "2.0 days"]);
     }
 }
