@@ -279,7 +279,7 @@
   const table = $("table");
   if (!table) return;
   const bodies = [...table.tBodies];
-  const rangeOf = (body) => body.querySelector("td.wide").textContent.split("–").map(Number).concat(0).slice(0, 2).map((n, i, all) => n || all[0]);
+  const rangeOf = (body) => [Number(body.dataset.first), Number(body.dataset.last)];
   const NUMBERS = new Set(["index", "first", "alerts", "score"]);
   const compare = {
     true: (key) => (a, b) => Number(a.dataset[key]) - Number(b.dataset[key]),
@@ -366,7 +366,7 @@
       ["from", packet.from], ["to", packet.to], ["protocol", packet.protocol],
       ["fired", packet.fired === "both" ? "by packet and connection" : `by the ${packet.fired}`],
       ["score", `${digits(packet.score)}, threshold ${digits(packet.threshold)}`],
-      ["p", `${digits(packet.p)} of normal ${packet.fired === "packet" ? "packets" : "traffic"} is as odd`],
+      ["p-value", `${digits(packet.p)}: at most this share of normal traffic is as odd`],
       ["packet by itself", digits(packet.packet_score)],
       packet.connection_score === null ? null : ["its connection", digits(packet.connection_score)],
       packet.length === null ? null : ["captured", `${packet.length} bytes`],
