@@ -165,7 +165,12 @@ fn captures_without_an_alert_give_a_report_without_events() {
 /// The first of these programs that can be started.
 fn program(variable: &str, names: &[&str]) -> Option<PathBuf> {
     let there = |name: &PathBuf| {
-        Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|s| s.success())
+        Command::new(name)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|s| s.success())
     };
     env::var_os(variable).into_iter().map(PathBuf::from).chain(names.iter().map(PathBuf::from)).find(there)
 }

@@ -141,13 +141,6 @@
       pen.lineTo(at(c), y(most[c]) - 0.75);
     }
     pen.stroke();
-    pen.fillStyle = colour("--alert");
-    for (let c = 0; c < columns; c++) {
-      if (alert[c] === -Infinity) continue;
-      pen.beginPath();
-      pen.arc(at(c), y(alert[c]), 2.25, 0, 7);
-      pen.fill();
-    }
     pen.textAlign = "left";
     pen.textBaseline = "bottom";
     for (const [name, value] of line.thresholds) {
@@ -165,6 +158,13 @@
       pen.globalAlpha = 1;
       pen.fillStyle = ink;
       pen.fillText(text, LEFT + 6, y(value) - 3);
+    }
+    pen.fillStyle = colour("--alert");
+    for (let c = 0; c < columns; c++) {
+      if (alert[c] === -Infinity) continue;
+      pen.beginPath();
+      pen.arc(at(c), y(alert[c]), 2.25, 0, 7);
+      pen.fill();
     }
     if (brush) {
       pen.fillStyle = colour("--accent");
@@ -434,7 +434,7 @@
 
   function hexDump(packet, bytes, heat) {
     const width = matchMedia("(max-width: 42rem)").matches ? 8 : 16;
-    const readout = make("p", { className: "readout", "aria-live": "polite" }, "Point at a byte, or move with the arrow keys.");
+    const readout = make("p", { className: "readout screen", "aria-live": "polite" }, "Point at a byte, or move with the arrow keys.");
     const body = make("tbody");
     const cells = [];
     const tell = (i) => {
