@@ -201,6 +201,8 @@ fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::detect::{Contamination, MaxFeatures, MaxSamples, Verbosity};
 
@@ -297,6 +299,34 @@ mod tests {
             "&a [*a]",
         ] {
             refused(yaml);
+        }
+    }
+
+    proptest! {
+        /// Pieces of YAML in any order, and any text: read or refused in one line, never a panic; what is read survives its file.
+        #[test]
+        fn any_text_is_a_blueprint_or_refused(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(vec![
+                        "IsolationForest", "OneClassSVM", "PositionHistogram", ":", "\n  ", "\n", "nu", "n_estimators", "head", "gamma",
+                        "1", "1.0", "-1", "auto", "[", "]", "{", "}", ",", "&a ", "*a", "!!str ", "'", "\"", "|", "? ", "- ", "~", "1e999",
+                        " ", "max_samples: ", "contamination: 0", "top: {k: 3}", "#", "\t", "---", "...", "<<: ",
+                    ]).prop_map(str::to_owned),
+                    ".{0,4}",
+                ],
+                0..12,
+            ),
+        ) {
+            match Blueprint::from_yaml(&pieces.concat()) {
+                Ok(blueprint) => {
+                    let written = blueprint.to_yaml().unwrap();
+                    prop_assert_eq!(Blueprint::from_yaml(&written), Ok(blueprint));
+                }
+                Err(reason) => {
+                    prop_assert!(!reason.is_empty() && !reason.contains('\n') && !reason.ends_with('.'), "{}", reason);
+                }
+            }
         }
     }
 

@@ -14,6 +14,9 @@ const WIDTH_MAX: usize = 8;
 /// Of more, so many at a time, as there.
 const COORDINATES: usize = 5;
 
+/// Of longer files every n-th row is taken, the fewest that are more than half of this: draws are many, and mass and volume are shares.
+const ROWS_MAX: usize = 5000;
+
 /// Training and validation on the same few coordinates.
 pub(super) struct Projection {
     training: Samples,
@@ -30,6 +33,7 @@ impl Projection {
         if varying.is_empty() || config.draws == 0 {
             return Vec::new();
         }
+        let (training, validation) = (&thinned(training), &thinned(validation));
         let draws = if varying.len() <= WIDTH_MAX { 1 } else { config.draws };
         let draw = |number: usize| {
             let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
@@ -70,6 +74,13 @@ pub(super) fn measure(projections: &[Projection], blueprint: &Blueprint, marks: 
     (marks.excess_mass, marks.mass_volume) = (Some(mean(0)), Some(mean(1)));
 }
 
+/// Every n-th row, at most [`ROWS_MAX`], in their order.
+fn thinned(samples: &Samples) -> Samples {
+    let every = samples.len().div_ceil(ROWS_MAX).max(1);
+    let rows: Vec<usize> = (0..samples.len()).step_by(every).collect();
+    samples.select(&rows)
+}
+
 /// The lowest and the highest value of each coordinate.
 fn ranges(samples: &Samples) -> Vec<[f32; 2]> {
     let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; samples.width()];
@@ -91,6 +102,16 @@ fn project(samples: &Samples, chosen: &[usize]) -> Samples {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_many_rows_some_are_taken_evenly() {
+        for (count, expected) in [(1, 1), (5000, 5000), (5001, 2501), (12_000, 4000)] {
+            let samples = Samples::of_numbers((0..count).map(|i: usize| i as f32).collect(), 1);
+            let thin = thinned(&samples);
+            assert_eq!(thin.len(), expected);
+            assert_eq!(thin.numbers()[thin.len() - 1] as usize, (expected - 1) * count.div_ceil(5000));
+        }
+    }
 
     #[test]
     fn points_fill_the_box_around_the_coordinates_that_vary() {
