@@ -2,6 +2,8 @@
 
 mod hint;
 
+mod io_error;
+
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -390,12 +392,4 @@ pub enum Error {
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
     Interrupted,
-}
-
-impl Error {
-    /// An I/O refusal with its place, for `map_err`.
-    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
-        let path = path.to_owned();
-        move |source| Error::Io { action, path, source }
-    }
 }

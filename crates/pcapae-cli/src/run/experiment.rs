@@ -15,6 +15,7 @@ use pcapae::whole_file::{Existing, WholeFile};
 
 use super::input::counted;
 use crate::args::ExperimentArgs;
+use crate::failure::REFUSED;
 use crate::progress::{Talk, print, remove_if_stopped};
 
 /// Checks the plan, runs it, and writes what came of it.
@@ -24,17 +25,25 @@ pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let (runs, out) = (plan.runs().len(), args.output.as_path());
     let charts = out.join("runs");
     fs::create_dir_all(&charts).map_err(pcapae::Error::io("create", &charts))?;
+    talk.let_work_end();
     let counting = Counting { talk, done: AtomicUsize::new(0), runs };
     let mut outcomes = Vec::with_capacity(runs);
-    run_plan(&plan, out.join("cache"), &counting, &mut |outcome| {
+    let run = run_plan(&plan, out.join("cache"), &counting, &mut |outcome| {
         if outcome.run.seed == plan.seeds[0] {
             write_charts(&charts, outcomes.len() + 1, &outcome)?;
         }
         counting.one_more();
         outcomes.push(outcome);
         write_tables(out, &plan.name, &outcomes)
-    })?;
+    });
     talk.clear();
+    match run {
+        Err(pcapae::Error::Interrupted) => {
+            talk.warn("stopped; the same command goes on from here");
+            return Ok(ExitCode::from(REFUSED));
+        }
+        run => run?,
+    }
     let refused = outcomes.iter().filter(|outcome| outcome.outcome.is_err()).count();
     if refused > 0 {
         talk.warn(format_args!("{} refused; the table says why", counted(refused as u64, "run")));

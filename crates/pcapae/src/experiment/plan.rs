@@ -167,6 +167,9 @@ impl Plan {
             Side::of_fragment_size(size).map_err(|error| error.to_string())?;
             FragmentSize::new(size, Shape::Square).map_err(|error| error.to_string())?;
         }
+        for blueprint in self.codes.iter().chain(&self.bytes) {
+            blueprint.check().map_err(|error| format!("{}: {error}", blueprint.name()))?;
+        }
         for head in &self.residual {
             head.check().map_err(|error| error.to_string())?;
         }
