@@ -19,8 +19,8 @@ Examples:
   pcapae explain model/best.safetensors week.h5 --fragment 17 --method occlusion
   pcapae explain plant.pcapae week.h5 --fragment 17 --target code:3 --json | jq .summary
 
-A red byte speaks for a higher value, a blue one for a lower. Composites: epsilon-gamma-box (default), epsilon-gamma, epsilon-plus,
-epsilon-plus-flat, alpha2-beta1, alpha2-beta1-flat, epsilon."
+A red byte speaks for a higher value, a blue one for a lower. Composites: gamma-box, plus, plus-flat, alpha2-beta1, alpha2-beta1-flat,
+and as zennit has them epsilon-gamma-box, epsilon-plus, epsilon-plus-flat, epsilon."
 )]
 pub struct ExplainArgs {
     #[command(flatten)]
@@ -46,7 +46,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "METHOD", default_value = "lrp")]
     pub method: MethodArg,
 
-    /// Which rule serves which layer, by name [default: epsilon-gamma-box].
+    /// Which rule serves which layer, by name [default: gamma-box].
     #[arg(long, value_name = "NAME", conflicts_with = "rule")]
     pub composite: Option<String>,
 

@@ -78,39 +78,46 @@ const ALPHA_2: Rule = Rule::AlphaBeta { alpha: 2.0 };
 
 impl Composite {
     /// The names that [`named`](Self::named) knows, the default first.
-    pub const NAMES: [&str; 7] = [
-        "epsilon-gamma-box",
-        "epsilon-gamma",
-        "epsilon-plus",
-        "epsilon-plus-flat",
+    pub const NAMES: [&str; 9] = [
+        "gamma-box",
+        "plus",
+        "plus-flat",
         "alpha2-beta1",
         "alpha2-beta1-flat",
+        "epsilon-gamma-box",
+        "epsilon-plus",
+        "epsilon-plus-flat",
         "epsilon",
     ];
 
-    /// One of the composites that have a name. As in Montavon et al. 2019 the rules differ by depth; the names are those that zennit
-    /// (Anders et al. 2021) made usual.
+    /// One of the composites that have a name. As in Montavon et al. 2019 the rules differ by depth. Those with epsilon in their names are
+    /// what zennit (Anders et al. 2021) calls so; they suit classifiers, whose last layer gives a large number, and not the reconstruction of a
+    /// byte that is zero: there contributions cancel, and what they share out gets many times larger than the score.
     ///
-    /// | name | pixels | convolutions and cells | last layer, sums |
-    /// |---|---|---|---|
-    /// | `epsilon-gamma-box` | z-box, 0 to 1 | gamma 0.25 | epsilon, gamma |
-    /// | `epsilon-gamma` | gamma 0.25 | gamma 0.25 | epsilon, gamma |
-    /// | `epsilon-plus` | z-plus | z-plus | epsilon, gamma |
-    /// | `epsilon-plus-flat` | flat | z-plus | epsilon, gamma |
-    /// | `alpha2-beta1` | alpha-beta 2 | alpha-beta 2 | epsilon, gamma |
-    /// | `alpha2-beta1-flat` | flat | alpha-beta 2 | epsilon, gamma |
-    /// | `epsilon` | epsilon | epsilon | epsilon |
+    /// | name | pixels | convolutions and cells | last layer | sums |
+    /// |---|---|---|---|---|
+    /// | `gamma-box` | z-box, 0 to 1 | gamma 0.25 | z-plus | gamma 0.25 |
+    /// | `plus` | z-plus | z-plus | z-plus | gamma 0.25 |
+    /// | `plus-flat` | flat | z-plus | z-plus | gamma 0.25 |
+    /// | `alpha2-beta1` | alpha-beta 2 | alpha-beta 2 | z-plus | gamma 0.25 |
+    /// | `alpha2-beta1-flat` | flat | alpha-beta 2 | z-plus | gamma 0.25 |
+    /// | `epsilon-gamma-box` | z-box, 0 to 1 | gamma 0.25 | epsilon | gamma 0.25 |
+    /// | `epsilon-plus` | z-plus | z-plus | epsilon | gamma 0.25 |
+    /// | `epsilon-plus-flat` | flat | z-plus | epsilon | gamma 0.25 |
+    /// | `epsilon` | epsilon | epsilon | epsilon | epsilon |
     ///
     /// All with signal-take-all, normalisation merged, and the error put down to both byte and reconstruction.
     pub fn named(name: &str) -> Result<Composite> {
-        let (pixels, inner) = match name {
-            "epsilon-gamma-box" => (BOX, GAMMA),
-            "epsilon-gamma" => (GAMMA, GAMMA),
-            "epsilon-plus" => (Rule::ZPlus, Rule::ZPlus),
-            "epsilon-plus-flat" => (Rule::Flat, Rule::ZPlus),
-            "alpha2-beta1" => (ALPHA_2, ALPHA_2),
-            "alpha2-beta1-flat" => (Rule::Flat, ALPHA_2),
-            "epsilon" => return Ok(Composite::of_rule(EPSILON)),
+        let (pixels, inner, output) = match name {
+            "gamma-box" => (BOX, GAMMA, Rule::ZPlus),
+            "plus" => (Rule::ZPlus, Rule::ZPlus, Rule::ZPlus),
+            "plus-flat" => (Rule::Flat, Rule::ZPlus, Rule::ZPlus),
+            "alpha2-beta1" => (ALPHA_2, ALPHA_2, Rule::ZPlus),
+            "alpha2-beta1-flat" => (Rule::Flat, ALPHA_2, Rule::ZPlus),
+            "epsilon-gamma-box" => (BOX, GAMMA, EPSILON),
+            "epsilon-plus" => (Rule::ZPlus, Rule::ZPlus, EPSILON),
+            "epsilon-plus-flat" => (Rule::Flat, Rule::ZPlus, EPSILON),
+            "epsilon" => (EPSILON, EPSILON, EPSILON),
             _ => {
                 return Err(Error::Setting {
                     setting: "composite",
@@ -120,14 +127,15 @@ impl Composite {
                 });
             }
         };
+        let sum = if name == "epsilon" { EPSILON } else { GAMMA };
         Ok(Composite {
             name: name.to_owned(),
             pixels,
             convolution: inner,
             cell: inner,
-            output: EPSILON,
-            sum: GAMMA,
-            ..Composite::of_rule(EPSILON)
+            output,
+            sum,
+            ..Composite::default()
         })
     }
 
@@ -173,15 +181,14 @@ impl Composite {
     }
 }
 
+/// `gamma-box`.
 impl Default for Composite {
     fn default() -> Composite {
         Composite {
             name: Composite::NAMES[0].to_owned(),
             pixels: BOX,
-            convolution: GAMMA,
-            cell: GAMMA,
-            sum: GAMMA,
-            ..Composite::of_rule(EPSILON)
+            output: Rule::ZPlus,
+            ..Composite::of_rule(GAMMA)
         }
     }
 }
@@ -214,7 +221,7 @@ mod tests {
         for name in Composite::NAMES {
             let composite = Composite::named(name).unwrap();
             composite.check().unwrap();
-            assert!(name == "epsilon" || composite.to_string() == name);
+            assert_eq!(composite.to_string(), name);
         }
         assert_eq!(Composite::named(Composite::NAMES[0]).unwrap(), Composite::default());
         assert!(Composite::named("lrp").is_err());
