@@ -73,6 +73,9 @@ pub(super) enum Place {
 
 const EPSILON: Rule = Rule::Epsilon { epsilon: 1e-6 };
 const GAMMA: Rule = Rule::Gamma { gamma: 0.25 };
+/// Of the last layer, whose sums may be near zero and of either sign: gamma conserves where z-plus finds nothing positive, and no share gets
+/// larger than three times the whole.
+const LAST: Rule = Rule::Gamma { gamma: 1.0 };
 const BOX: Rule = Rule::ZBox { low: 0.0, high: 1.0 };
 const ALPHA_2: Rule = Rule::AlphaBeta { alpha: 2.0 };
 
@@ -96,11 +99,11 @@ impl Composite {
     ///
     /// | name | pixels | convolutions and cells | last layer | sums |
     /// |---|---|---|---|---|
-    /// | `gamma-box` | z-box, 0 to 1 | gamma 0.25 | z-plus | gamma 0.25 |
-    /// | `plus` | z-plus | z-plus | z-plus | gamma 0.25 |
-    /// | `plus-flat` | flat | z-plus | z-plus | gamma 0.25 |
-    /// | `alpha2-beta1` | alpha-beta 2 | alpha-beta 2 | z-plus | gamma 0.25 |
-    /// | `alpha2-beta1-flat` | flat | alpha-beta 2 | z-plus | gamma 0.25 |
+    /// | `gamma-box` | z-box, 0 to 1 | gamma 0.25 | gamma 1 | gamma 0.25 |
+    /// | `plus` | z-plus | z-plus | gamma 1 | gamma 0.25 |
+    /// | `plus-flat` | flat | z-plus | gamma 1 | gamma 0.25 |
+    /// | `alpha2-beta1` | alpha-beta 2 | alpha-beta 2 | gamma 1 | gamma 0.25 |
+    /// | `alpha2-beta1-flat` | flat | alpha-beta 2 | gamma 1 | gamma 0.25 |
     /// | `epsilon-gamma-box` | z-box, 0 to 1 | gamma 0.25 | epsilon | gamma 0.25 |
     /// | `epsilon-plus` | z-plus | z-plus | epsilon | gamma 0.25 |
     /// | `epsilon-plus-flat` | flat | z-plus | epsilon | gamma 0.25 |
@@ -109,11 +112,11 @@ impl Composite {
     /// All with signal-take-all, normalisation merged, and the error put down to both byte and reconstruction.
     pub fn named(name: &str) -> Result<Composite> {
         let (pixels, inner, output) = match name {
-            "gamma-box" => (BOX, GAMMA, Rule::ZPlus),
-            "plus" => (Rule::ZPlus, Rule::ZPlus, Rule::ZPlus),
-            "plus-flat" => (Rule::Flat, Rule::ZPlus, Rule::ZPlus),
-            "alpha2-beta1" => (ALPHA_2, ALPHA_2, Rule::ZPlus),
-            "alpha2-beta1-flat" => (Rule::Flat, ALPHA_2, Rule::ZPlus),
+            "gamma-box" => (BOX, GAMMA, LAST),
+            "plus" => (Rule::ZPlus, Rule::ZPlus, LAST),
+            "plus-flat" => (Rule::Flat, Rule::ZPlus, LAST),
+            "alpha2-beta1" => (ALPHA_2, ALPHA_2, LAST),
+            "alpha2-beta1-flat" => (Rule::Flat, ALPHA_2, LAST),
             "epsilon-gamma-box" => (BOX, GAMMA, EPSILON),
             "epsilon-plus" => (Rule::ZPlus, Rule::ZPlus, EPSILON),
             "epsilon-plus-flat" => (Rule::Flat, Rule::ZPlus, EPSILON),
@@ -184,12 +187,7 @@ impl Composite {
 /// `gamma-box`.
 impl Default for Composite {
     fn default() -> Composite {
-        Composite {
-            name: Composite::NAMES[0].to_owned(),
-            pixels: BOX,
-            output: Rule::ZPlus,
-            ..Composite::of_rule(GAMMA)
-        }
+        Composite { name: Composite::NAMES[0].to_owned(), pixels: BOX, output: LAST, ..Composite::of_rule(GAMMA) }
     }
 }
 
