@@ -8,6 +8,8 @@
 //!                    of people bytes       file       computes  fast              threshold
 //! ```
 //!
+//! [`explain`] says which bytes made a score, and what they are called.
+//!
 //! A higher score is more anomalous, everywhere.
 
 pub mod error;
