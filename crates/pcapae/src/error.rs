@@ -5,7 +5,7 @@ mod hint;
 mod io_error;
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The library's result: a value, or one sentence that says why not.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -459,7 +459,10 @@
           else if (level > 0) cell.style.backgroundColor = `rgba(var(--heat), ${((level / 254) * 0.9).toFixed(3)})`;
           if (heat.top.has(i)) cell.classList.add("top");
         }
-        cell.addEventListener("pointerenter", () => tell(i));
+        // A page that scrolls under a resting pointer must not speak over the keyboard.
+        cell.addEventListener("pointermove", (event) => {
+          if (event.movementX || event.movementY) tell(i);
+        });
         cell.addEventListener("focus", () => tell(i));
         cells.push(cell);
         row.append(cell);
