@@ -1,4 +1,4 @@
-//! safetensors files of ours: what they say they are, and arrays of 64-bit floats in them.
+//! safetensors files of ours: what they say they are, and how they are written, so that the same content gives the same bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -6,7 +6,8 @@ use std::io::Read;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use serde_json::{Value, json};
+use safetensors::tensor::{Dtype, TensorView, serialize};
+use serde_json::Value;
 
 use crate::{Error, Result};
 
@@ -16,29 +17,39 @@ const HEADER_BYTES_MAX: u64 = 100_000_000;
 /// The entry of the header that holds texts.
 const METADATA: &str = "__metadata__";
 
-/// An array on its way to a file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct FileArray<'a> {
-    pub name: &'a str,
-    pub shape: &'a [usize],
-    /// Row-major.
-    pub values: &'a [f64],
+/// A tensor on its way to a file.
+pub(crate) struct FileTensor {
+    name: String,
+    shape: Vec<usize>,
+    kind: Dtype,
+    bytes: Vec<u8>,
 }
 
-/// The bytes of a file with these texts and arrays; the same content gives the same bytes.
-pub(crate) fn to_bytes<'a>(metadata: &[(&str, &str)], arrays: impl Iterator<Item = FileArray<'a>>) -> Vec<u8> {
-    let metadata: BTreeMap<&str, &str> = metadata.iter().copied().collect();
-    let (mut header, mut data) = (BTreeMap::from([(METADATA.to_owned(), json!(metadata))]), Vec::new());
-    for array in arrays {
-        let begin = data.len();
-        data.extend(array.values.iter().flat_map(|value| value.to_le_bytes()));
-        let entry = json!({ "dtype": "F64", "shape": array.shape, "data_offsets": [begin, data.len()] });
-        header.insert(array.name.to_owned(), entry);
+impl FileTensor {
+    /// Of 32-bit floats, row-major.
+    pub fn of_f32(name: impl Into<String>, shape: &[usize], values: &[f32]) -> FileTensor {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        FileTensor { name: name.into(), shape: shape.to_vec(), kind: Dtype::F32, bytes }
     }
-    let mut header = json!(header).to_string().into_bytes();
-    // Numbers begin at a multiple of their size, as readers that map the file want it.
-    header.resize(header.len().next_multiple_of(size_of::<f64>()), b' ');
-    [&(header.len() as u64).to_le_bytes(), header.as_slice(), &data].concat()
+
+    /// Of 64-bit floats, row-major.
+    pub fn of_f64(name: impl Into<String>, shape: &[usize], values: &[f64]) -> FileTensor {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        FileTensor { name: name.into(), shape: shape.to_vec(), kind: Dtype::F64, bytes }
+    }
+}
+
+/// The bytes of the file. Refuses tensors whose shape and number of values differ.
+pub(crate) fn tensor_file(tensors: &[FileTensor], metadata: &[(&str, &str)]) -> Result<Vec<u8>> {
+    let refused = |error: String| Error::Unwritable { what: "tensors", reason: error };
+    let mut views = Vec::with_capacity(tensors.len());
+    for FileTensor { name, shape, kind, bytes } in tensors {
+        let view = TensorView::new(*kind, shape.clone(), bytes).map_err(|error| refused(error.to_string()))?;
+        views.push((name.as_str(), view));
+    }
+    let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let file = serialize(views, Some(metadata)).map_err(|error| refused(error.to_string()))?;
+    with_sorted_header(file).map_err(|error| refused(error.to_string()))
 }
 
 /// What the file at `path` says in its entry `format`; `None` where it is no safetensors file, or has none. Reads no more than the header.
@@ -68,4 +79,19 @@ pub(crate) fn metadata(bytes: &[u8], format: &str, version: &str) -> Result<Hash
         }
     }
     Ok(metadata)
+}
+
+/// The same safetensors file with the entries of its header sorted by name.
+///
+/// The library writes the metadata in the order of a hash map, which is another one in every run; the same model shall give the
+/// same bytes.
+fn with_sorted_header(mut file: Vec<u8>) -> Result<Vec<u8>, serde_json::Error> {
+    let (length, rest) = file.split_at_mut(8);
+    let length = length.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));
+    let header: BTreeMap<String, BTreeMap<String, serde_json::Value>> = serde_json::from_slice(&rest[..length])?;
+    let mut sorted = serde_json::to_vec(&header)?;
+    // Equal entries in another order are of equal length, but for the spaces at the end.
+    sorted.resize(length, b' ');
+    rest[..length].copy_from_slice(&sorted);
+    Ok(file)
 }

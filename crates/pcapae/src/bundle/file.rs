@@ -3,12 +3,9 @@
 //!
 //! Loading is safe with files from strangers: no code runs, sizes and shapes are checked.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
 use super::{Bundle, Connections, DetectorName, DetectorSet, Detectors, Judge, Lesson, ScoredAutoencoder};
@@ -17,15 +14,14 @@ use crate::detect::{
     LengthRarityConfig, Numbers, PositionHistogram, PositionHistogramConfig, ScoringHead, Standardisation,
 };
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
-use crate::model::{Autoencoder, FileTensor, ModelConfig, tensor_file};
+use crate::model::{Autoencoder, ModelConfig};
+use crate::tensor_file::{self, FileTensor};
 use crate::{Error, Result};
 
 /// Value of the metadata entry `format`.
 const FORMAT: &str = "pcapae-bundle";
 /// Version of the layout that this code writes and reads, the metadata entry `version`.
 const VERSION: &str = "2";
-/// A longer header no safetensors file has: the library refuses it too.
-const HEADER_BYTES_MAX: u64 = 100_000_000;
 /// Tensors that begin so are calibration scores, f64 `[n]`: of each detector by its word, and of [`SUM`] and [`CONNECTION`].
 const CALIBRATION: &str = "calibration";
 /// The combination of all detectors.
@@ -85,7 +81,7 @@ impl Bundle {
             }
         }
         put(CALIBRATION, &self.calibrations(), &mut tensors);
-        tensor_file(&tensors, &[("format", FORMAT), ("version", VERSION), ("bundle", record.as_str())])
+        tensor_file::tensor_file(&tensors, &[("format", FORMAT), ("version", VERSION), ("bundle", record.as_str())])
     }
 
     fn record(&self) -> Record {
@@ -125,17 +121,7 @@ impl Bundle {
 
     /// Whether the file at `path` says that it is a bundle; it may be damaged for all that. Reads no more than its header.
     pub fn is_recognised(path: &Path) -> Result<bool> {
-        let mut file = File::open(path).map_err(Error::io("open", path))?;
-        let mut header = Vec::new();
-        file.by_ref().take(8).read_to_end(&mut header).map_err(Error::io("read", path))?;
-        let Ok(length) = header.as_slice().try_into().map(u64::from_le_bytes) else { return Ok(false) };
-        if length > HEADER_BYTES_MAX {
-            return Ok(false);
-        }
-        header.clear();
-        file.take(length).read_to_end(&mut header).map_err(Error::io("read", path))?;
-        let header = serde_json::from_slice::<serde_json::Value>(&header).unwrap_or_default();
-        Ok(header["__metadata__"]["format"] == FORMAT)
+        Ok(tensor_file::format_of(path)?.as_deref() == Some(FORMAT))
     }
 
     /// Reads a bundle file; refuses what is none, or was written by another version.
@@ -146,15 +132,7 @@ impl Bundle {
 
     /// Reads the bytes of a bundle file; says in a few words what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Bundle, String> {
-        let (_, header) =
-            SafeTensors::read_metadata(bytes).map_err(|error| format!("it is not a safetensors file ({error})"))?;
-        let metadata = header.metadata().clone().unwrap_or_default();
-        for (key, expected) in [("format", FORMAT), ("version", VERSION)] {
-            let got = metadata.get(key).map_or("missing", String::as_str);
-            if got != expected {
-                return Err(format!("its {key} is {got}, expected {expected}"));
-            }
-        }
+        let metadata = tensor_file::metadata(bytes, FORMAT, VERSION)?;
         let record = metadata.get("bundle").ok_or("its metadata has no entry `bundle`")?;
         let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
         let size = FragmentSize::new(record.fragment_size, record.shape).map_err(|error| error.to_string())?;
@@ -223,21 +201,10 @@ fn judge(record: &Record, calibrations: &Numbers) -> Result<Judge, String> {
 
 /// Puts `numbers` among the tensors of a file, their names after `group` and a dot.
 fn put(group: &str, numbers: &Numbers, tensors: &mut Vec<FileTensor>) {
-    let arrays = numbers.iter();
-    tensors
-        .extend(arrays.map(|(name, array)| FileTensor::of_f64(format!("{group}.{name}"), &array.shape, &array.values)));
+    tensors.extend(numbers.tensors(&format!("{group}.")));
 }
 
 /// The numbers of the tensors whose names begin with `group` and a dot.
 fn numbers(group: &str, tensors: &SafeTensors) -> Result<Numbers, String> {
-    let mut numbers = Numbers::default();
-    for (full, view) in tensors.iter() {
-        let Some(name) = full.strip_prefix(group).and_then(|rest| rest.strip_prefix('.')) else { continue };
-        if view.dtype() != Dtype::F64 {
-            return Err(format!("`{full}` is {:?}, expected F64", view.dtype()));
-        }
-        let values = view.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-        numbers.put_shaped(name, view.shape(), values);
-    }
-    Ok(numbers)
+    Numbers::from_tensors(&format!("{group}."), tensors)
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::threshold::quantile;
+
 use crate::{Error, Result};
 
 /// The word `auto`.
@@ -46,16 +48,11 @@ impl Contamination {
     pub(super) fn offset(self, auto: f64, training_scores: impl FnOnce() -> Vec<f64>) -> f64 {
         match self {
             Contamination::Auto(_) => auto,
-            Contamination::Share(share) => quantile(training_scores(), 1.0 - share),
+            Contamination::Share(share) => {
+                let mut scores = training_scores();
+                scores.sort_unstable_by(f64::total_cmp);
+                quantile(&scores, 1.0 - share)
+            }
         }
     }
-}
-
-/// The value below which a share of the values lies, with linear interpolation between neighbours, as NumPy's `percentile`.
-fn quantile(mut values: Vec<f64>, share: f64) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    let place = share * (values.len() - 1) as f64;
-    let below = place.floor() as usize;
-    let above = (below + 1).min(values.len() - 1);
-    values[below] + (place - below as f64) * (values[above] - values[below])
 }

@@ -82,12 +82,7 @@ impl KNearestNeighbours {
     pub fn from_numbers(config: &KNearestNeighboursConfig, width: usize, numbers: &Numbers) -> Result<Self, String> {
         config.check().map_err(|refusal| refusal.to_string())?;
         let distance = config.metric.distance(config.p).map_err(|refusal| refusal.to_string())?;
-        let rows = numbers.get("rows", &[None, Some(width)])?;
-        if width == 0 || rows.shape[0] < config.n_neighbors {
-            return Err(format!("{} rows, expected at least {}", rows.shape[0], config.n_neighbors));
-        }
-        let rows = rows.values.iter().map(|value| *value as f32).collect();
-        let neighbourhood = Neighbourhood::new(rows, width, distance);
+        let neighbourhood = Neighbourhood::from_numbers(numbers, width, config.n_neighbors, distance)?;
         Ok(KNearestNeighbours { neighbourhood, neighbours: config.n_neighbors, method: config.method })
     }
 
@@ -108,10 +103,7 @@ impl Detector for KNearestNeighbours {
     }
 
     fn numbers(&self) -> Numbers {
-        let mut numbers = Numbers::default();
-        let rows = self.neighbourhood.rows().iter().map(|value| f64::from(*value)).collect();
-        numbers.put_shaped("rows", &[self.neighbourhood.len(), self.neighbourhood.width()], rows);
-        numbers
+        self.neighbourhood.numbers()
     }
 }
 

@@ -119,14 +119,10 @@ impl LocalOutlierFactor {
     pub fn from_numbers(config: &LocalOutlierFactorConfig, width: usize, numbers: &Numbers) -> Result<Self, String> {
         config.check().map_err(|refusal| refusal.to_string())?;
         let distance = config.metric.distance(config.p).map_err(|refusal| refusal.to_string())?;
-        let rows = numbers.get("rows", &[None, Some(width)])?;
-        let count = rows.shape[0];
-        if width == 0 || count <= config.n_neighbors {
-            return Err(format!("{count} rows of {width} numbers, expected more than {}", config.n_neighbors));
-        }
-        let rows = rows.values.iter().map(|value| *value as f32).collect();
+        let neighbourhood = Neighbourhood::from_numbers(numbers, width, config.n_neighbors + 1, distance)?;
+        let count = neighbourhood.len();
         Ok(LocalOutlierFactor {
-            neighbourhood: Neighbourhood::new(rows, width, distance),
+            neighbourhood,
             neighbours: config.n_neighbors,
             k_distances: numbers.get("k_distances", &[Some(count)])?.values.clone(),
             densities: numbers.get("densities", &[Some(count)])?.values.clone(),
@@ -156,9 +152,7 @@ impl Detector for LocalOutlierFactor {
     }
 
     fn numbers(&self) -> Numbers {
-        let mut numbers = Numbers::default();
-        let rows = self.neighbourhood.rows().iter().map(|value| f64::from(*value)).collect();
-        numbers.put_shaped("rows", &[self.neighbourhood.len(), self.neighbourhood.width()], rows);
+        let mut numbers = self.neighbourhood.numbers();
         numbers.put("k_distances", self.k_distances.clone());
         numbers.put("densities", self.densities.clone());
         numbers.put("offset", vec![self.offset]);

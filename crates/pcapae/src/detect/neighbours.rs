@@ -4,8 +4,12 @@ use std::cell::RefCell;
 
 use rayon::prelude::*;
 
+use super::Numbers;
 use super::distance::Distance;
 use crate::engine::{Columns, Differences, Instructions};
+
+/// The name of the rows among the numbers of a detector.
+const ROWS: &str = "rows";
 
 /// Most rows in a leaf: one comparison with a leaf's box is worth not comparing with its rows.
 const LEAF: usize = 256;
@@ -50,6 +54,23 @@ impl Neighbourhood {
         neighbourhood
     }
 
+    /// Those rows that [`numbers`](Self::numbers) gave; says in a few words where there are fewer than `least`, or of another width.
+    pub fn from_numbers(numbers: &Numbers, width: usize, least: usize, distance: Distance) -> Result<Self, String> {
+        let rows = numbers.get(ROWS, &[None, Some(width)])?;
+        if width == 0 || rows.shape[0] < least {
+            return Err(format!("{} rows of {width} numbers, expected at least {least}", rows.shape[0]));
+        }
+        Ok(Neighbourhood::new(rows.values.iter().map(|value| *value as f32).collect(), width, distance))
+    }
+
+    /// The rows, to be kept in a file.
+    pub fn numbers(&self) -> Numbers {
+        let mut numbers = Numbers::default();
+        let rows = self.rows.iter().map(|value| f64::from(*value)).collect();
+        numbers.put_shaped(ROWS, &[self.len(), self.width], rows);
+        numbers
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.rows.len() / self.width
@@ -58,11 +79,6 @@ impl Neighbourhood {
     /// Numbers in a row.
     pub fn width(&self) -> usize {
         self.width
-    }
-
-    /// All rows, one after the other.
-    pub fn rows(&self) -> &[f32] {
-        &self.rows
     }
 
     /// For each of `queries`, rows of the same width, what `tell` makes of its `count` nearest rows, the nearest first.

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use safetensors::SafeTensors;
+use safetensors::tensor::Dtype;
+
+use crate::tensor_file::FileTensor;
+
 /// Named arrays of 64-bit floats; counts and indices are whole numbers among them, exact up to 2⁵³.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Numbers(BTreeMap<String, Array>);
@@ -47,6 +52,25 @@ impl Numbers {
     /// The only value of the array `name`.
     pub fn scalar(&self, name: &str) -> Result<f64, String> {
         Ok(self.get(name, &[Some(1)])?.values[0])
+    }
+
+    /// The arrays as tensors of a file, `prefix` before their names.
+    pub(crate) fn tensors(&self, prefix: &str) -> impl Iterator<Item = FileTensor> {
+        self.iter().map(move |(name, array)| FileTensor::of_f64(format!("{prefix}{name}"), &array.shape, &array.values))
+    }
+
+    /// The arrays in those tensors of a file whose names begin with `prefix`; says in a few words where one holds no 64-bit floats.
+    pub(crate) fn from_tensors(prefix: &str, tensors: &SafeTensors) -> Result<Numbers, String> {
+        let mut numbers = Numbers::default();
+        for (full, view) in tensors.iter() {
+            let Some(name) = full.strip_prefix(prefix) else { continue };
+            if view.dtype() != Dtype::F64 {
+                return Err(format!("`{full}` is {:?}, expected F64", view.dtype()));
+            }
+            let values = view.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
+            numbers.put_shaped(name, view.shape(), values);
+        }
+        Ok(numbers)
     }
 
     /// All arrays, by name.

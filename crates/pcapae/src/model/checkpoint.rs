@@ -6,8 +6,8 @@ use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::autoencoder::Autoencoder;
 use super::config::{Cell, Frames, ModelConfig, Norm, Side};
-use super::tensor_file::{FileTensor, tensor_file};
 use crate::fragment::Shape;
+use crate::tensor_file::{FileTensor, tensor_file};
 use crate::{Error, Result};
 
 /// Metadata key, and its value, that make a safetensors file a model of ours.

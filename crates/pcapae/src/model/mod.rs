@@ -32,8 +32,6 @@ mod autoencoder;
 
 mod checkpoint;
 
-mod tensor_file;
-
 mod pickle;
 
 mod torch_file;
@@ -55,4 +53,3 @@ pub(crate) use gradient::{conv_back, transposed_conv_back};
 pub(crate) use graph::{Graph, Map, Node, Op, Window, conv, group_moments, transposed_conv};
 pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
-pub(crate) use tensor_file::{FileTensor, tensor_file};

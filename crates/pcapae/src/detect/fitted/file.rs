@@ -5,12 +5,11 @@
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Blueprint, Numbers, Rows};
 use super::Fitted;
-use crate::tensor_file::{self, FileArray};
+use crate::tensor_file;
 use crate::{Error, Result};
 
 /// Value of the metadata entry `format`.
@@ -46,9 +45,8 @@ impl Fitted {
         let record = serde_json::to_string(&record)
             .map_err(|error| Error::Unwritable { what: "detector", reason: error.to_string() })?;
         let metadata = [("format", FORMAT), ("version", VERSION), (RECORD, record.as_str())];
-        let numbers = self.detector.numbers();
-        let arrays = numbers.iter().map(|(name, array)| FileArray { name, shape: &array.shape, values: &array.values });
-        Ok(tensor_file::to_bytes(&metadata, arrays))
+        let tensors: Vec<_> = self.detector.numbers().tensors("").collect();
+        tensor_file::tensor_file(&tensors, &metadata)
     }
 
     /// Whether the file at `path` says that it is a fitted detector; it may be damaged for all that. Reads no more than its header.
@@ -69,14 +67,7 @@ impl Fitted {
         let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
         record.rows.check()?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let mut numbers = Numbers::default();
-        for (name, tensor) in tensors.iter() {
-            if tensor.dtype() != Dtype::F64 {
-                return Err(format!("`{name}` is {:?}, expected F64", tensor.dtype()));
-            }
-            let values = tensor.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
-            numbers.put_shaped(name, tensor.shape(), values);
-        }
+        let numbers = Numbers::from_tensors("", &tensors)?;
         let detector = record.blueprint.read_back(record.rows.width(), &numbers)?;
         let Record { blueprint, rows, count, sources, .. } = record;
         Ok(Fitted { blueprint, rows, count, sources, detector })

@@ -6,6 +6,7 @@ mod rule;
 
 pub use pareto::ParetoTail;
 pub use rule::ThresholdRule;
+pub(super) use rule::quantile;
 
 use serde::{Deserialize, Serialize};
 

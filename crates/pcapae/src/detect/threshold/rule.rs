@@ -94,7 +94,7 @@ impl Default for ThresholdRule {
 }
 
 /// The quantile of sorted scores: linear between the two nearest of ranks (n − 1) q.
-pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(in crate::detect) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let below = sorted[place.floor() as usize];
     let above = sorted[place.ceil() as usize];
