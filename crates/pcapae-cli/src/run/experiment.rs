@@ -6,9 +6,10 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pcapae::experiment::{
-    Plan, RunOutcome, confusion_map, run as run_plan, runs_csv, summary_map, table, table_csv, table_json,
+    Charts, Plan, RunOutcome, confusion_map, run as run_plan, runs_csv, summary_map, table, table_csv, table_json,
     table_markdown,
 };
+use pcapae::metrics::Evaluated;
 use pcapae::progress::Progress;
 use pcapae::report::Picture;
 use pcapae::whole_file::{Existing, WholeFile};
@@ -28,14 +29,15 @@ pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     talk.let_work_end();
     let counting = Counting { talk, done: AtomicUsize::new(0), runs };
     let mut outcomes = Vec::with_capacity(runs);
-    let run = run_plan(&plan, out.join("cache"), &counting, &mut |outcome| {
-        if outcome.run.seed == plan.seeds[0] {
-            write_charts(&charts, outcomes.len() + 1, &outcome)?;
+    let run = run_plan(&plan, out.join("cache"), &counting, &mut |run, outcome| {
+        if let (Ok(evaluated), true) = (&outcome, run.seed == plan.seeds[0]) {
+            write_charts(&charts, outcomes.len() + 1, evaluated)?;
         }
         counting.one_more();
-        outcomes.push(outcome);
+        outcomes.push(RunOutcome { run, outcome: outcome.map(|evaluated| evaluated.evaluation) });
         write_tables(out, &plan.name, &outcomes)
     });
+    write_pictures(out, &plan.name, &outcomes)?;
     talk.clear();
     match run {
         Err(pcapae::Error::Interrupted) => {
@@ -61,13 +63,17 @@ fn write_tables(out: &Path, name: &str, outcomes: &[RunOutcome]) -> pcapae::Resu
     let rows = table(outcomes);
     write(&out.join("runs.csv"), &runs_csv(outcomes)?)?;
     write(&out.join("table.csv"), &table_csv(&rows)?)?;
-    write(&out.join("table.md"), table_markdown(name, &rows).as_bytes())?;
-    write_picture(&out.join("summary.png"), &summary_map(name, &rows).picture())?;
+    write(&out.join("table.md"), table_markdown(name, &rows).as_bytes())
+}
+
+/// After the last run only: pictures of many rows take longer than a run from the cache.
+fn write_pictures(out: &Path, name: &str, outcomes: &[RunOutcome]) -> pcapae::Result<()> {
+    write_picture(&out.join("summary.png"), &summary_map(name, &table(outcomes)).picture())?;
     write_picture(&out.join("confusion.png"), &confusion_map(name, outcomes).picture())
 }
 
-fn write_charts(folder: &Path, number: usize, outcome: &RunOutcome) -> pcapae::Result<()> {
-    let Some(charts) = outcome.charts()? else { return Ok(()) };
+fn write_charts(folder: &Path, number: usize, evaluated: &Evaluated) -> pcapae::Result<()> {
+    let charts = Charts::of(evaluated)?;
     write_picture(&folder.join(format!("{number:03}-scores.png")), &charts.scores)?;
     write_picture(&folder.join(format!("{number:03}-precision-recall.png")), &charts.precision_recall)
 }

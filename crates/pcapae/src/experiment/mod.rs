@@ -43,7 +43,7 @@ pub fn run(
     plan: &Plan,
     cache: PathBuf,
     progress: &dyn Progress,
-    told: &mut dyn FnMut(RunOutcome) -> Result<()>,
+    told: &mut dyn FnMut(Run, Result<Evaluated, String>) -> Result<()>,
 ) -> Result<()> {
     let stages = Stages::new(Cache::open(cache)?, plan, progress);
     let truth = plan.captures.eval.labels.as_deref().map(PacketLabels::open).transpose()?;
@@ -54,7 +54,7 @@ pub fn run(
             Err(error) => return Err(error),
             Ok(evaluated) => Ok(evaluated),
         };
-        told(RunOutcome { run, outcome })?;
+        told(run, outcome)?;
     }
     Ok(())
 }

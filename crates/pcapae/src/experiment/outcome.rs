@@ -2,7 +2,7 @@
 
 use super::matrix::Run;
 use crate::Result;
-use crate::metrics::{Evaluated, Measures, Ranking};
+use crate::metrics::{Evaluated, Evaluation, Measures, Ranking};
 use crate::report::{Picture, precision_recall_chart, score_chart};
 
 /// A run and what came of it.
@@ -11,7 +11,7 @@ pub struct RunOutcome {
     /// What was run.
     pub run: Run,
     /// Its evaluation; otherwise, in a sentence, why there is none.
-    pub outcome: Result<Evaluated, String>,
+    pub outcome: Result<Evaluation, String>,
 }
 
 /// Two pictures of a run.
@@ -26,18 +26,23 @@ pub struct Charts {
 impl RunOutcome {
     /// The measures by packet, or by row where packets are not known.
     pub fn measures(&self) -> Option<&Measures> {
-        let evaluated = self.outcome.as_ref().ok()?;
-        Some(evaluated.evaluation.packets.as_ref().unwrap_or(&evaluated.evaluation.rows))
+        self.outcome.as_ref().ok().map(measures)
     }
+}
 
-    /// Its pictures, by packet where packets are known; `None` where there is no evaluation.
-    pub fn charts(&self) -> Result<Option<Charts>> {
-        let (Ok(evaluated), Some(measures)) = (&self.outcome, self.measures()) else { return Ok(None) };
+/// The measures by packet, or by row where packets are not known.
+fn measures(evaluation: &Evaluation) -> &Measures {
+    evaluation.packets.as_ref().unwrap_or(&evaluation.rows)
+}
+
+impl Charts {
+    /// Of an evaluation, by packet where packets are known.
+    pub fn of(evaluated: &Evaluated) -> Result<Charts> {
         let table = evaluated.packets.as_ref().unwrap_or(&evaluated.rows);
         let ranking = Ranking::of(table.scores().iter().copied().zip(table.labels().iter().copied()));
-        Ok(Some(Charts {
+        Ok(Charts {
             scores: score_chart(table, evaluated.evaluation.threshold)?,
-            precision_recall: precision_recall_chart(&ranking, &measures.confusion)?,
-        }))
+            precision_recall: precision_recall_chart(&ranking, &measures(&evaluated.evaluation).confusion)?,
+        })
     }
 }

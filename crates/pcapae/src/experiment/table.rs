@@ -74,8 +74,9 @@ pub struct TableRow {
 
 /// The measures of a run, in the order of [`MEASURES`].
 fn measures(outcome: &RunOutcome) -> Vec<Option<f64>> {
-    let (Ok(evaluated), Some(rows)) = (&outcome.outcome, outcome.measures()) else { return vec![None; MEASURES.len()] };
-    let evaluation = &evaluated.evaluation;
+    let (Ok(evaluation), Some(rows)) = (&outcome.outcome, outcome.measures()) else {
+        return vec![None; MEASURES.len()];
+    };
     vec![
         rows.average_precision,
         rows.roc_auc,
@@ -126,9 +127,9 @@ pub fn runs_csv(outcomes: &[RunOutcome]) -> Result<Vec<u8>> {
         let run = &outcome.run;
         let mut row = vec![run.cutting.name(), run.scorer.name(), run.seed.to_string()];
         match (&outcome.outcome, outcome.measures()) {
-            (Ok(evaluated), Some(measures)) => {
+            (Ok(evaluation), Some(measures)) => {
                 let verdicts = &measures.confusion;
-                row.push(evaluated.evaluation.threshold.to_string());
+                row.push(evaluation.threshold.to_string());
                 let counts = [
                     verdicts.true_positives,
                     verdicts.false_positives,
