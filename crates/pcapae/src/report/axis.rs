@@ -1,13 +1,15 @@
-//! What all charts have in common: colours, letters, marks on axes.
+//! What all charts have in common: colours, letters, mesh and legend, marks on axes, units of time.
 
-use plotters::coord::Shift;
-use plotters::prelude::{DrawingArea, RGBColor};
+use plotters::chart::{MeshStyle, SeriesLabelStyle};
+use plotters::coord::ranged1d::ValueFormatter;
+use plotters::coord::{CoordTranslate, Shift};
+use plotters::prelude::{DrawingArea, IntoFont, RGBColor, Ranged, TRANSPARENT};
 
 use super::chart::Chart;
 use super::picture::INK;
 
 /// An axis over more than this factor is logarithmic.
-pub(super) const LINEAR_MAX: f64 = 10.0;
+const LINEAR_MAX: f64 = 10.0;
 
 /// Names of plotters' letters: the family counts for nothing, the sizes choose ours.
 pub(super) const SMALL: (&str, i32) = ("", 16);
@@ -15,7 +17,7 @@ pub(super) const TITLE: (&str, i32) = ("", 20);
 
 pub(super) const DARK: RGBColor = RGBColor(INK[0], INK[1], INK[2]);
 pub(super) const GRID: RGBColor = RGBColor(228, 231, 235);
-pub(super) const AXIS: RGBColor = RGBColor(130, 138, 150);
+const AXIS: RGBColor = RGBColor(130, 138, 150);
 // Colours that the colour-blind tell apart (Okabe and Ito, 2008).
 pub(super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
@@ -26,6 +28,44 @@ pub(super) type Area<'a> = DrawingArea<Chart<'a>, Shift>;
 
 /// Done, or what plotters refused.
 pub(super) type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Seconds in a unit of time, and its name.
+const UNITS: [(f64, &str); 4] = [(86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds")];
+
+/// The largest unit of time of which there are three or more in a span of `seconds`, in seconds, and its name.
+pub(super) fn time_unit(seconds: f64) -> (f64, &'static str) {
+    UNITS.into_iter().find(|(unit, _)| seconds >= 3.0 * unit).unwrap_or(UNITS[3])
+}
+
+/// Draws the mesh with our letters and lines, and short numbers up the left.
+pub(super) fn draw_mesh<X, Y>(mesh: &mut MeshStyle<'_, '_, X, Y, Chart<'_>>) -> Drawn
+where
+    X: Ranged<ValueType = f64> + ValueFormatter<f64>,
+    Y: Ranged<ValueType = f64> + ValueFormatter<f64>,
+{
+    mesh.y_label_formatter(&|value| short(*value))
+        .label_style(SMALL.into_font().color(&DARK))
+        .axis_desc_style(SMALL.into_font().color(&DARK))
+        .axis_style(AXIS)
+        .bold_line_style(GRID)
+        .light_line_style(TRANSPARENT)
+        .draw()?;
+    Ok(())
+}
+
+/// Draws the legend with our letters and lines.
+pub(super) fn draw_legend<'a, C: CoordTranslate>(legend: &mut SeriesLabelStyle<'a, '_, Chart<'a>, C>) -> Drawn {
+    legend.legend_area_size(34).margin(12).label_font(SMALL.into_font().color(&DARK)).border_style(GRID).draw()?;
+    Ok(())
+}
+
+/// The ends of a logarithmic axis, with some room, where numbers from `least` to `greatest` want one.
+pub(super) fn logarithmic(least: f64, greatest: f64) -> Option<(f64, f64)> {
+    (least > 0.0 && greatest / least > LINEAR_MAX).then(|| {
+        let room = (greatest / least).powf(0.05);
+        (least / room, greatest * room)
+    })
+}
 
 /// Where a logarithmic axis has its marks: at 1, 2 and 5 times powers of ten, or, where these are many, at powers alone.
 pub(super) fn decades(bottom: f64, top: f64) -> Vec<f64> {

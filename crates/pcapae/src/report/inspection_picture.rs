@@ -3,7 +3,9 @@
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-use super::axis::{AXIS, Area, BLUE, DARK, Drawn, GRID, SMALL, TITLE, VERMILION, decades, short};
+use super::axis::{
+    Area, BLUE, DARK, Drawn, SMALL, TITLE, VERMILION, decades, draw_legend, draw_mesh, short, time_unit,
+};
 use super::chart::Chart;
 use super::picture::Picture;
 use crate::inspect::{Inspection, ServiceName};
@@ -16,8 +18,6 @@ const BARS: usize = 8;
 /// Of the first and of the second.
 const COLOURS: [RGBColor; 2] = [BLUE, VERMILION];
 const NAMES: [&str; 2] = ["first", "second"];
-/// Seconds in a unit, and its name.
-const UNITS: [(f64, &str); 4] = [(86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds")];
 
 /// Four panels, 1400 × 880 pixels: packets a second over the time since the beginning; the share of packets that are no longer than a length; the
 /// share of each value among all bytes, on a logarithmic axis; the services with the most packets. Two inspections are drawn over each other.
@@ -59,35 +59,22 @@ where
     builder.margin(12).margin_right(24).set_left_and_bottom_label_area_size(44).y_label_area_size(92);
     builder.caption(panel.title, TITLE.into_font().color(&DARK));
     let mut chart = builder.build_cartesian_2d(0.0..panel.end, vertical)?;
-    chart
-        .configure_mesh()
-        .x_desc(panel.across)
-        .y_desc(panel.up)
-        .x_labels(9)
-        .y_labels(7)
-        .x_label_formatter(&|value| short(*value))
-        .y_label_formatter(&|value| short(*value))
-        .label_style(SMALL.into_font().color(&DARK))
-        .axis_desc_style(SMALL.into_font().color(&DARK))
-        .axis_style(AXIS)
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .draw()?;
+    draw_mesh(
+        chart
+            .configure_mesh()
+            .x_desc(panel.across)
+            .y_desc(panel.up)
+            .x_labels(9)
+            .y_labels(7)
+            .x_label_formatter(&|value| short(*value)),
+    )?;
     let sides = panel.lines.len();
     for ((line, colour), name) in panel.lines.into_iter().zip(COLOURS).zip(NAMES) {
         let series = chart.draw_series(LineSeries::new(line, colour.stroke_width(2)))?;
         series.label(name).legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
     }
     if sides > 1 {
-        chart
-            .configure_series_labels()
-            .position(panel.legend)
-            .legend_area_size(34)
-            .margin(12)
-            .label_font(SMALL.into_font().color(&DARK))
-            .background_style(WHITE.mix(0.85))
-            .border_style(GRID)
-            .draw()?;
+        draw_legend(chart.configure_series_labels().position(panel.legend).background_style(WHITE.mix(0.85)))?;
     }
     Ok(())
 }
@@ -102,7 +89,7 @@ fn top(lines: &[Vec<(f64, f64)>]) -> f64 {
 fn over_time(area: &Area, inspections: &[&Inspection]) -> Drawn {
     let span = |inspection: &Inspection| inspection.timeline.bins().len() as f64 * inspection.timeline.width_seconds();
     let longest = inspections.iter().map(|inspection| span(inspection)).fold(0.0, f64::max);
-    let (unit, name) = UNITS.into_iter().find(|(unit, _)| longest >= 3.0 * unit).unwrap_or(UNITS[3]);
+    let (unit, name) = time_unit(longest);
     let line = |inspection: &&Inspection| {
         let width = inspection.timeline.width_seconds();
         // A bin is level, so that a lonely one can be seen too.
@@ -214,18 +201,14 @@ fn services(area: &Area, inspections: &[&Inspection]) -> Drawn {
     builder.margin(12).margin_right(24).x_label_area_size(44).y_label_area_size(210);
     builder.caption("Services with the most packets", TITLE.into_font().color(&DARK));
     let mut chart = builder.build_cartesian_2d(0.0..end, 0.0..bars)?;
-    chart
-        .configure_mesh()
-        .x_desc("share of packets")
-        .x_labels(7)
-        .y_labels(0)
-        .x_label_formatter(&|value| short(*value))
-        .label_style(SMALL.into_font().color(&DARK))
-        .axis_desc_style(SMALL.into_font().color(&DARK))
-        .axis_style(AXIS)
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .draw()?;
+    draw_mesh(
+        chart
+            .configure_mesh()
+            .x_desc("share of packets")
+            .x_labels(7)
+            .y_labels(0)
+            .x_label_formatter(&|value| short(*value)),
+    )?;
     let height = 0.7 / inspections.len() as f64;
     let left = chart.backend_coord(&(0.0, 0.0)).0;
     for (name, row) in names.iter().zip(0u32..) {

@@ -5,7 +5,9 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
 use super::EpochRow;
-use super::axis::{AXIS, Area, BLUE, DARK, Drawn, GREEN, GRID, LINEAR_MAX, SMALL, TITLE, VERMILION, decades, short};
+use super::axis::{
+    Area, BLUE, DARK, Drawn, GREEN, TITLE, VERMILION, decades, draw_legend, draw_mesh, logarithmic, short,
+};
 use super::chart::Chart;
 use super::picture::Picture;
 use crate::{Error, Result};
@@ -83,9 +85,7 @@ fn panel(area: &Area, panel: Panel) -> Drawn {
     let values = || panel.curves.iter().flat_map(|curve| &curve.points).map(|point| point.1);
     let least = values().fold(f64::INFINITY, f64::min);
     let greatest = values().fold(f64::NEG_INFINITY, f64::max);
-    if least > 0.0 && greatest / least > LINEAR_MAX {
-        let room = (greatest / least).powf(0.05);
-        let (bottom, top) = (least / room, greatest * room);
+    if let Some((bottom, top)) = logarithmic(least, greatest) {
         return panel_over(area, panel, (bottom..top).log_scale().with_key_points(decades(bottom, top)));
     }
     let (least, greatest) = if least <= greatest { (least.min(0.0), greatest.max(0.0)) } else { (0.0, 1.0) };
@@ -107,23 +107,19 @@ where
     // To 2 at least, so that a single epoch stands in the middle.
     let epochs = 0.0..panel.last.max(2) as f64;
     let mut chart = builder.build_cartesian_2d(epochs, vertical)?;
-    chart
-        .configure_mesh()
-        .x_desc("epoch")
-        .y_desc(panel.name)
-        .x_labels(panel.last.clamp(2, 10) + 1)
-        .y_labels(if panel.title.is_some() { 8 } else { 4 })
-        .x_label_formatter(&|epoch| if epoch.fract() == 0.0 { epoch.to_string() } else { String::new() })
-        .y_label_formatter(&|value| short(*value))
-        .label_style(SMALL.into_font().color(&DARK))
-        .axis_desc_style(SMALL.into_font().color(&DARK))
-        .axis_style(AXIS)
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .draw()?;
+    draw_mesh(
+        chart
+            .configure_mesh()
+            .x_desc("epoch")
+            .y_desc(panel.name)
+            .x_labels(panel.last.clamp(2, 10) + 1)
+            .y_labels(if panel.title.is_some() { 8 } else { 4 })
+            .x_label_formatter(&|epoch| if epoch.fract() == 0.0 { epoch.to_string() } else { String::new() }),
+    )?;
     for Curve { name, colour, points } in panel.curves {
+        let colour = *colour;
         let line = chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?;
-        line.label(*name).legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
+        line.label(*name).legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], colour.stroke_width(3)));
         if points.len() <= DOTS_MAX {
             chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
         }
@@ -133,15 +129,9 @@ where
         chart.draw_series(rings.map(|(radius, colour)| Circle::new(point, radius, colour.filled())))?;
     }
     if panel.curves.len() > 1 {
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .legend_area_size(34)
-            .margin(12)
-            .label_font(SMALL.into_font().color(&DARK))
-            .background_style(WHITE.mix(0.75))
-            .border_style(GRID)
-            .draw()?;
+        draw_legend(
+            chart.configure_series_labels().position(SeriesLabelPosition::UpperRight).background_style(WHITE.mix(0.75)),
+        )?;
     }
     Ok(())
 }

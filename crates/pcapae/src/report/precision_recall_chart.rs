@@ -2,7 +2,7 @@
 
 use plotters::prelude::*;
 
-use super::axis::{AXIS, BLUE, DARK, Drawn, GRID, SMALL, TITLE, VERMILION, short};
+use super::axis::{BLUE, DARK, Drawn, TITLE, VERMILION, draw_legend, draw_mesh, short};
 use super::chart::Chart;
 use super::picture::Picture;
 use crate::metrics::{Confusion, Ranking};
@@ -29,20 +29,15 @@ fn draw(picture: &mut Picture, ranking: &Ranking, at_threshold: &Confusion) -> D
     builder.margin(12).margin_right(24).set_left_and_bottom_label_area_size(44).y_label_area_size(72);
     builder.caption(named("Average precision", ranking.average_precision()), TITLE.into_font().color(&DARK));
     let mut chart = builder.build_cartesian_2d(0.0..1.0, 0.0..1.04)?;
-    chart
-        .configure_mesh()
-        .x_desc("recall: share of the anomalous that are flagged")
-        .y_desc("precision: share of the flagged that are anomalous")
-        .x_labels(11)
-        .y_labels(11)
-        .x_label_formatter(&|value| short(*value))
-        .y_label_formatter(&|value| short(*value))
-        .label_style(SMALL.into_font().color(&DARK))
-        .axis_desc_style(SMALL.into_font().color(&DARK))
-        .axis_style(AXIS)
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .draw()?;
+    draw_mesh(
+        chart
+            .configure_mesh()
+            .x_desc("recall: share of the anomalous that are flagged")
+            .y_desc("precision: share of the flagged that are anomalous")
+            .x_labels(11)
+            .y_labels(11)
+            .x_label_formatter(&|value| short(*value)),
+    )?;
     if let Some(rate) = ranking.base_rate() {
         let dashes = (0..50).map(|dash| f64::from(dash) / 50.0);
         let dashes = dashes.map(|x| PathElement::new([(x, rate), (x + 0.011, rate)], DARK.stroke_width(2)));
@@ -57,15 +52,9 @@ fn draw(picture: &mut Picture, ranking: &Ranking, at_threshold: &Confusion) -> D
         let ring = chart.draw_series(rings.map(|(radius, colour)| Circle::new(point, radius, colour.filled())))?;
         ring.label("at the threshold").legend(|(x, y)| Circle::new((x + 12, y), 4, VERMILION.filled()));
     }
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::LowerLeft)
-        .legend_area_size(34)
-        .margin(12)
-        .label_font(SMALL.into_font().color(&DARK))
-        .background_style(WHITE.mix(0.85))
-        .border_style(GRID)
-        .draw()?;
+    draw_legend(
+        chart.configure_series_labels().position(SeriesLabelPosition::LowerLeft).background_style(WHITE.mix(0.85)),
+    )?;
     Ok(())
 }
 

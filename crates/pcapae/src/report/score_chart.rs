@@ -5,7 +5,9 @@ use std::collections::HashSet;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
 
-use super::axis::{AXIS, BLUE, DARK, Drawn, GRID, LINEAR_MAX, SMALL, TITLE, VERMILION, decades, short};
+use super::axis::{
+    BLUE, DARK, Drawn, TITLE, VERMILION, decades, draw_legend, draw_mesh, logarithmic, short, time_unit,
+};
 use super::chart::Chart;
 use super::picture::Picture;
 use crate::label::Label;
@@ -34,9 +36,7 @@ fn draw(picture: &mut Picture, scores: &ScoreTable, threshold: f64) -> Drawn {
     for &score in scores.scores() {
         (least, greatest) = (least.min(score), greatest.max(score));
     }
-    if least > 0.0 && greatest / least > LINEAR_MAX {
-        let room = (greatest / least).powf(0.05);
-        let (bottom, top) = (least / room, greatest * room);
+    if let Some((bottom, top)) = logarithmic(least, greatest) {
         let vertical = (bottom..top).log_scale().with_key_points(decades(bottom, top));
         return draw_over(picture, scores, threshold, vertical);
     }
@@ -73,20 +73,15 @@ where
     for x in shaded {
         root.draw(&Rectangle::new([(x - 1, top), (x + 1, bottom)], SHADE.filled()))?;
     }
-    chart
-        .configure_mesh()
-        .x_desc(across.name)
-        .y_desc("score")
-        .x_labels(12)
-        .y_labels(8)
-        .x_label_formatter(&|value| short(*value))
-        .y_label_formatter(&|value| short(*value))
-        .label_style(SMALL.into_font().color(&DARK))
-        .axis_desc_style(SMALL.into_font().color(&DARK))
-        .axis_style(AXIS)
-        .bold_line_style(GRID)
-        .light_line_style(TRANSPARENT)
-        .draw()?;
+    draw_mesh(
+        chart
+            .configure_mesh()
+            .x_desc(&across.name)
+            .y_desc("score")
+            .x_labels(12)
+            .y_labels(8)
+            .x_label_formatter(&|value| short(*value)),
+    )?;
     let kinds = [
         (Label::Unknown, "no label", UNKNOWN, 1),
         (Label::Normal, "normal", BLUE, 1),
@@ -106,21 +101,15 @@ where
     }
     let line = chart.draw_series(LineSeries::new([(left, threshold), (right, threshold)], DARK.stroke_width(2)))?;
     line.label("threshold").legend(|(x, y)| PathElement::new([(x, y), (x + 24, y)], DARK.stroke_width(2)));
-    chart
-        .configure_series_labels()
-        .position(SeriesLabelPosition::UpperLeft)
-        .legend_area_size(34)
-        .margin(12)
-        .label_font(SMALL.into_font().color(&DARK))
-        .background_style(WHITE.mix(0.85))
-        .border_style(GRID)
-        .draw()?;
+    draw_legend(
+        chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).background_style(WHITE.mix(0.85)),
+    )?;
     Ok(())
 }
 
 /// Where rows lie on the horizontal axis.
 struct Across {
-    name: &'static str,
+    name: String,
     /// Time of the first row, and nanoseconds in a unit; `None` where rows are counted instead.
     time: Option<(i64, f64)>,
     end: f64,
@@ -128,21 +117,16 @@ struct Across {
 
 impl Across {
     fn of(scores: &ScoreTable) -> Across {
-        const UNITS: [(f64, &str); 4] = [
-            (86_400e9, "days since the first"),
-            (3_600e9, "hours since the first"),
-            (60e9, "minutes since the first"),
-            (1e9, "seconds since the first"),
-        ];
-        let by_row = Across { name: "row", time: None, end: scores.len().max(1) as f64 };
+        let by_row = Across { name: "row".into(), time: None, end: scores.len().max(1) as f64 };
         let Some(times) = scores.rows().map(|row| row.time_ns).collect::<Option<Vec<i64>>>() else { return by_row };
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else { return by_row };
         if first == last {
             return by_row;
         }
         let span = last.abs_diff(*first) as f64;
-        let (unit, name) = UNITS.into_iter().find(|(unit, _)| span >= 3.0 * unit).unwrap_or(UNITS[3]);
-        Across { name, time: Some((*first, unit)), end: span / unit }
+        let (seconds, name) = time_unit(span / 1e9);
+        let unit = seconds * 1e9;
+        Across { name: format!("{name} since the first"), time: Some((*first, unit)), end: span / unit }
     }
 
     fn at(&self, scores: &ScoreTable, row: usize) -> f64 {
