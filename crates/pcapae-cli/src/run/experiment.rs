@@ -37,7 +37,6 @@ pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         outcomes.push(RunOutcome { run, outcome: outcome.map(|evaluated| evaluated.evaluation) });
         write_tables(out, &plan.name, &outcomes)
     });
-    write_pictures(out, &plan.name, &outcomes)?;
     talk.clear();
     match run {
         Err(pcapae::Error::Interrupted) => {
@@ -46,6 +45,7 @@ pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         }
         run => run?,
     }
+    write_pictures(out, &plan.name, &outcomes)?;
     let refused = outcomes.iter().filter(|outcome| outcome.outcome.is_err()).count();
     if refused > 0 {
         talk.warn(format_args!("{} refused; the table says why", counted(refused as u64, "run")));
