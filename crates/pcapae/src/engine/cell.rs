@@ -3,10 +3,9 @@
 use super::cell_conv::{CellConv, Output, QUAD, Start, TAPS, Weights};
 use super::gru::Gru;
 use super::lstm::Lstm;
-use super::norm::{Moments, PerLane};
-use super::planes::{Planes, Raster, for_places};
+use super::norm::Moments;
+use super::planes::{PerLane, Planes, Raster, channel_sums, for_places};
 use super::simd::Simd;
-use super::stencil::channel_sums;
 use super::winograd::WinogradScratch;
 use crate::fragment::Shape;
 use crate::model::{CellParameters, NormedConv, STATE_CHANNELS};
@@ -253,21 +252,27 @@ impl Convs {
         self.quads.biases(parameters, &mut self.biases);
     }
 
-    /// Computes all quads, which lie one after the other in `sums`.
-    pub fn forward<S: Simd>(
+    /// Computes all quads, which lie one after the other in the pieces of `sums`.
+    pub fn forward<S: Simd, const N: usize>(
         &self,
         s: S,
         raster: &Raster,
         x: &[f32],
         h: &[f32],
-        sums: &mut [f32],
+        sums: [&mut [f32]; N],
         scratch: &mut WinogradScratch,
     ) {
-        let mut outputs = [Output { planes: sums, start: Start::Values(&self.biases) }];
+        let mut first = 0;
+        let mut outputs = sums.map(|planes| {
+            let channels = planes.len() / raster.size;
+            let start = Start::Values(&self.biases[first..first + channels]);
+            first += channels;
+            Output { planes, start }
+        });
         self.forward.apply(s, raster, &self.seen(x, h), &mut outputs, scratch);
     }
 
-    /// From the gradient of all quads: adds that of the weights and biases, and hands those of input and state on.
+    /// From the gradient of all quads, in pieces like the sums: adds that of the weights and biases, and hands those of input and state on.
     #[allow(clippy::too_many_arguments, reason = "two sources, their gradients, and the room to work in")]
     pub fn backward<S: Simd>(
         &self,
@@ -275,17 +280,20 @@ impl Convs {
         raster: &Raster,
         x: &[f32],
         h: &[f32],
-        slopes: &[f32],
+        slopes: &[&[f32]],
         [to_input, to_state]: [Output; 2],
         gradient: &mut [f32],
         scratch: &mut WinogradScratch,
     ) {
         self.forward.add_gradient(s, raster, &self.seen(x, h), slopes, gradient, scratch);
-        channel_sums(s, raster, slopes, |c, sum| gradient[self.quads.starts[c / QUAD][1] + c % QUAD] += sum);
+        let quads = slopes.iter().flat_map(|slopes| slopes.chunks_exact(QUAD * raster.size));
+        for ([_, bias], quad) in self.quads.starts.iter().zip(quads) {
+            channel_sums(s, raster, quad, |c, sum| gradient[bias + c] += sum);
+        }
         match self.sources {
-            Sources::Both => self.back.apply(s, raster, &[slopes], &mut [to_input, to_state], scratch),
-            Sources::Input => self.back.apply(s, raster, &[slopes], &mut [to_input], scratch),
-            Sources::State => self.back.apply(s, raster, &[slopes], &mut [to_state], scratch),
+            Sources::Both => self.back.apply(s, raster, slopes, &mut [to_input, to_state], scratch),
+            Sources::Input => self.back.apply(s, raster, slopes, &mut [to_input], scratch),
+            Sources::State => self.back.apply(s, raster, slopes, &mut [to_state], scratch),
         }
     }
 

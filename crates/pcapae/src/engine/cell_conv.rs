@@ -152,7 +152,7 @@ impl CellConv {
         s: S,
         raster: &Raster,
         inputs: &[&[f32]],
-        slopes: &[f32],
+        slopes: &[&[f32]],
         gradient: &mut [f32],
         scratch: &mut WinogradScratch,
     ) {

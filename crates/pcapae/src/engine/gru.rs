@@ -49,18 +49,18 @@ impl Gru {
         let raster = tape.h.raster;
         let x = tape.x.all();
         let Some(State { h, .. }) = before else {
-            self.first.forward(s, &raster, x, &[], tape.sums.channels_mut(UPDATE..END), scratch);
+            self.first.forward(s, &raster, x, &[], [tape.sums.channels_mut(UPDATE..END)], scratch);
             self.moments(s, &raster, UPDATE, tape);
             self.open_gates(s, &raster, UPDATE, tape);
             self.next_state(s, &raster, None, tape);
             return;
         };
-        self.gates.forward(s, &raster, x, h, tape.sums.channels_mut(0..CANDIDATE), scratch);
+        self.gates.forward(s, &raster, x, h, [tape.sums.channels_mut(0..CANDIDATE)], scratch);
         self.gates_norm.moments(s, &raster, tape.sums.channels(0..CANDIDATE), &mut tape.moments[..CANDIDATE]);
         self.open_gates(s, &raster, 0, tape);
         keep(s, &raster, h, tape);
         let kept = tape.memory.channels(0..QUAD);
-        self.candidate.forward(s, &raster, tape.x.all(), kept, tape.sums.channels_mut(CANDIDATE..END), scratch);
+        self.candidate.forward(s, &raster, tape.x.all(), kept, [tape.sums.channels_mut(CANDIDATE..END)], scratch);
         self.candidate_norm.moments(s, &raster, tape.sums.channels(CANDIDATE..END), &mut tape.moments[CANDIDATE..]);
         self.next_state(s, &raster, Some(h), tape);
     }
@@ -154,19 +154,19 @@ impl Gru {
         let Some(State { h, .. }) = before else {
             self.gates_backward(s, &raster, UPDATE, tape, gates.channels_mut(UPDATE..CANDIDATE), gradient);
             let to = [Output { planes: dx.all_mut(), start: anew }, Output { planes: &mut [], start: anew }];
-            self.first.backward(s, &raster, x, &[], gates.channels(UPDATE..END), to, gradient, scratch);
+            self.first.backward(s, &raster, x, &[], &[gates.channels(UPDATE..END)], to, gradient, scratch);
             return;
         };
         let to = [Output { planes: dx.all_mut(), start: anew }, Output { planes: kept.all_mut(), start: anew }];
         let reset = tape.memory.channels(0..QUAD);
-        self.candidate.backward(s, &raster, x, reset, gates.channels(CANDIDATE..END), to, gradient, scratch);
+        self.candidate.backward(s, &raster, x, reset, &[gates.channels(CANDIDATE..END)], to, gradient, scratch);
         differentiate_reset(s, &raster, h, tape, kept.all(), dh.all_mut(), gates.channels_mut(0..QUAD));
         self.gates_backward(s, &raster, 0, tape, gates.channels_mut(0..CANDIDATE), gradient);
         let to = [
             Output { planes: dx.all_mut(), start: Start::Present },
             Output { planes: dh.all_mut(), start: Start::Present },
         ];
-        self.gates.backward(s, &raster, x, h, gates.channels(0..CANDIDATE), to, gradient, scratch);
+        self.gates.backward(s, &raster, x, h, &[gates.channels(0..CANDIDATE)], to, gradient, scratch);
     }
 
     fn gates_backward<S: Simd>(

@@ -123,8 +123,8 @@ impl Work for Run<'_> {
         match self.kernel {
             Kernel::Winograd => winograd.apply(s, raster, inputs, outputs, scratch),
             Kernel::Links => stencil.apply(s, raster, inputs, outputs, Finish::Nothing),
-            Kernel::WinogradGradient => winograd.add_gradient(s, raster, weights, inputs, slopes, gradient, scratch),
-            Kernel::LinksGradient => stencil.add_gradient(s, raster, inputs, slopes, gradient),
+            Kernel::WinogradGradient => winograd.add_gradient(s, raster, weights, inputs, &[slopes], gradient, scratch),
+            Kernel::LinksGradient => stencil.add_gradient(s, raster, inputs, &[slopes], gradient),
             Kernel::Norm => gru.gates_norm.moments(s, raster, slopes, &mut tape.moments[..CHANNELS]),
             Kernel::Gates => gru.open_gates(s, raster, 0, tape),
         }

@@ -1,7 +1,7 @@
 //! Losses: how far the decoder's frames are from their targets, and the way back from there.
 
 use super::categorical::SURPRISE;
-use super::norm::PerLane;
+use super::planes::PerLane;
 use super::planes::{Planes, Raster, for_places};
 use super::simd::Simd;
 use crate::model::Head;

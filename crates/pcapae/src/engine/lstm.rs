@@ -19,24 +19,23 @@ const END: usize = 4 * QUAD;
 #[derive(Debug, Clone)]
 pub(crate) struct Lstm {
     gates: Convs,
-    /// The input gate, and cell and output gate, in a step without a state: the forget gate has nothing to forget.
-    first: [Convs; 2],
+    /// All but the forget gate, which in a step without a state has nothing to forget.
+    first: Convs,
     norm: Norm,
 }
 
 impl Lstm {
     pub fn new(shape: Shape, gates: &NormedConv, sources: Sources) -> Lstm {
-        let first = |quads: &[usize]| Convs::new(shape, Quads::of(gates, quads.iter().copied()), Sources::Input);
         Lstm {
             gates: Convs::new(shape, Quads::of(gates, 0..4), sources),
-            first: [first(&[0]), first(&[2, 3])],
+            first: Convs::new(shape, Quads::of(gates, [0, 2, 3]), Sources::Input),
             norm: Norm::new(gates.norm.clone(), END),
         }
     }
 
     pub fn load(&mut self, parameters: &[f32]) {
         self.gates.load(parameters);
-        self.first.iter_mut().for_each(|convs| convs.load(parameters));
+        self.first.load(parameters);
         self.norm.load(parameters);
     }
 
@@ -45,15 +44,16 @@ impl Lstm {
         let x = tape.x.all();
         match before {
             Some(state) => {
-                self.gates.forward(s, &raster, x, state.h, tape.sums.channels_mut(0..END), scratch);
+                self.gates.forward(s, &raster, x, state.h, [tape.sums.channels_mut(0..END)], scratch);
                 self.open_gates(s, &raster, 0..END, tape);
                 next_state(s, &raster, Some(state.memory), tape);
             }
             None => {
-                for (convs, channels) in self.first.iter().zip([0..FORGET, CELL..END]) {
-                    convs.forward(s, &raster, tape.x.all(), &[], tape.sums.channels_mut(channels.clone()), scratch);
-                    self.open_gates(s, &raster, channels, tape);
-                }
+                let (input, others) = tape.sums.all_mut().split_at_mut(CELL * raster.size);
+                let sums = [&mut input[..FORGET * raster.size], others];
+                self.first.forward(s, &raster, x, &[], sums, scratch);
+                self.open_gates(s, &raster, 0..FORGET, tape);
+                self.open_gates(s, &raster, CELL..END, tape);
                 next_state(s, &raster, None, tape);
             }
         }
@@ -98,17 +98,16 @@ impl Lstm {
             Some(State { h, .. }) => {
                 self.norm_backward(s, &raster, 0..END, tape, gates.all_mut(), gradient);
                 let to = [Output { planes: dx.all_mut(), start: anew }, Output { planes: dh.all_mut(), start: anew }];
-                self.gates.backward(s, &raster, x, h, gates.channels(0..END), to, gradient, scratch);
+                self.gates.backward(s, &raster, x, h, &[gates.channels(0..END)], to, gradient, scratch);
             }
             None => {
-                let mut start = anew;
-                for (convs, channels) in self.first.iter().zip([0..FORGET, CELL..END]) {
+                for channels in [0..FORGET, CELL..END] {
                     let slopes = gates.channels_mut(channels.clone());
-                    self.norm_backward(s, &raster, channels.clone(), tape, slopes, gradient);
-                    let to = [Output { planes: dx.all_mut(), start }, Output { planes: &mut [], start }];
-                    convs.backward(s, &raster, x, &[], gates.channels(channels), to, gradient, scratch);
-                    start = Start::Present;
+                    self.norm_backward(s, &raster, channels, tape, slopes, gradient);
                 }
+                let slopes = [gates.channels(0..FORGET), gates.channels(CELL..END)];
+                let to = [Output { planes: dx.all_mut(), start: anew }, Output { planes: &mut [], start: anew }];
+                self.first.backward(s, &raster, x, &[], &slopes, to, gradient, scratch);
             }
         }
     }

@@ -1,15 +1,12 @@
 //! Group normalisation (Wu & He, *Group Normalization*, 2018): moments of every window, and the way back.
 
 use super::cell_conv::QUAD;
-use super::planes::{Raster, for_places};
+use super::planes::{PerLane, Raster, for_places, lane_sums};
 use super::simd::{LANES_MAX, Simd};
 use crate::model::NormParameters;
 
 /// Keeps the deviation of a constant picture from being zero; PyTorch's default.
 const EPSILON: f32 = 1e-5;
-
-/// A number for each lane of a vector: that of the window which the lane holds a pixel of.
-pub(crate) type PerLane = [f32; LANES_MAX];
 
 /// Mean and 1 / √(variance + 1e-5) of a group of channels in each window.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +69,7 @@ impl Norm {
             per_window(sum, raster.windows, S::LANES).map(|sum| sum / pixels)
         };
         for (quad, moments) in planes.chunks_exact(QUAD * raster.size).zip(moments.chunks_exact_mut(QUAD)) {
-            let sums = lane_sums(s, raster, quad);
+            let sums = lane_sums(s, raster, planes_of(raster, quad));
             for (moments, sums) in moments.chunks_mut(norm.group).zip(sums.chunks(norm.group)) {
                 moments.fill(Moments { mean: mean_of(sums), ..Moments::NONE });
             }
@@ -136,24 +133,6 @@ fn per_window(lanes: PerLane, windows: usize, count: usize) -> PerLane {
         sums[lane % windows] += value;
     }
     std::array::from_fn(|lane| sums[lane % windows])
-}
-
-/// The sum of each channel of a quad, lane by lane.
-fn lane_sums<S: Simd>(s: S, raster: &Raster, quad: &[f32]) -> [PerLane; QUAD] {
-    let planes = planes_of(raster, quad);
-    let sums = s.vectorize(
-        #[inline(always)]
-        || {
-            let mut sums = [s.splat(0.0); QUAD];
-            for_places::<S>(raster, |at| {
-                for (sum, plane) in sums.iter_mut().zip(planes) {
-                    *sum = s.add(*sum, at.load(s, plane));
-                }
-            });
-            sums
-        },
-    );
-    sums.map(|sum| s.to_array(sum))
 }
 
 /// Σ (x − mean)² of each channel of a quad, lane by lane.

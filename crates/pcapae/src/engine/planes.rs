@@ -15,6 +15,9 @@ const LINE_HALO: Grid = Grid { height: 0, width: 12 };
 /// Bytes in a line of the processor's cache: a vector that lies across two of them costs twice.
 const CACHE_LINE: usize = 64;
 
+/// A number for each lane of a vector: that of the window which the lane holds a pixel of.
+pub(crate) type PerLane = [f32; LANES_MAX];
+
 /// How one channel of a block of windows lies in memory.
 ///
 /// Row after row; in a row, pixel after pixel; of each pixel, the value of every window. So a row is one line of floats,
@@ -199,6 +202,37 @@ pub(crate) fn for_places<S: Simd>(raster: &Raster, mut work: impl FnMut(Place)) 
     for y in 0..raster.grid.height {
         for x in (0..row_len).step_by(S::LANES) {
             work(Place { at: raster.row(y) + x, count: row_len - x, size });
+        }
+    }
+}
+
+/// The sum of each of a few channels, lane by lane.
+pub(crate) fn lane_sums<S: Simd, const C: usize>(s: S, raster: &Raster, planes: [&[f32]; C]) -> [PerLane; C] {
+    let sums = s.vectorize(
+        #[inline(always)]
+        || {
+            let mut sums = [s.splat(0.0); C];
+            for_places::<S>(raster, |at| {
+                for (sum, plane) in sums.iter_mut().zip(planes) {
+                    *sum = s.add(*sum, at.load(s, plane));
+                }
+            });
+            sums
+        },
+    );
+    sums.map(|sum| s.to_array(sum))
+}
+
+/// The sum of each channel of `planes` over pixels and windows.
+pub(crate) fn channel_sums<S: Simd>(s: S, raster: &Raster, planes: &[f32], mut each: impl FnMut(usize, f32)) {
+    const TOGETHER: usize = 4;
+    let channels = planes.len() / raster.size;
+    let plane = |c: usize| &planes[c * raster.size..(c + 1) * raster.size];
+    for first in (0..channels).step_by(TOGETHER) {
+        // Where channels are left over, the last one is taken again, and not looked at.
+        let sums = lane_sums::<S, TOGETHER>(s, raster, std::array::from_fn(|c| plane((first + c).min(channels - 1))));
+        for (c, sum) in (first..channels).zip(sums) {
+            each(c, sum[..S::LANES].iter().sum());
         }
     }
 }

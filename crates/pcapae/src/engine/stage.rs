@@ -2,9 +2,9 @@
 
 use super::cell_conv::{Output, Start};
 use super::phases::{self, conv_links, merge, merge_add, split, transposed_links};
-use super::planes::{Planes, Raster, for_places};
+use super::planes::{Planes, Raster, channel_sums, for_places};
 use super::simd::{LEAK, Simd};
-use super::stencil::{Finish, Stencil, channel_sums};
+use super::stencil::{Finish, Stencil};
 use crate::model::{ConvParameters, Grid, Window};
 
 /// y = leaky(W ∗ x + b); with a stride, y is smaller.
@@ -109,7 +109,7 @@ impl Down {
         self.map.rectifier_back(s, &raster, y.channels(0..outputs), dy.all_mut(), gradient);
         let dy = dy.channels(0..outputs);
         if !self.has_stride() {
-            self.map.forward.add_gradient(s, &raster, &[x.all()], dy, gradient);
+            self.map.forward.add_gradient(s, &raster, &[x.all()], &[dy], gradient);
             if let Some(dx) = dx {
                 let mut outputs = [Output { planes: dx.all_mut(), start: Start::Present }];
                 self.map.back.apply(s, &raster, &[dy], &mut outputs, Finish::Nothing);
@@ -117,7 +117,7 @@ impl Down {
             return;
         }
         split(s, self.map.stride, &x.raster, x.all(), &raster, phases.all_mut());
-        self.map.forward.add_gradient(s, &raster, &[phases.all()], dy, gradient);
+        self.map.forward.add_gradient(s, &raster, &[phases.all()], &[dy], gradient);
         if let Some(dx) = dx {
             let mut outputs = [Output { planes: phases.all_mut(), start: Start::Zero }];
             self.map.back.apply(s, &raster, &[dy], &mut outputs, Finish::Nothing);
@@ -163,7 +163,7 @@ impl Up {
         let (raster, large) = (x.raster, y.raster);
         self.map.rectifier_back(s, &large, y.all(), dy.all_mut(), gradient);
         split(s, self.map.stride, &large, dy.all(), &raster, phases.all_mut());
-        self.map.forward.add_gradient(s, &raster, &[x.all()], phases.all(), gradient);
+        self.map.forward.add_gradient(s, &raster, &[x.all()], &[phases.all()], gradient);
         let mut outputs = [Output { planes: dx.all_mut(), start: Start::Present }];
         self.map.back.apply(s, &raster, &[phases.all()], &mut outputs, Finish::Nothing);
     }

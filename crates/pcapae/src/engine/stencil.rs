@@ -120,11 +120,10 @@ impl Stencil {
         s: S,
         raster: &Raster,
         inputs: &[&[f32]],
-        slopes: &[f32],
+        slopes: &[&[f32]],
         gradient: &mut [f32],
     ) {
         for group in &self.groups {
-            let slopes = &slopes[group.first_output * raster.size..(group.first_output + group.outputs) * raster.size];
             s.vectorize(
                 #[inline(always)]
                 || match (S::MANY_REGISTERS, group.outputs) {
@@ -242,15 +241,15 @@ impl Group {
         s: S,
         raster: &Raster,
         inputs: &[&[f32]],
-        slopes: &[f32],
+        slopes: &[&[f32]],
         gradient: &mut [f32],
     ) {
+        let slopes: [&[f32]; C] = std::array::from_fn(|c| plane(slopes, raster, self.first_output + c));
         for (taps, parameters) in self.taps.chunks(T).zip(self.parameters.chunks(T)) {
             // Where taps are left over, the last one is taken again, and not looked at.
             let tap = |t: usize| taps[t.min(taps.len() - 1)];
             let planes: [&[f32]; T] = std::array::from_fn(|t| plane(inputs, raster, tap(t).input));
             let offsets: [isize; T] = std::array::from_fn(|t| raster.offset(tap(t).dy, tap(t).dx));
-            let slopes: [&[f32]; C] = std::array::from_fn(|c| &slopes[c * raster.size..(c + 1) * raster.size]);
             let mut acc = [[s.splat(0.0); T]; C];
             for_places::<S>(raster, |at| {
                 let slopes: [S::F; C] = std::array::from_fn(|c| at.load(s, slopes[c]));
@@ -272,21 +271,6 @@ impl Group {
     }
 }
 
-/// The sum of each channel of `planes` over pixels and windows.
-pub(crate) fn channel_sums<S: Simd>(s: S, raster: &Raster, planes: &[f32], mut each: impl FnMut(usize, f32)) {
-    for (c, plane) in planes.chunks_exact(raster.size).enumerate() {
-        let sum = s.vectorize(
-            #[inline(always)]
-            || {
-                let mut sum = s.splat(0.0);
-                for_places::<S>(raster, |at| sum = s.add(sum, at.load(s, plane)));
-                s.sum(sum)
-            },
-        );
-        each(c, sum);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -294,7 +278,7 @@ mod tests {
     use super::super::cell_conv::Start;
     use super::super::instructions::Work;
     use super::super::phases::{self, conv_links, merge, split, transposed_links};
-    use super::super::planes::Planes;
+    use super::super::planes::{Planes, channel_sums};
     use super::super::specimen::{
         CASES, Random, any_windows, assert_close, assert_pictures, instructions_for, picture, widened,
     };
@@ -424,7 +408,7 @@ mod tests {
             forward.apply(s, &small, &[x.all()], &mut output, self.finish);
             let mut output = [Output { planes: turned.all_mut(), start: Start::Zero }];
             back.apply(s, &small, &[slopes.all()], &mut output, Finish::Nothing);
-            forward.add_gradient(s, &small, &[x.all()], slopes.all(), &mut gradient);
+            forward.add_gradient(s, &small, &[x.all()], &[slopes.all()], &mut gradient);
             if self.transposed {
                 merge(s, stride, &small, sums.all(), &y.raster.clone(), y.all_mut());
                 dx = turned;

@@ -11,10 +11,12 @@
 
 mod points;
 
+use std::ops::Range;
+
 use super::cell_conv::{Output, QUAD, Weights};
 use super::planes::Raster;
 use super::simd::{LANES_MAX, Simd};
-use points::{G, POINTS, TAPS, TILE, input_points, output_rows, slope_points};
+use points::{G, POINTS, TAPS, TILE, input_points, output_rows, slope_points, weight_taps};
 
 /// Weights at the points: [point][quad of outputs][input][tap][output of the quad].
 #[derive(Debug, Clone)]
@@ -33,6 +35,17 @@ pub(crate) struct WinogradScratch {
     outputs: Vec<f32>,
     /// Sums of products, [point][quad][input][output of the quad][tap][lane].
     products: Vec<f32>,
+}
+
+impl WinogradScratch {
+    /// Sees to it that there are as many inputs, outputs and products; what is there stays, and is of no meaning.
+    fn make_room(&mut self, floats: [usize; 3]) {
+        for (room, floats) in [&mut self.inputs, &mut self.outputs, &mut self.products].into_iter().zip(floats) {
+            if room.len() < floats {
+                room.resize(floats, 0.0);
+            }
+        }
+    }
 }
 
 impl Winograd {
@@ -72,8 +85,7 @@ impl Winograd {
         scratch: &mut WinogradScratch,
     ) {
         let row = padded_row(raster);
-        scratch.inputs.resize(POINTS * apart(self.inputs * row), 0.0);
-        scratch.outputs.resize(self.quads * POINTS * QUAD * WIDEST * S::LANES, 0.0);
+        scratch.make_room([POINTS * apart(self.inputs * row), self.quads * POINTS * QUAD * WIDEST * S::LANES, 0]);
         for tile in 0..raster.grid.height / TILE {
             transform_inputs(s, raster, inputs, tile, &mut scratch.inputs);
             s.vectorize(
@@ -127,15 +139,13 @@ impl Winograd {
         for output in outputs {
             let channels = output.planes.len() / raster.size;
             for c in 0..channels {
-                let mut rows = [[s.splat(0.0); Q]; TILE];
                 for q in 0..Q {
                     let place = |p: usize| ((p * quads * QUAD + first + c) * WIDEST + q) * S::LANES;
                     // SAFETY: p < POINTS, first + c < quads·QUAD and q < WIDEST, which is what there is room for.
                     let at = |p: usize| unsafe { s.load_at(&scratch.outputs, place(p)) };
-                    let tile = output_rows(s, std::array::from_fn(at));
-                    rows.iter_mut().zip(tile).for_each(|(row, sum)| row[q] = sum);
+                    let rows = output_rows(s, std::array::from_fn(at)).map(|row| [row]);
+                    output.write(s, raster, c, [tile * TILE, x + q * S::LANES], rows, |sum| sum);
                 }
-                output.write::<S, TILE, Q>(s, raster, c, [tile * TILE, x], rows, |sum| sum);
             }
             first += channels;
         }
@@ -149,43 +159,60 @@ impl Winograd {
         raster: &Raster,
         weights: &Weights,
         inputs: &[&[f32]],
-        slopes: &[f32],
+        slopes: &[&[f32]],
         gradient: &mut [f32],
         scratch: &mut WinogradScratch,
     ) {
-        let (row, width) = (padded_row(raster), apart(raster.row_len()));
-        scratch.inputs.resize(POINTS * apart(self.inputs * row), 0.0);
-        scratch.outputs.resize(POINTS * self.quads * QUAD * width, 0.0);
-        scratch.products.clear();
-        scratch.products.resize(POINTS * self.quads * self.inputs * QUAD * TAPS * S::LANES, 0.0);
-        for tile in 0..raster.grid.height / TILE {
-            transform_inputs(s, raster, inputs, tile, &mut scratch.inputs);
-            transform_slopes(s, raster, slopes, tile, &mut scratch.outputs);
+        let (inputs_of_tile, slopes_of_tile) = self.tile_sizes(raster);
+        let tiles = raster.grid.height / TILE;
+        let together = (TOGETHER / (inputs_of_tile + slopes_of_tile)).clamp(1, tiles);
+        scratch.make_room([
+            together * inputs_of_tile,
+            together * slopes_of_tile,
+            POINTS * self.quads * self.inputs * QUAD * TAPS * S::LANES,
+        ]);
+        for first in (0..tiles).step_by(together) {
+            let group = first..tiles.min(first + together);
+            for (tile, points) in group.clone().zip(scratch.inputs.chunks_exact_mut(inputs_of_tile)) {
+                transform_inputs(s, raster, inputs, tile, points);
+            }
+            for (tile, points) in group.clone().zip(scratch.outputs.chunks_exact_mut(slopes_of_tile)) {
+                transform_slopes(s, raster, slopes, tile, points);
+            }
             s.vectorize(
                 #[inline(always)]
-                || self.add_products(s, raster, scratch),
+                || self.add_products(s, raster, group, scratch),
             );
         }
         self.collect(s, weights, &scratch.products, gradient);
     }
 
-    /// Adds, for every point, output, input and tap, the products of a whole tile of rows, lane by lane.
+    /// Floats of the points of one tile of rows: those of all inputs, and those of all outputs' slopes.
+    fn tile_sizes(&self, raster: &Raster) -> (usize, usize) {
+        let slopes = self.quads * QUAD * apart(raster.row_len());
+        (POINTS * apart(self.inputs * padded_row(raster)), POINTS * slopes)
+    }
+
+    /// For every point, output, input and tap, the products of a few tiles of rows, lane by lane, on top of those of the tiles before.
     #[inline(always)]
-    fn add_products<S: Simd>(&self, s: S, raster: &Raster, scratch: &mut WinogradScratch) {
+    fn add_products<S: Simd>(&self, s: S, raster: &Raster, tiles: Range<usize>, scratch: &mut WinogradScratch) {
         let (row, width) = (padded_row(raster), apart(raster.row_len()));
-        let mut products = scratch.products.chunks_exact_mut(QUAD * TAPS * S::LANES);
-        for (p, points) in scratch.inputs.chunks_exact(apart(self.inputs * row)).enumerate() {
-            let points = &points[..self.inputs * row];
+        let (inputs_of_tile, slopes_of_tile) = self.tile_sizes(raster);
+        let WinogradScratch { inputs, outputs, products } = scratch;
+        let mut products = products.chunks_exact_mut(QUAD * TAPS * S::LANES);
+        let start = if tiles.start == 0 { Sum::Anew } else { Sum::GoesOn };
+        let dots = Dots { raster, start, tiles: tiles.len(), apart: [inputs_of_tile, slopes_of_tile] };
+        for p in 0..POINTS {
             for quad in 0..self.quads {
-                let slopes = &scratch.outputs[(p * self.quads + quad) * QUAD * width..][..QUAD * width];
-                for (input, products) in points.chunks_exact(row).zip(&mut products) {
+                let slopes = &outputs[(p * self.quads + quad) * QUAD * width..];
+                for (input, products) in (0..self.inputs).zip(&mut products) {
+                    let input = &inputs[p * apart(self.inputs * row) + input * row..];
                     if S::MANY_REGISTERS {
-                        dots::<S, QUAD>(s, raster, input, slopes, products);
+                        dots.add::<S, QUAD>(s, input, slopes, products);
                     } else {
                         let (above, below) = products.split_at_mut(QUAD / 2 * TAPS * S::LANES);
-                        let half = slopes.len() / 2;
-                        dots::<S, { QUAD / 2 }>(s, raster, input, &slopes[..half], above);
-                        dots::<S, { QUAD / 2 }>(s, raster, input, &slopes[half..], below);
+                        dots.add::<S, { QUAD / 2 }>(s, input, slopes, above);
+                        dots.add::<S, { QUAD / 2 }>(s, input, &slopes[QUAD / 2 * width..], below);
                     }
                 }
             }
@@ -200,18 +227,13 @@ impl Winograd {
                 let per_kernel = QUAD * TAPS * S::LANES;
                 let per_point = self.quads * self.inputs * per_kernel;
                 for (kernel, index) in weights.kernels().enumerate() {
-                    let mut sums = [[0.0; POINTS]; QUAD * TAPS];
-                    for p in 0..POINTS {
-                        let products = &products[p * per_point + kernel * per_kernel..][..per_kernel];
-                        for (sums, lanes) in sums.iter_mut().zip(products.chunks_exact(S::LANES)) {
-                            sums[p] = s.sum(s.load(lanes));
-                        }
-                    }
-                    for (i, sums) in sums.iter().enumerate() {
+                    for i in 0..QUAD * TAPS {
                         let (output, kx) = (i / TAPS, i % TAPS);
-                        for ky in 0..TAPS {
+                        let place = |p: usize| p * per_point + kernel * per_kernel + i * S::LANES;
+                        let sums = weight_taps(s, std::array::from_fn(|p| s.load(&products[place(p)..])));
+                        for (ky, sum) in sums.into_iter().enumerate() {
                             if let Some(place) = index(output, ky * TAPS + kx) {
-                                gradient[place] += G.iter().zip(sums).map(|(g, sum)| g[ky] * sum).sum::<f32>();
+                                gradient[place] += s.sum(sum);
                             }
                         }
                     }
@@ -223,6 +245,10 @@ impl Winograd {
 
 /// Vectors of columns that one output of a quad is computed for at once: with the quad, sixteen sums in registers.
 const WIDEST: usize = 4;
+
+/// Floats at the points of as many tiles of rows as are looked at together for the gradient of the weights: what leaves room for the
+/// products in a second cache of a megabyte.
+const TOGETHER: usize = 1 << 17;
 
 /// A row with the zeros beside it, and a vector's worth to read beyond it.
 fn padded_row(raster: &Raster) -> usize {
@@ -265,30 +291,52 @@ fn multiply<S: Simd, const Q: usize>(
     acc
 }
 
-/// Adds the products of one input's row with `C` outputs' slopes, each tap on its own.
-#[inline(always)]
-#[allow(clippy::needless_range_loop, reason = "sums, slopes and taps are indexed alike")]
-fn dots<S: Simd, const C: usize>(s: S, raster: &Raster, input: &[f32], slopes: &[f32], products: &mut [f32]) {
-    let windows = raster.windows;
-    let width = slopes.len() / C;
-    let mut acc: [[S::F; TAPS]; C] =
-        std::array::from_fn(|c| std::array::from_fn(|kx| s.load(&products[(c * TAPS + kx) * S::LANES..])));
-    let rows: [&[f32]; C] = std::array::from_fn(|c| &slopes[c * width..(c + 1) * width]);
-    let end = raster.row_len().next_multiple_of(S::LANES);
-    assert!(end <= width && end + (TAPS - 1) * windows <= input.len());
-    for x in (0..end).step_by(S::LANES) {
-        // SAFETY: `end` is a multiple of the vector's length that the rows reach, as asserted; so do the input's five taps.
-        let slopes: [S::F; C] = std::array::from_fn(|c| unsafe { s.load_at(rows[c], x) });
-        for kx in 0..TAPS {
-            let tap = unsafe { s.load_at(input, x + kx * windows) };
-            for c in 0..C {
-                acc[c][kx] = s.mul_add(tap, slopes[c], acc[c][kx]);
+/// What a sum of products starts with.
+#[derive(Clone, Copy, PartialEq)]
+enum Sum {
+    Anew,
+    GoesOn,
+}
+
+/// Sums of the products of an input with outputs' slopes, each tap on its own, over a few tiles of rows.
+struct Dots<'a> {
+    raster: &'a Raster,
+    start: Sum,
+    tiles: usize,
+    /// Floats from a tile to the next: of the input, of the slopes.
+    apart: [usize; 2],
+}
+
+impl Dots<'_> {
+    /// Of one input and `C` outputs, whose first tiles begin with the slices.
+    #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "sums, slopes and taps are indexed alike")]
+    fn add<S: Simd, const C: usize>(&self, s: S, input: &[f32], slopes: &[f32], products: &mut [f32]) {
+        let (windows, width) = (self.raster.windows, apart(self.raster.row_len()));
+        let end = self.raster.row_len().next_multiple_of(S::LANES);
+        let mut acc = [[s.splat(0.0); TAPS]; C];
+        if self.start == Sum::GoesOn {
+            acc = std::array::from_fn(|c| std::array::from_fn(|kx| s.load(&products[(c * TAPS + kx) * S::LANES..])));
+        }
+        for tile in 0..self.tiles {
+            let input = &input[tile * self.apart[0]..][..end + (TAPS - 1) * windows];
+            let slopes = &slopes[tile * self.apart[1]..];
+            let rows: [&[f32]; C] = std::array::from_fn(|c| &slopes[c * width..][..end]);
+            for x in (0..end).step_by(S::LANES) {
+                // SAFETY: `end` is a multiple of the vector's length, and where the rows end; the input has four taps more.
+                let slopes: [S::F; C] = std::array::from_fn(|c| unsafe { s.load_at(rows[c], x) });
+                for kx in 0..TAPS {
+                    let tap = unsafe { s.load_at(input, x + kx * windows) };
+                    for c in 0..C {
+                        acc[c][kx] = s.mul_add(tap, slopes[c], acc[c][kx]);
+                    }
+                }
             }
         }
-    }
-    for (c, acc) in acc.iter().enumerate() {
-        for (kx, acc) in acc.iter().enumerate() {
-            s.store(*acc, &mut products[(c * TAPS + kx) * S::LANES..]);
+        for (c, acc) in acc.iter().enumerate() {
+            for (kx, acc) in acc.iter().enumerate() {
+                s.store(*acc, &mut products[(c * TAPS + kx) * S::LANES..]);
+            }
         }
     }
 }
@@ -301,15 +349,17 @@ fn transform_inputs<S: Simd>(s: S, raster: &Raster, inputs: &[&[f32]], tile: usi
     assert!(first + POINTS * stride + S::LANES <= raster.size && points.len() >= POINTS * distance);
     s.vectorize(
         #[inline(always)]
-        || {
+        move || {
             let planes = inputs.iter().flat_map(|planes| planes.chunks_exact(raster.size));
             for (i, plane) in planes.enumerate() {
+                let from: [usize; POINTS] = std::array::from_fn(|r| first + r * stride);
+                let to: [usize; POINTS] = std::array::from_fn(|p| p * distance + i * row);
                 for x in (0..stride).step_by(S::LANES) {
                     // SAFETY: the last row ends before the channel does by a vector, as asserted.
-                    let load = |r: usize| unsafe { s.load_at(plane, first + r * stride + x) };
+                    let load = |r: usize| unsafe { s.load_at(plane, from[r] + x) };
                     for (p, v) in input_points(s, std::array::from_fn(load)).into_iter().enumerate() {
                         // SAFETY: `row` is longer than `stride` by a vector and more, i < count, and there is room for as many rows.
-                        unsafe { s.store_at(v, points, p * distance + i * row + x) };
+                        unsafe { s.store_at(v, points, to[p] + x) };
                     }
                 }
             }
@@ -318,13 +368,14 @@ fn transform_inputs<S: Simd>(s: S, raster: &Raster, inputs: &[&[f32]], tile: usi
 }
 
 /// A·y' for one tile of rows of all quads of outputs, zeros beyond the end of each row.
-fn transform_slopes<S: Simd>(s: S, raster: &Raster, slopes: &[f32], tile: usize, points: &mut [f32]) {
+fn transform_slopes<S: Simd>(s: S, raster: &Raster, slopes: &[&[f32]], tile: usize, points: &mut [f32]) {
     let width = apart(raster.row_len());
-    let count = slopes.len() / raster.size;
+    let count = slopes.iter().map(|planes| planes.len() / raster.size).sum::<usize>();
     s.vectorize(
         #[inline(always)]
         || {
-            for (c, plane) in slopes.chunks_exact(raster.size).enumerate() {
+            let planes = slopes.iter().flat_map(|planes| planes.chunks_exact(raster.size));
+            for (c, plane) in planes.enumerate() {
                 for x in (0..raster.row_len()).step_by(S::LANES) {
                     let row = |r: usize| {
                         let from = raster.row(tile * TILE + r) + x;
@@ -451,8 +502,8 @@ mod tests {
             ];
             winograd.apply(s, &raster, &inputs, &mut pieces, &mut scratch);
             let mut gradient = vec![0.0; self.parameters.len() - self.outputs()];
-            let slopes = self.slopes.all();
-            winograd.add_gradient(s, &raster, &self.weights, &inputs, slopes, &mut gradient, &mut scratch);
+            let slopes = [self.slopes.all()];
+            winograd.add_gradient(s, &raster, &self.weights, &inputs, &slopes, &mut gradient, &mut scratch);
             (outputs, gradient)
         }
     }

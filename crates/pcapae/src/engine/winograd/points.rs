@@ -84,3 +84,20 @@ pub(super) fn slope_points<S: Simd>(s: S, y: [S::F; TILE]) -> [S::F; POINTS] {
         y[3],
     ]
 }
+
+/// Gᵀ·m: from the eight points back to the five weights of a column.
+#[inline(always)]
+pub(super) fn weight_taps<S: Simd>(s: S, m: [S::F; POINTS]) -> [S::F; TAPS] {
+    let fma = |c: f32, a: S::F, b: S::F| s.mul_add(s.splat(c), a, b);
+    let times = |c: f32, a: S::F| s.mul(s.splat(c), a);
+    let [sum_1, sum_2, sum_half] = [1, 3, 5].map(|p| s.add(m[p], m[p + 1]));
+    let [difference_1, difference_2, difference_half] = [1, 3, 5].map(|p| s.sub(m[p], m[p + 1]));
+    let (even, odd) = (times(G[1][0], sum_1), times(G[1][0], difference_1));
+    [
+        fma(G[5][0], sum_half, fma(G[3][0], sum_2, s.sub(even, m[0]))),
+        fma(G[5][1], difference_half, fma(G[3][1], difference_2, odd)),
+        fma(G[5][2], sum_half, fma(G[3][2], sum_2, even)),
+        fma(G[5][3], difference_half, fma(G[3][3], difference_2, odd)),
+        fma(G[5][4], sum_half, fma(G[3][4], sum_2, s.add(even, m[7]))),
+    ]
+}
