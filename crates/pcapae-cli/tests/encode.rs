@@ -94,7 +94,7 @@ fn weights_without_a_configuration_give_the_same_codes() {
 
 #[test]
 fn a_bundle_gives_codes_of_its_model() {
-    let plant = Plant::new(&[]);
+    let plant = Plant::new(&["--mask", "volatile"]);
     let learn = ["learn", "--epochs", "1", "-o"];
     let run = pcapae(&learn).arg(plant.path("plant.pcapae")).arg(plant.path("a.pcap")).output().unwrap();
     assert!(run.status.success(), "{}", stderr(&run));

@@ -11,7 +11,7 @@ use std::process::Output;
 use pcapae::detect::{Blueprint, Fitted};
 use pcapae::label::Label;
 use pcapae::model::{Autoencoder, Frames, ModelConfig, Side};
-use pcapae::scores::ScoreTable;
+use pcapae::scores::{RowPackets, ScoreTable};
 use support::{pcapae, sentence, stderr, stdout, write_capture};
 
 /// A folder with two captures of 60 packets as datasets in packet mode, `train.h5` and `test.h5`, whose codes are `train-codes.h5` and
@@ -149,6 +149,30 @@ fn detectors_on_raw_bytes_are_the_baseline() {
 }
 
 #[test]
+fn scores_of_conversations_that_cross_list_their_packets() {
+    let plant = Plant::new();
+    // Two conversations in turn, so that a fragment holds every other packet of a stretch.
+    let crossing: Vec<Vec<u8>> = (0..PACKETS)
+        .map(|i| {
+            let mut packet = packet(i, false);
+            packet[35] += (i % 2) as u8;
+            packet
+        })
+        .collect();
+    let packets: Vec<&[u8]> = crossing.iter().map(Vec::as_slice).collect();
+    write_capture(plant.folder.path(), "crossing.pcap", &packets);
+    plant.ok(&["dataset", "--fragment-size", "256", "-m", "flow"], &["crossing.pcap"], &["-o"], "crossing.h5");
+    plant.ok(&["encode"], &["model.safetensors", "crossing.h5"], &["-o"], "crossing-codes.h5");
+    plant.fit("PrincipalComponents", "crossing-codes.h5");
+    for (scorer, input) in [("model.safetensors", "crossing.h5"), ("detector.safetensors", "crossing-codes.h5")] {
+        let table = plant.score(scorer, input, &[]);
+        let packets = RowPackets::of(&table).unwrap();
+        assert!(packets.ranges(0).eq([1..=1, 3..=3, 5..=5, 7..=7]), "{scorer}");
+        assert_eq!(packets.table().len(), PACKETS, "{scorer}");
+    }
+}
+
+#[test]
 fn a_seed_makes_another_forest_and_the_same_seed_the_same_bytes() {
     let plant = Plant::new();
     let fit = |options: &[&str]| {
@@ -183,7 +207,15 @@ fn a_bundle_scores_datasets_too() {
     let learn = ["learn", "--epochs", "1", "-o"];
     let run = pcapae(&learn).arg(plant.path("plant.pcapae")).arg(plant.path("train.pcap")).output().unwrap();
     assert!(run.status.success(), "{}", stderr(&run));
-    assert_eq!(plant.score("plant.pcapae", "test.h5", &["--quiet"]).len(), PACKETS);
+    plant.dataset("masked", ATTACK, &["-m", "packet", "--mask", "volatile"]);
+    assert_eq!(plant.score("plant.pcapae", "masked.h5", &["--quiet"]).len(), PACKETS);
+
+    let unlike = "test.h5 has fragments with no field masked, but what the model was trained on has fragments with ";
+    for command in ["score", "encode"] {
+        plant.refused(&[command], &["plant.pcapae", "test.h5"], unlike);
+    }
+    plant.dataset("bytes", ATTACK, &["-m", "byte", "--mask", "volatile"]);
+    plant.refused(&["score"], &["plant.pcapae", "bytes.h5"], "bytes.h5 has fragments cut in byte mode, but");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::code::{CodesDescription, CodesWriter};
 use crate::dataset::{Dataset, WantedWindows};
 use crate::engine::Engine;
-use crate::model::{Autoencoder, CODE_SIZE};
+use crate::model::{Autoencoder, CODE_SIZE, TrainedOn};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -54,19 +54,26 @@ pub fn encode(
     Ok(written)
 }
 
-/// How many windows of `frames` fragments the dataset has; refuses one that does not suit the model.
-pub(crate) fn checked_windows(model: &Autoencoder, dataset: &Dataset, frames: usize) -> Result<usize> {
+/// Refuses a dataset without fragments, and one whose fragments are not of the size that the model takes, or were cut or masked otherwise
+/// than those it was trained on.
+pub fn check_fragments(model: &Autoencoder, dataset: &Dataset) -> Result<()> {
+    let differ = |got: String, other: &str, expected: String| {
+        Err(Error::OtherFragments { path: dataset.path().to_owned(), got, other: other.to_owned(), expected })
+    };
     let (taken, got) = (model.config().fragment_size()?, dataset.size());
     if got != taken {
-        return Err(Error::OtherFragments {
-            path: dataset.path().to_owned(),
-            got: format!("fragments of {got}"),
-            other: "the model".to_owned(),
-            expected: format!("an input of {taken}"),
-        });
+        return differ(format!("fragments of {got}"), "the model", format!("an input of {taken}"));
     }
+    if let Some([got, expected]) = TrainedOn::from(dataset.cutting()).difference(model.trained_on()) {
+        return differ(got, "what the model was trained on", expected);
+    }
+    if dataset.is_empty() { Err(Error::NoFragments { path: dataset.path().to_owned() }) } else { Ok(()) }
+}
+
+/// How many windows of `frames` fragments the dataset has; refuses one that does not suit the model.
+pub(crate) fn checked_windows(model: &Autoencoder, dataset: &Dataset, frames: usize) -> Result<usize> {
+    check_fragments(model, dataset)?;
     match dataset.count_windows(frames)? {
-        _ if dataset.is_empty() => Err(Error::NoFragments { path: dataset.path().to_owned() }),
         0 => Err(Error::NoWindows { what: "the dataset", frames }),
         windows => Ok(windows),
     }

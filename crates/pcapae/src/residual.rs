@@ -1,7 +1,10 @@
 //! How surprising a model finds each window of a dataset: its residual, brought to one score by a head.
 
 use crate::dataset::{Dataset, WantedWindows};
-use crate::detect::{DEVIATION_FLOOR, PositionSums, ScoreSink, ScoringHead, Standardisation, score_row};
+use crate::detect::{
+    DEVIATION_FLOOR, PositionSums, ScoreSink, ScoringHead, Standardisation, further_columns, packets_of_window,
+    score_row,
+};
 use crate::encode::checked_windows;
 use crate::engine::Engine;
 use crate::model::{Autoencoder, Head};
@@ -59,6 +62,7 @@ impl ResidualScorer {
     pub fn score(&self, dataset: &Dataset, sink: &mut ScoreSink<'_>, progress: &dyn Progress) -> Result<u64> {
         let windows = check(&self.model, dataset)?;
         progress.begin("scoring", Some(windows as u64));
+        let listed = !further_columns(dataset.mode()).is_empty();
         let mut number = 0;
         self.wanted(dataset).each_block(
             |block| {
@@ -68,7 +72,9 @@ impl ResidualScorer {
             },
             |block, scores| {
                 for (window, score) in block.windows.iter().zip(&scores) {
-                    sink(&score_row(number, block.provenance.origin(window.clone()), *score))?;
+                    let origin = block.provenance.origin(window.clone());
+                    let list = listed.then(|| packets_of_window(&block.provenance, window.clone()));
+                    sink(&score_row(number, origin, *score), list.as_deref().as_slice())?;
                     number += 1;
                 }
                 progress.advance(scores.len() as u64);

@@ -48,7 +48,7 @@ impl Files {
 
 fn scored(fitted: &Fitted, file: &SampleFile) -> ScoreTable {
     let mut table = ScoreTable::new();
-    let mut sink = |row: &ScoreRow| {
+    let mut sink = |row: &ScoreRow, _: &[&str]| {
         table.push(*row);
         Ok(())
     };
@@ -118,7 +118,7 @@ fn a_detector_refuses_rows_of_another_kind() {
     let files = Files::new(40);
     let fit = |yaml: &str, name: &str| Fitted::fit(&Blueprint::from_yaml(yaml).unwrap(), &files.open(name));
     let refusal = |fitted: &Fitted, name: &str| {
-        let refused = fitted.score_file(&files.open(name), &mut |_| panic!("nothing is scored"), &()).unwrap_err();
+        let refused = fitted.score_file(&files.open(name), &mut |_, _| panic!("nothing is scored"), &()).unwrap_err();
         assert!(matches!(refused, Error::OtherRows { .. }), "{refused}");
         refused.to_string()
     };

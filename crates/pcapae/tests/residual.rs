@@ -5,23 +5,28 @@
 #[path = "shared/specimen.rs"]
 mod specimen;
 
+use std::collections::BTreeSet;
+
 use pcapae::dataset::{Dataset, Layout};
-use pcapae::detect::{PositionSums, ScoringHead};
+use pcapae::detect::{PositionSums, ScoringHead, further_columns};
 use pcapae::engine::Engine;
 use pcapae::fragment::{Mode, Shape};
 use pcapae::model::{Autoencoder, Frames, Head, ModelConfig, PredictFrames, Side};
 use pcapae::residual::ResidualScorer;
-use pcapae::scores::{ScoreRow, ScoreTable};
+use pcapae::scores::{Column, RowPackets, ScoreRow, ScoreTable};
 use specimen::{cutting, packets, write};
 
 fn scored(scorer: &ResidualScorer, dataset: &Dataset) -> ScoreTable {
     let mut table = ScoreTable::new();
-    let mut sink = |row: &ScoreRow| {
+    let mut columns: Vec<Column> = further_columns(dataset.mode()).iter().map(|name| Column::new(*name)).collect();
+    let mut sink = |row: &ScoreRow, further: &[&str]| {
         table.push(*row);
+        assert_eq!(further.len(), columns.len());
+        columns.iter_mut().zip(further).for_each(|(column, cell)| column.push(cell));
         Ok(())
     };
     scorer.score(dataset, &mut sink, &()).unwrap();
-    table
+    columns.into_iter().fold(table, ScoreTable::with_column)
 }
 
 fn config(frames: usize, predict: usize, head: Head) -> ModelConfig {
@@ -66,6 +71,13 @@ fn scores_are_those_of_all_windows_in_memory() {
                 (row.last_packet, row.time_ns, row.label),
                 (Some(origin.last_packet), origin.time_ns, origin.label)
             );
+            if mode == Mode::Flow {
+                let window = first..first + config.window_frames();
+                let held: BTreeSet<u64> =
+                    window.flat_map(|i| provenance.packets(i)).map(|(packet, _)| packet).collect();
+                let listed = RowPackets::of(&table).unwrap().ranges(i).flatten();
+                assert!(listed.eq(held), "window {i}");
+            }
         }
     }
 }
@@ -85,6 +97,6 @@ fn what_does_not_suit_the_model_is_refused() {
     let large = model(ModelConfig::new(Side::ThirtyTwo));
     assert!(refusal(large, ScoringHead::TOP, Some(&dataset)).contains("32 × 32"));
     let long = ResidualScorer::new(model(config(2, 1, Head::Linear)), ScoringHead::Mean, None, &()).unwrap();
-    let refused = long.score(&dataset, &mut |_| Ok(()), &()).unwrap_err().to_string();
+    let refused = long.score(&dataset, &mut |_, _| Ok(()), &()).unwrap_err().to_string();
     assert!(refused.contains("shorter than 3 frames"), "{refused}");
 }

@@ -11,13 +11,13 @@ impl ModelArgs {
     pub fn load(&self) -> Result<Autoencoder> {
         let frames = self.frames.map(|frames| Frames::try_from(usize::from(frames))).transpose()?;
         let model = if Bundle::is_recognised(&self.path)? {
-            Bundle::open(&self.path)?.detectors.autoencoder.map(|scored| scored.model).ok_or_else(|| {
-                Error::NotAModel {
-                    path: self.path.clone(),
-                    reason: "it is a bundle without an autoencoder".into(),
-                    remedy: Some("learn with autoencoder among --detectors".into()),
-                }
-            })?
+            let bundle = Bundle::open(&self.path)?;
+            let scored = bundle.detectors.autoencoder.ok_or_else(|| Error::NotAModel {
+                path: self.path.clone(),
+                reason: "it is a bundle without an autoencoder".into(),
+                remedy: Some("learn with autoencoder among --detectors".into()),
+            })?;
+            scored.model.with_trained_on(Some(bundle.cutting).into())
         } else {
             pcapae::model::open(&self.path, frames)?
         };

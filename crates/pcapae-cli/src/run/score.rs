@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use pcapae::dataset::Dataset;
-use pcapae::detect::{Fitted, SampleFile, ScoreSink, ScoringHead};
+use pcapae::detect::{Fitted, SampleFile, ScoreSink, ScoringHead, further_columns};
 use pcapae::residual::ResidualScorer;
 use pcapae::scores::{ScoreRow, ScoreWriter};
 use pcapae::{Error, Result};
@@ -23,12 +23,12 @@ pub fn run(args: &ScoreArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let file = output(&args.output, args.force, inputs)?;
     let work = Work::of(args, talk)?;
     let unfinished = File::create(file.path()).with_context(|| format!("cannot write {}", args.output.display()))?;
-    let mut writer = ScoreWriter::new(BufWriter::new(unfinished), &[])?;
+    let mut writer = ScoreWriter::new(BufWriter::new(unfinished), work.further_columns())?;
     let mut summary = Summary { threshold: work.own_threshold(), ..Summary::default() };
     let rows = work.score(
-        &mut |row| {
+        &mut |row, further| {
             summary.take(row);
-            writer.write(row, &[])
+            writer.write(row, further)
         },
         talk,
     )?;
@@ -75,6 +75,13 @@ impl Work {
         match self {
             Work::Detector { fitted, .. } => fitted.own_threshold(),
             Work::Model { .. } => None,
+        }
+    }
+
+    fn further_columns(&self) -> &'static [&'static str] {
+        match self {
+            Work::Detector { input, .. } => input.further_columns(),
+            Work::Model { dataset, .. } => further_columns(dataset.mode()),
         }
     }
 

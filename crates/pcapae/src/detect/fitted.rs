@@ -11,8 +11,8 @@ use crate::{Error, Result};
 /// Numbers of rows that are scored at a time: 16 MiB of them.
 const NUMBERS_AT_ONCE: usize = 1 << 22;
 
-/// Takes the scores of rows, in their order.
-pub type ScoreSink<'a> = dyn FnMut(&ScoreRow) -> Result<()> + 'a;
+/// Takes the scores of rows, in their order, with the cells of their [further columns](SampleFile::further_columns).
+pub type ScoreSink<'a> = dyn FnMut(&ScoreRow, &[&str]) -> Result<()> + 'a;
 
 /// A detector that was fitted to the rows of a file.
 #[derive(Debug)]
@@ -103,8 +103,10 @@ impl Fitted {
             let block = first..(first + at_once).min(file.len());
             let scores = score(&file.samples(block.clone())?)?;
             let origins = file.origins(block.clone())?;
-            for ((row, origin), value) in block.clone().zip(origins).zip(scores) {
-                sink(&score_row(row, origin, value))?;
+            let lists = file.packet_lists(block.clone())?;
+            for (i, ((row, origin), value)) in block.clone().zip(origins).zip(scores).enumerate() {
+                let list = lists.as_ref().map(|lists| lists[i].as_str());
+                sink(&score_row(row, origin, value), list.as_slice())?;
             }
             progress.advance(block.len() as u64);
         }

@@ -79,8 +79,9 @@ pub use packet_scores::PacketScores;
 pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};
 pub use principal_components::{Components, PrincipalComponents, PrincipalComponentsConfig};
 pub use reconstruction::reconstruction_error;
-pub(crate) use sample_file::score_row;
-pub use sample_file::{Rows, SampleFile};
+
+pub use sample_file::{Rows, SampleFile, further_columns};
+pub(crate) use sample_file::{packets_of_window, score_row};
 pub use samples::Samples;
 pub use scoring_head::{PositionSums, ScoringHead, Standardisation};
 pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};

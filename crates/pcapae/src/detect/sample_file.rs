@@ -10,9 +10,9 @@ use serde_json::Value;
 use super::Samples;
 use crate::code::{self, Codes};
 use crate::dataset::hdf5_file::Hdf5File;
-use crate::dataset::{Dataset, Origin};
+use crate::dataset::{Dataset, Origin, Provenance};
 use crate::fragment::{FragmentSize, Mask, Mode};
-use crate::scores::ScoreRow;
+use crate::scores::{PACKETS_COLUMN, ScoreRow, packet_list};
 use crate::{Error, Result};
 
 /// Fragments whose provenance is read at once.
@@ -157,6 +157,49 @@ impl SampleFile {
             }
         })
     }
+}
+
+impl SampleFile {
+    /// The columns that the scores of these rows have beside the usual ones: [`PACKETS_COLUMN`] in flow mode, and where the mode is not known.
+    pub fn further_columns(&self) -> &'static [&'static str] {
+        match self {
+            SampleFile::Codes(codes) => match codes.description().map(|description| description.mode) {
+                Some(Some(mode)) => further_columns(Some(mode)),
+                _ => &[],
+            },
+            SampleFile::Fragments(dataset) => further_columns(dataset.mode()),
+        }
+    }
+
+    /// The packets of each of some rows, where [`further_columns`](Self::further_columns) has a column for them.
+    pub(super) fn packet_lists(&self, rows: Range<usize>) -> Result<Option<Vec<String>>> {
+        if self.further_columns().is_empty() {
+            return Ok(None);
+        }
+        match self {
+            SampleFile::Codes(codes) => {
+                let list = |row| packet_list(codes.segments(row).iter().copied().flatten().map(|s| s.packet).collect());
+                Ok(Some(rows.map(list).collect()))
+            }
+            SampleFile::Fragments(dataset) => {
+                let provenance = dataset.provenance(rows.clone())?;
+                Ok(Some(rows.map(|row| packets_of_window(&provenance, row..row + 1)).collect()))
+            }
+        }
+    }
+}
+
+/// The columns beside the usual ones of scores of fragments or windows in this mode.
+pub fn further_columns(mode: Option<Mode>) -> &'static [&'static str] {
+    match mode {
+        Some(Mode::Byte | Mode::Packet) => &[],
+        Some(Mode::Flow) | None => &[PACKETS_COLUMN],
+    }
+}
+
+/// The packets of a window of fragments, as a list.
+pub(crate) fn packets_of_window(provenance: &Provenance, window: Range<usize>) -> String {
+    packet_list(window.flat_map(|fragment| provenance.packets(fragment)).map(|(packet, _)| packet).collect())
 }
 
 impl Rows {

@@ -11,10 +11,10 @@ use super::matrix::{CuttingAxes, ModelAxes, Run, Scorer};
 use super::plan::{Part, Plan, PlanCaptures};
 use crate::capture::Captures;
 use crate::dataset::{Dataset, Description, Layout, build};
-use crate::detect::{Blueprint, Fitted, SampleFile, ScoringHead};
+use crate::detect::{Blueprint, Fitted, SampleFile, ScoringHead, further_columns};
 use crate::encode::encode;
 use crate::label::{GroundTruth, Label, Labels};
-use crate::model::{self, Autoencoder};
+use crate::model::{self, Autoencoder, TrainedOn};
 use crate::progress::Progress;
 use crate::residual::ResidualScorer;
 use crate::scores::ScoreWriter;
@@ -99,8 +99,9 @@ impl<'a> Stages<'a> {
             let training = match fs::read(&unfinished).ok().and_then(|bytes| Training::from_safetensors(&bytes).ok()?) {
                 Some(begun) => begun,
                 None => {
+                    let trained_on = TrainedOn { mode: Some(run.cutting.mode), mask: Some(run.cutting.mask) };
                     let model = Autoencoder::new(axes.config(run.cutting.fragment_size)?, run.seed);
-                    Training::new(model, config.clone(), Some(run.cutting.mode))?
+                    Training::new(model.with_trained_on(trained_on), config.clone())?
                 }
             };
             let trained = self.trained(training, &train, &validation, &unfinished)?;
@@ -148,8 +149,8 @@ impl<'a> Stages<'a> {
         let inputs = [detector.key.as_str(), rows.key.as_str()];
         self.cache.made(&Recipe { stage: "scores", ending: "csv", inputs: &inputs, settings: () }, |place| {
             let (fitted, rows) = (Fitted::open(&detector.path)?, SampleFile::open(&rows.path)?);
-            let mut writer = ScoreWriter::new(Vec::new(), &[])?;
-            fitted.score_file(&rows, &mut |row| writer.write(row, &[]), self.progress)?;
+            let mut writer = ScoreWriter::new(Vec::new(), rows.further_columns())?;
+            fitted.score_file(&rows, &mut |row, further| writer.write(row, further), self.progress)?;
             fs::write(place, writer.finish()?).map_err(Error::io("write", place))
         })
     }
@@ -163,8 +164,9 @@ impl<'a> Stages<'a> {
             let model = model::open(&model.path, None)?;
             let usual = head.is_standardised().then(|| Dataset::open(&usual.path)).transpose()?;
             let scorer = ResidualScorer::new(model, head, usual.as_ref(), self.progress)?;
-            let mut writer = ScoreWriter::new(Vec::new(), &[])?;
-            scorer.score(&Dataset::open(&dataset.path)?, &mut |row| writer.write(row, &[]), self.progress)?;
+            let dataset = Dataset::open(&dataset.path)?;
+            let mut writer = ScoreWriter::new(Vec::new(), further_columns(dataset.mode()))?;
+            scorer.score(&dataset, &mut |row, further| writer.write(row, further), self.progress)?;
             fs::write(place, writer.finish()?).map_err(Error::io("write", place))
         })
     }

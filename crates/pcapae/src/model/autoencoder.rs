@@ -5,6 +5,7 @@ use super::config::{Frames, Head, ModelConfig};
 use super::definition::{Dropout, Recording, record};
 use super::graph::{Map, Node};
 use super::parameters::Parameters;
+use super::trained_on::TrainedOn;
 use crate::Result;
 
 /// Numbers in a code: four channels of 16 pixels, whatever the side.
@@ -18,6 +19,7 @@ pub struct Autoencoder {
     config: ModelConfig,
     architecture: Architecture,
     parameters: Parameters,
+    trained_on: TrainedOn,
 }
 
 /// What a batch of windows comes to, computed in double precision by the definition of every layer.
@@ -40,19 +42,39 @@ impl Autoencoder {
     /// Untrained, with PyTorch's random initialisation from a seed.
     pub fn new(config: ModelConfig, seed: u64) -> Autoencoder {
         let (architecture, layout) = Architecture::declare(&config);
-        Autoencoder { config, architecture, parameters: Parameters::random(layout, seed) }
+        Autoencoder {
+            config,
+            architecture,
+            parameters: Parameters::random(layout, seed),
+            trained_on: TrainedOn::default(),
+        }
     }
 
     /// With these weights; `None` if they do not have the shape that `config` asks for.
     pub fn from_parameters(config: ModelConfig, parameters: Parameters) -> Option<Autoencoder> {
         let (architecture, layout) = Architecture::declare(&config);
-        parameters.fits(&layout).then_some(Autoencoder { config, architecture, parameters })
+        parameters.fits(&layout).then_some(Autoencoder {
+            config,
+            architecture,
+            parameters,
+            trained_on: TrainedOn::default(),
+        })
     }
 
     /// The same weights for windows of another number of frames; refuses what [`Frames`] refuses.
     pub fn with_frames(&self, frames: usize) -> Result<Autoencoder> {
         let config = ModelConfig { frames: Frames::try_from(frames)?, ..self.config };
         Ok(Autoencoder { config, ..self.clone() })
+    }
+
+    /// The same model, trained on such fragments.
+    pub fn with_trained_on(self, trained_on: TrainedOn) -> Autoencoder {
+        Autoencoder { trained_on, ..self }
+    }
+
+    /// How the fragments were cut that it was trained on, as far as that is known.
+    pub fn trained_on(&self) -> TrainedOn {
+        self.trained_on
     }
 
     /// The shape of the network.

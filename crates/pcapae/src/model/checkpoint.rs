@@ -6,6 +6,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::autoencoder::Autoencoder;
 use super::config::{Cell, Frames, ModelConfig, Norm, Side};
+use super::trained_on::TrainedOn;
 use crate::fragment::Shape;
 use crate::tensor_file::{FileTensor, tensor_file};
 use crate::{Error, Result};
@@ -44,6 +45,15 @@ pub enum CheckpointError {
     /// The configuration cannot be read.
     #[error("the model's configuration is unusable: {0}")]
     Config(serde_json::Error),
+
+    /// What it says of the fragments it was trained on cannot be read.
+    #[error("the {key} of the fragments it was trained on is {got:?}, which is none")]
+    TrainedOn {
+        /// The metadata key.
+        key: &'static str,
+        /// What it says.
+        got: String,
+    },
 
     /// There is no configuration, and the number of frames does not follow from the weights.
     #[error("the file holds weights only, without the number of frames in a window")]
@@ -128,7 +138,8 @@ impl From<CheckpointError> for Error {
 }
 
 impl Autoencoder {
-    /// The model as a file: the weights under the original's names, `format`, `version` and `config` in the metadata.
+    /// The model as a file: the weights under the original's names, `format`, `version`, `config` and what is known of the fragments that
+    /// it was trained on in the metadata.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         self.to_model_file_with(&[], &[])
     }
@@ -140,7 +151,9 @@ impl Autoencoder {
         metadata: &[(&str, &str)],
     ) -> Result<Vec<u8>> {
         let config = serde_json::to_string(self.config()).map_err(CheckpointError::Config)?;
-        self.to_safetensors_with(further, &[&[FORMAT, VERSION, (CONFIG, &config)], metadata].concat())
+        let trained_on = self.trained_on().to_metadata();
+        let trained_on: Vec<(&str, &str)> = trained_on.iter().map(|(key, value)| (*key, value.as_str())).collect();
+        self.to_safetensors_with(further, &[&[FORMAT, VERSION, (CONFIG, &config)], &*trained_on, metadata].concat())
     }
 
     /// The weights in a file with further tensors (name, shape, values) and with this metadata.
@@ -166,11 +179,13 @@ impl Autoencoder {
     pub fn from_safetensors(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder> {
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Container)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(CheckpointError::Container)?;
-        let config = match metadata.metadata() {
-            Some(metadata) if metadata.contains_key(CONFIG) => config_of(metadata)?,
-            _ => guess_config(&tensors, frames)?,
+        let (config, trained_on) = match metadata.metadata() {
+            Some(metadata) if metadata.contains_key(CONFIG) => {
+                (config_of(metadata)?, TrainedOn::from_metadata(metadata)?)
+            }
+            _ => (guess_config(&tensors, frames)?, TrainedOn::default()),
         };
-        let model = Autoencoder::from_tensors(&tensors, config)?;
+        let model = Autoencoder::from_tensors(&tensors, config)?.with_trained_on(trained_on);
         let known = |name: &str| name.starts_with(TRAINING) || model.parameters().tensor(name).is_some();
         match tensors.names().into_iter().filter(|name| !known(name)).min() {
             Some(name) => Err(CheckpointError::Surplus { name: name.to_owned() }.into()),

@@ -28,6 +28,8 @@ mod gradient;
 
 mod definition;
 
+mod trained_on;
+
 mod autoencoder;
 
 mod checkpoint;
@@ -53,3 +55,4 @@ pub(crate) use gradient::{conv_back, transposed_conv_back};
 pub(crate) use graph::{Graph, Map, Node, Op, Window, conv, group_moments, transposed_conv};
 pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
+pub use trained_on::TrainedOn;

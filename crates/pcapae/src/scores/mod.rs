@@ -23,7 +23,7 @@ mod row_packets;
 mod writer;
 
 pub use column::Column;
-pub use row_packets::{NoPackets, PACKETS_COLUMN, RowPackets};
+pub use row_packets::{NoPackets, PACKETS_COLUMN, RowPackets, packet_list};
 pub use writer::ScoreWriter;
 
 use std::path::Path;

@@ -167,6 +167,18 @@ fn is_interleaved(table: &ScoreTable) -> bool {
     !single && !ranges().is_sorted_by(|a, b| a.start() <= b.start() && a.end() <= b.end())
 }
 
+/// Numbers of packets as [`PACKETS_COLUMN`] lists them, in rising order: `3-5 9`.
+pub fn packet_list(mut packets: Vec<u64>) -> String {
+    packets.sort_unstable();
+    packets.dedup();
+    let runs = packets.chunk_by(|before, next| before + 1 == *next);
+    let part = |run: &[u64]| match run {
+        [.., last] if run.len() > 1 => format!("{}-{last}", run[0]),
+        _ => run[0].to_string(),
+    };
+    runs.map(part).collect::<Vec<_>>().join(" ")
+}
+
 fn is_list(text: &str) -> bool {
     let mut parts = text.split_whitespace().peekable();
     parts.peek().is_some() && parts.all(|part| range(part).is_some())
@@ -184,6 +196,17 @@ mod tests {
     use super::*;
     use Label::{Anomalous, Normal, Unknown};
     use std::path::Path;
+
+    #[test]
+    fn a_list_names_each_packet_once_and_is_read_back() {
+        assert_eq!(packet_list(vec![9, 4, 3, 5, 4]), "3-5 9");
+        assert_eq!(packet_list(vec![1, 2]), "1-2");
+        assert_eq!(packet_list(vec![7]), "7");
+        let csv = format!("score,packets\n0,{}\n", packet_list(vec![12, 10, 3, 11, 4]));
+        let table = table(&csv);
+        let read: Vec<u64> = RowPackets::of(&table).unwrap().ranges(0).flatten().collect();
+        assert_eq!(read, [3, 4, 10, 11, 12]);
+    }
 
     fn table(csv: &str) -> ScoreTable {
         ScoreTable::from_reader(Path::new("scores.csv"), csv.as_bytes()).unwrap()

@@ -1,7 +1,5 @@
 //! The files of a training: a model file with all that the training needs to go on, and one with the best weights alone.
 
-use std::collections::HashMap;
-
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
@@ -11,7 +9,6 @@ use super::early_stopping::{EarlyStopping, Verdict};
 use super::history::{Epoch, History};
 use super::optimizer::OptimizerState;
 use super::training::Training;
-use crate::fragment::Mode;
 use crate::model::Autoencoder;
 use crate::{Error, Result};
 
@@ -19,8 +16,6 @@ use crate::{Error, Result};
 const TRAINING: &str = "training";
 /// Metadata entry with the [`Lesson`] that a model has learned.
 const LESSON: &str = "lesson";
-/// Metadata entry that says how the fragments were cut.
-const MODE: &str = "mode";
 
 /// The weights of the best epoch, f32 `[parameters]` as the model's tensors one after the other.
 const BEST: &str = "training.best";
@@ -71,7 +66,7 @@ impl Training {
         let tensors: Vec<(&str, &[usize], &[f32])> =
             lines.iter().map(|(name, shape, values)| (*name, &shape[..], *values)).collect();
         let record = json(&record)?;
-        self.model.to_model_file_with(&tensors, &self.metadata((TRAINING, &record)))
+        self.model.to_model_file_with(&tensors, &[(TRAINING, &record)])
     }
 
     /// A model file with the weights of the best epoch, and in its metadata how they were learned.
@@ -85,11 +80,7 @@ impl Training {
             config: &self.config,
         };
         let lesson = json(&lesson)?;
-        self.best_model().to_model_file_with(&[], &self.metadata((LESSON, &lesson)))
-    }
-
-    fn metadata<'a>(&self, entry: (&'a str, &'a str)) -> Vec<(&'a str, &'a str)> {
-        self.mode.map(|mode| (MODE, mode.name())).into_iter().chain([entry]).collect()
+        self.best_model().to_model_file_with(&[], &[(LESSON, &lesson)])
     }
 
     /// Reads a training that is to go on; `None` if the file is a model without one.
@@ -105,12 +96,12 @@ impl Training {
         let record: Record = serde_json::from_str(record)
             .map_err(|error| damaged(format!("the state of its training is unusable: {error}")))?;
         let tensors = SafeTensors::deserialize(bytes).map_err(container)?;
-        record.resume(model, mode(&metadata).map_err(damaged)?, &tensors).map(Some)
+        record.resume(model, &tensors).map(Some)
     }
 }
 
 impl Record {
-    fn resume(self, model: Autoencoder, mode: Option<Mode>, tensors: &SafeTensors) -> Result<Training> {
+    fn resume(self, model: Autoencoder, tensors: &SafeTensors) -> Result<Training> {
         let damaged = |reason: &str| Error::Checkpoint { reason: reason.to_owned(), remedy: None };
         let Record { config, windows, epochs, batch, loss_sum } = self;
         config.check()?;
@@ -133,7 +124,7 @@ impl Record {
         let steps = history.epochs.len().saturating_mul(batches).saturating_add(batch);
         let optimizer = OptimizerState::restore(config.optimizer, count, steps, [m?, v?])
             .ok_or_else(|| damaged("the moments of its training are not those of its optimizer"))?;
-        Ok(Training { model, config, mode, optimizer, history, best, windows, batch, loss_sum })
+        Ok(Training { model, config, optimizer, history, best, windows, batch, loss_sum })
     }
 }
 
@@ -141,11 +132,6 @@ fn best_of(epochs: &[Epoch]) -> Option<usize> {
     let mut stopping = EarlyStopping::new(usize::MAX);
     let verdicts: Vec<Verdict> = epochs.iter().map(|epoch| stopping.observe(epoch.validation)).collect();
     verdicts.iter().rposition(|verdict| *verdict == Verdict::Best)
-}
-
-fn mode(metadata: &HashMap<String, String>) -> Result<Option<Mode>, String> {
-    let read = |name: &String| Mode::from_name(name).ok_or(format!("the mode of its fragments is {name:?}"));
-    metadata.get(MODE).map(read).transpose()
 }
 
 /// The numbers of a tensor of 32-bit floats.
@@ -167,13 +153,16 @@ mod tests {
 
     use super::*;
     use crate::dataset::Windows;
-    use crate::model::{ModelConfig, Side};
+    use crate::fragment::Mode;
+    use crate::model::{ModelConfig, Side, TrainedOn};
     use crate::train::{Optimizer, Outcome};
+
+    const FLOW: TrainedOn = TrainedOn { mode: Some(Mode::Flow), mask: None };
 
     fn begun() -> Training {
         let model = Autoencoder::new(ModelConfig::new(Side::Sixteen), 1);
         let config = TrainConfig { epochs: 2, batch: 2, ..TrainConfig::default() };
-        let mut training = Training::new(model, config, Some(Mode::Flow)).unwrap();
+        let mut training = Training::new(model.with_trained_on(FLOW), config).unwrap();
         let bytes: Vec<u8> = (0..3 * 256).map(|i| (i * 7 % 256) as u8).collect();
         let windows = Windows::over_run(&bytes, 256, 1);
         assert_eq!(training.run(&windows, &windows, &(), &mut ()).unwrap(), Outcome::Finished);
@@ -195,7 +184,7 @@ mod tests {
     fn a_training_survives_its_file() {
         let training = begun();
         let again = Training::from_safetensors(&training.to_safetensors().unwrap()).unwrap().unwrap();
-        assert_eq!((again.config(), again.mode()), (training.config(), Some(Mode::Flow)));
+        assert_eq!((again.config(), again.model().trained_on()), (training.config(), FLOW));
         assert_eq!((again.history(), &again.optimizer), (training.history(), &training.optimizer));
         assert!(again.is_over());
     }

@@ -12,7 +12,6 @@ use super::optimizer::OptimizerState;
 use super::schedule::{Moment, Pace};
 use crate::dataset::Windows;
 use crate::engine::{Dropout, Engine};
-use crate::fragment::Mode;
 use crate::model::Autoencoder;
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -26,7 +25,6 @@ pub struct Training {
     /// With the weights of the last step.
     pub(super) model: Autoencoder,
     pub(super) config: TrainConfig,
-    pub(super) mode: Option<Mode>,
     pub(super) optimizer: OptimizerState,
     pub(super) history: History,
     /// The weights of the best epoch; those at the beginning, if no epoch was run.
@@ -96,7 +94,7 @@ pub fn fit(
     config: &TrainConfig,
     progress: &dyn Progress,
 ) -> Result<History> {
-    let mut training = Training::new(model.clone(), config.clone(), None)?;
+    let mut training = Training::new(model.clone(), config.clone())?;
     match training.run(train, validation, progress, &mut ())? {
         Outcome::Interrupted => Err(Error::Interrupted),
         Outcome::Finished => {
@@ -107,15 +105,15 @@ pub fn fit(
 }
 
 impl Training {
-    /// The beginning of a training. `mode` says how the fragments were cut, where that is known; it is kept with the model.
+    /// The beginning of a training.
     ///
     /// Refused: a configuration with numbers out of range.
-    pub fn new(model: Autoencoder, config: TrainConfig, mode: Option<Mode>) -> Result<Training> {
+    pub fn new(model: Autoencoder, config: TrainConfig) -> Result<Training> {
         config.check()?;
         let best = model.parameters().values().to_vec();
         let optimizer = OptimizerState::new(config.optimizer, best.len());
         let history = History::default();
-        Ok(Training { model, config, mode, optimizer, history, best, windows: None, batch: 0, loss_sum: 0.0 })
+        Ok(Training { model, config, optimizer, history, best, windows: None, batch: 0, loss_sum: 0.0 })
     }
 
     /// Goes on with more or fewer epochs, or another patience; refuses any other difference from the configuration so far.
@@ -131,11 +129,6 @@ impl Training {
     /// How it trains.
     pub fn config(&self) -> &TrainConfig {
         &self.config
-    }
-
-    /// How the fragments were cut, if that is known.
-    pub fn mode(&self) -> Option<Mode> {
-        self.mode
     }
 
     /// The model with the weights of the last step.
@@ -467,7 +460,7 @@ mod tests {
     fn run(config: &TrainConfig, stops: &[usize]) -> Training {
         let bytes = pattern();
         let windows = Windows::over_run(&bytes, 256, 1);
-        let mut training = Training::new(model(), config.clone(), Some(Mode::Packet)).unwrap();
+        let mut training = Training::new(model(), config.clone()).unwrap();
         for stop in stops {
             let outcome = training.run(&windows, &windows, &StopAt::question(*stop), &mut ()).unwrap();
             assert_eq!(outcome, Outcome::Interrupted);
@@ -513,7 +506,7 @@ mod tests {
     fn a_training_does_not_go_on_with_other_windows() {
         let bytes = pattern();
         let (all, fewer) = (Windows::over_run(&bytes, 256, 1), Windows::over_run(&bytes[..2560], 256, 1));
-        let mut training = Training::new(model(), config(), None).unwrap();
+        let mut training = Training::new(model(), config()).unwrap();
         training.run(&all, &all, &StopAt::question(1), &mut ()).unwrap();
         let error = training.run(&fewer, &all, &(), &mut ()).unwrap_err();
         assert!(matches!(error, Error::OtherData { got: 10, expected: 20 }), "{error}");
@@ -539,7 +532,7 @@ mod tests {
         let windows = Windows::over_run(&bytes, 256, 1);
         let config = TrainConfig { epochs: 2, batch: 8, stride: 2, fraction: 0.9, ..config() };
         let mut diary = Diary::default();
-        Training::new(model(), config, None).unwrap().run(&windows, &windows, &(), &mut diary).unwrap();
+        Training::new(model(), config).unwrap().run(&windows, &windows, &(), &mut diary).unwrap();
         assert_eq!(diary.0, [(1, 1, 1, 8), (1, 2, 2, 1), (2, 1, 3, 8), (2, 2, 4, 1)]);
         assert!(diary.1.iter().all(|(_, rate)| *rate == 5e-3));
     }

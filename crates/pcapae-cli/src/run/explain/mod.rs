@@ -7,11 +7,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use pcapae::dataset::Dataset;
+use pcapae::encode::check_fragments;
 use pcapae::explain::{
     Baseline, Composite, ErrorRule, Explainer, Explanation, FieldRelevance, Method, Place, ProductRule, Target, fields,
     summary,
 };
-use pcapae::model::Autoencoder;
 use pcapae::report::{ExplanationPicture, explanation_json};
 use pcapae::{Error, Result};
 
@@ -25,7 +25,7 @@ pub fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let method = method(args)?;
     let model = args.model.load()?;
     let dataset = Dataset::open(&args.dataset)?;
-    check(&dataset, &model, args)?;
+    check_fragments(&model, &dataset)?;
     let (fragment, place) = match (args.fragment, args.packet) {
         (Some(fragment), _) => (fragment, Place::of(&dataset, model.config(), fragment)?),
         (None, packet) => Place::of_packet(&dataset, &model, packet.unwrap_or_default())?,
@@ -124,23 +124,6 @@ fn target(target: TargetArg, place: &Place) -> Target<'static> {
         TargetArg::Code(entry) => Target::Code { entry },
         TargetArg::Brightest => Target::Brightest,
     }
-}
-
-/// Refuses a dataset whose fragments are not those of the model.
-fn check(dataset: &Dataset, model: &Autoencoder, args: &ExplainArgs) -> Result<()> {
-    let expected = model.config().fragment_size()?;
-    if dataset.is_empty() {
-        return Err(Error::NoFragments { path: args.dataset.clone() });
-    }
-    if dataset.size() != expected {
-        return Err(Error::OtherFragments {
-            path: args.dataset.clone(),
-            got: format!("fragments of {}", dataset.size()),
-            other: args.model.path.display().to_string(),
-            expected: expected.to_string(),
-        });
-    }
-    Ok(())
 }
 
 /// An explanation and where it is from.

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pcapae::dataset::Dataset;
-use pcapae::fragment::{FragmentSize, Mode, Shape};
-use pcapae::model::{Autoencoder, Frames, ModelConfig, Side, is_safetensors};
+use pcapae::fragment::{FragmentSize, Shape};
+use pcapae::model::{Autoencoder, Frames, ModelConfig, Side, TrainedOn, is_safetensors};
 use pcapae::train::{Outcome, TrainConfig, Training};
 use pcapae::{Error, Result};
 
@@ -83,24 +83,21 @@ fn words(size: FragmentSize) -> String {
 }
 
 /// Refuses a dataset whose fragments are not those of `other`.
-fn check_fragments(dataset: &Dataset, other: &str, size: FragmentSize, mode: Option<Mode>) -> Result<()> {
+fn check_fragments(dataset: &Dataset, other: &str, size: FragmentSize, cut: TrainedOn) -> Result<()> {
     let differ = |got, expected| {
         Err(Error::OtherFragments { path: dataset.path().to_owned(), got, other: other.to_owned(), expected })
     };
     if dataset.size() != size {
         return differ(words(dataset.size()), words(size));
     }
-    match (dataset.mode(), mode) {
-        (Some(got), Some(expected)) if got != expected => {
-            let words = |mode: Mode| format!("fragments cut in {} mode", mode.name());
-            differ(words(got), words(expected))
-        }
-        _ => Ok(()),
+    match TrainedOn::from(dataset.cutting()).difference(cut) {
+        Some([got, expected]) => differ(got, expected),
+        None => Ok(()),
     }
 }
 
 fn check_pair(train: &Dataset, validation: &Dataset) -> Result<()> {
-    check_fragments(validation, &train.path().display().to_string(), train.size(), train.mode())
+    check_fragments(validation, &train.path().display().to_string(), train.size(), train.cutting().into())
 }
 
 /// The file that a training is to go on with: of a folder, the last weights.
@@ -119,7 +116,7 @@ fn begin(args: &TrainArgs, dataset: &Dataset) -> Result<Training> {
     let model = ModelConfig { shape: dataset.size().shape(), ..ModelConfig::new(side) };
     let config = training_settings(args, settings::defaults());
     let model = Autoencoder::new(model_settings(args, model)?, config.seed);
-    Training::new(model, config, dataset.mode())
+    Training::new(model.with_trained_on(dataset.cutting().into()), config)
 }
 
 /// The training that a file holds, or a new one with its weights.
@@ -143,7 +140,7 @@ fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, talk: &Talk) -> Resu
         }
     };
     let size = training.model().config().fragment_size()?;
-    check_fragments(dataset, &format!("the model in {}", file.display()), size, training.mode())?;
+    check_fragments(dataset, &format!("the model in {}", file.display()), size, training.model().trained_on())?;
     Ok(training)
 }
 
@@ -169,7 +166,7 @@ fn begin_with_weights(args: &TrainArgs, file: &Path, model: &Autoencoder, datase
         return Err(Error::NotAModel { path: file.to_owned(), reason, remedy: None });
     };
     let config: TrainConfig = training_settings(args, settings::defaults());
-    Training::new(model, config, dataset.mode())
+    Training::new(model.with_trained_on(dataset.cutting().into()), config)
 }
 
 /// The command line of this run, changed so that it goes on with the training.

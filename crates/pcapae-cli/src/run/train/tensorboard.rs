@@ -129,7 +129,7 @@ fn settings(training: &Training) -> Vec<(&'static str, HyperParameter)> {
     use HyperParameter::{Number, Switch, Text};
     let (model, config) = (training.model().config(), training.config());
     let word = |value: &dyn std::fmt::Debug| Text(format!("{value:?}").to_lowercase());
-    let mode = training.mode().map(|mode| ("mode", Text(mode.name().to_owned())));
+    let mode = training.model().trained_on().mode.map(|mode| ("mode", Text(mode.name().to_owned())));
     let loss = loss_name(model.head);
     let known = vec![
         ("cell", word(&model.cell)),
