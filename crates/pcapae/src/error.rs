@@ -200,9 +200,11 @@ pub enum Error {
         reason: String,
     },
 
-    /// A file is no fitted detector, or a damaged one.
-    #[error("{} is no detector that this version can read: {reason}", path.display())]
-    NotADetector {
+    /// A file is no fitted detector or reducer, or a damaged one.
+    #[error("{} is no {what} that this version can read: {reason}", path.display())]
+    NotFitted {
+        /// "detector" or "reducer".
+        what: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong with it.

@@ -50,6 +50,8 @@ pub mod detect;
 
 pub mod residual;
 
+pub mod reduce;
+
 pub mod bundle;
 
 pub mod explain;

@@ -17,10 +17,14 @@
 //! The last three are absent where the dataset has the original's layout, which knows neither times nor offsets. A file with `codes`
 //! alone, without attributes, is read as well.
 
+mod entropy;
+
 mod reader;
 
 mod writer;
 
+pub(crate) use entropy::ENTROPY_BINS;
+pub use entropy::{entropy_of_codes, shannon_entropy};
 pub use reader::Codes;
 pub use writer::CodesWriter;
 

@@ -46,7 +46,7 @@ pub use loaded::LoadedFragments;
 pub use original::OriginalWriter;
 pub use provenance::{Origin, Provenance};
 pub use reader::Dataset;
-pub(crate) use window_blocks::WantedWindows;
+pub(crate) use window_blocks::{WantedWindows, WindowBlock};
 pub use windows::Windows;
 pub use writer::DatasetWriter;
 

@@ -25,7 +25,7 @@ pub enum MetricName {
 
 /// A distance with its parameter.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Distance {
+pub(crate) enum Distance {
     Euclidean,
     Manhattan,
     Minkowski(f64),

@@ -18,6 +18,8 @@ mod neighbours;
 
 mod moments;
 
+mod eigen;
+
 mod isolation_forest;
 
 mod local_outlier_factor;
@@ -65,7 +67,9 @@ pub use conformal::Conformal;
 pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
 pub use contamination::{Auto, Contamination};
 pub use detector::{Detector, Scorer};
+pub(crate) use distance::Distance;
 pub use distance::MetricName;
+pub(crate) use eigen::{Eigen, leading};
 pub use fitted::{Fitted, ScoreSink};
 pub use inter_arrival::{Before, GAPS_REMEMBERED, GapClock, InterArrival, InterArrivalConfig};
 pub use isolation_forest::{IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples, Verbosity};
@@ -73,7 +77,10 @@ pub use k_nearest_neighbours::{Aggregation, KNearestNeighbours, KNearestNeighbou
 pub use length_rarity::{LengthRarity, LengthRarityConfig};
 pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorConfig};
 pub use mahalanobis::{CovarianceName, Mahalanobis, MahalanobisConfig};
+pub(crate) use moments::Moments;
+pub(crate) use neighbours::Neighbourhood;
 pub use numbers::{Array, Numbers};
+pub(crate) use one_class_svm::Kernel;
 pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmConfig};
 pub use packet_scores::PacketScores;
 pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};

@@ -8,7 +8,7 @@ const BLOCK: usize = 4096;
 
 /// Mean and covariance of rows, the latter with their number in the denominator.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Moments {
+pub(crate) struct Moments {
     pub rows: usize,
     pub mean: DVector<f64>,
     pub covariance: DMatrix<f64>,

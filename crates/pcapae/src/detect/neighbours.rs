@@ -19,7 +19,7 @@ const SLACK: f32 = 2.0 * f32::EPSILON;
 
 /// A neighbour of a row.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Neighbour {
+pub(crate) struct Neighbour {
     /// Its place among the rows that are searched.
     pub row: usize,
     pub distance: f64,
@@ -27,7 +27,7 @@ pub(super) struct Neighbour {
 
 /// Rows that can be searched for the nearest ones.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Neighbourhood {
+pub(crate) struct Neighbourhood {
     rows: Vec<f32>,
     width: usize,
     distance: Distance,

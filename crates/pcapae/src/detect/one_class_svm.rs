@@ -9,7 +9,8 @@ mod smo;
 use serde::{Deserialize, Serialize};
 
 use self::cache::Matrix;
-use self::kernel::{Columns, Kernel};
+use self::kernel::Columns;
+pub(crate) use self::kernel::Kernel;
 use self::smo::{Stopping, minimise};
 use super::rows::{rows_of_width, training_rows};
 use super::{Detector, Numbers, Samples};

@@ -3,6 +3,7 @@
 use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
+use super::eigen::{Eigen, leading};
 use super::moments::{Moments, centred, of_blocks};
 use super::rows::{rows_of_width, training_rows};
 use super::{Detector, Numbers, Samples};
@@ -59,16 +60,18 @@ impl PrincipalComponentsConfig {
             return Err(refusal(count.to_string(), format!("at most {width}, the width of the samples")));
         }
         let moments = Moments::of(&rows, width);
-        let eigen = moments.covariance.symmetric_eigen();
-        let mut order: Vec<usize> = (0..width).collect();
-        order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-        let variances: Vec<f64> = order.iter().map(|&i| eigen.eigenvalues[i].max(0.0)).collect();
+        let wanted = match self.n_components {
+            Components::Count(count) => count,
+            Components::Share(_) => width,
+        };
+        let Eigen { values, vectors } = leading(moments.covariance, wanted);
         let kept = match self.n_components {
             Components::Count(count) => count,
-            Components::Share(share) => explaining(&variances, share),
+            Components::Share(share) => {
+                explaining(&values.iter().map(|value| value.max(0.0)).collect::<Vec<f64>>(), share)
+            }
         };
-        let columns: Vec<_> = order[..kept].iter().map(|&i| eigen.eigenvectors.column(i)).collect();
-        Ok(PrincipalComponents { mean: moments.mean, components: DMatrix::from_columns(&columns) })
+        Ok(PrincipalComponents { mean: moments.mean, components: vectors.columns(0, kept).into_owned() })
     }
 }
 

@@ -93,14 +93,7 @@ impl SampleFile {
                 let model = codes.description().map(|description| description.model.clone());
                 Rows::Codes { width: codes.width(), model }
             }
-            SampleFile::Fragments(dataset) => {
-                let cutting = dataset.cutting();
-                Rows::Fragments {
-                    size: dataset.size().bytes(),
-                    mode: cutting.map(|cutting| cutting.mode),
-                    mask: cutting.map(|cutting| cutting.mask),
-                }
-            }
+            SampleFile::Fragments(dataset) => Rows::of_fragments(dataset),
         }
     }
 
@@ -203,6 +196,16 @@ pub(crate) fn packets_of_window(provenance: &Provenance, window: Range<usize>) -
 }
 
 impl Rows {
+    /// What the fragments of a dataset are.
+    pub(crate) fn of_fragments(dataset: &Dataset) -> Rows {
+        let cutting = dataset.cutting();
+        Rows::Fragments {
+            size: dataset.size().bytes(),
+            mode: cutting.map(|cutting| cutting.mode),
+            mask: cutting.map(|cutting| cutting.mask),
+        }
+    }
+
     /// Numbers or bytes in a row.
     pub fn width(&self) -> usize {
         match self {
@@ -226,7 +229,7 @@ impl Rows {
     }
 
     /// Refuses a width that no file has.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), String> {
         match self.width() {
             1..=FragmentSize::LINE_MAX => Ok(()),
             width => Err(format!("its rows have a width of {width}, expected 1 to {}", FragmentSize::LINE_MAX)),

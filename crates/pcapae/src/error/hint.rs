@@ -25,7 +25,8 @@ impl Error {
                 Some("a blueprint is YAML: the name of one detector, and below it its parameters, a line each".into())
             }
             Error::NotAPlan { .. } => Some("GUIDE.md says how a plan is written; plans/ has some".into()),
-            Error::NotADetector { .. } => Some("detectors are made by pcapae fit".into()),
+            Error::NotFitted { what: "reducer", .. } => Some("reducers are made by pcapae reduce with --save".into()),
+            Error::NotFitted { .. } => Some("detectors are made by pcapae fit".into()),
             Error::NotScores { .. } => {
                 Some("scores are CSV with a header and at least the column score, as detect --scores writes".into())
             }

@@ -2,13 +2,11 @@
 
 use super::picture::{Colour, INK, Letters, Picture};
 use super::tiles::{code_panel, diverging, frames_panel, grey, scale};
+use crate::code::{ENTROPY_BINS, shannon_entropy};
 use crate::{Error, Result};
 
 /// Between panels, and around them.
 const GAP: usize = 20;
-
-/// Equal parts of [−1, 1] that [`entropy_of_code`] counts in.
-const BINS: usize = 64;
 
 /// Shannon entropy (Shannon 1948) of the values of a code, in bits: H = −Σ p log₂ p, where p is the share of the values in each
 /// of 64 equal parts of [−1, 1].
@@ -16,15 +14,12 @@ const BINS: usize = 64;
 /// Between 0, all values alike, and 6, as many in each part; at most log₂ of the number of values. Values beyond −1 and 1 count
 /// as these, those that are no numbers do not count. An empty code has 0.
 pub fn entropy_of_code(code: &[f32]) -> f64 {
-    let mut counts = [0_u32; BINS];
+    let mut counts = [0; ENTROPY_BINS];
     for value in code.iter().filter(|value| !value.is_nan()) {
-        let bin = (f64::from(*value) + 1.0) / 2.0 * BINS as f64;
-        counts[(bin.max(0.0) as usize).min(BINS - 1)] += 1;
+        let bin = (f64::from(*value) + 1.0) / 2.0 * ENTROPY_BINS as f64;
+        counts[(bin.max(0.0) as usize).min(ENTROPY_BINS - 1)] += 1;
     }
-    let all = f64::from(counts.iter().sum::<u32>());
-    let shares = counts.iter().filter(|count| **count > 0).map(|count| f64::from(*count) / all);
-    // From 0 downwards, so that the entropy of one part is 0 and not -0.
-    shares.fold(0.0, |entropy, share| entropy - share * share.log2())
+    shannon_entropy(&counts)
 }
 
 /// One window and what became of it. All frames are `side`² values from 0 to 1, row by row, one frame after the other;

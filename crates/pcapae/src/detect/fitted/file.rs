@@ -57,7 +57,8 @@ impl Fitted {
     /// Reads the file of a detector; refuses what is none, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Fitted> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        Self::from_bytes(&bytes).map_err(|reason| Error::NotADetector { path: path.to_owned(), reason })
+        let refuse = |reason| Error::NotFitted { what: "detector", path: path.to_owned(), reason };
+        Self::from_bytes(&bytes).map_err(refuse)
     }
 
     /// Reads the bytes of a detector's file; says in a few words what is wrong with them.

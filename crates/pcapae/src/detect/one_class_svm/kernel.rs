@@ -13,7 +13,7 @@ const TILE: usize = 64;
 
 /// k(x, y), a similarity of two rows; see [`KernelName`](super::KernelName) for the formulas.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Kernel {
+pub(crate) enum Kernel {
     Linear,
     Poly { gamma: f64, coef0: f64, degree: i32 },
     Rbf { gamma: f64 },
@@ -22,7 +22,7 @@ pub(super) enum Kernel {
 
 impl Kernel {
     /// k(x, y) from x·y, x·x and y·y.
-    fn of_products(&self, xy: f64, xx: f64, yy: f64) -> f64 {
+    pub(crate) fn of_products(&self, xy: f64, xx: f64, yy: f64) -> f64 {
         match *self {
             Kernel::Linear => xy,
             Kernel::Poly { gamma, coef0, degree } => (gamma * xy + coef0).powi(degree),

@@ -1,0 +1,234 @@
+//! Sparse principal components: directions that look at few bytes each, so that people can say what a number of the code stands for.
+
+use nalgebra::{DMatrix, DVector};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::TrainingWindows;
+use super::parameters::{COMPONENTS, check_above_zero, check_components, check_count};
+use super::projection::{Linear, Search};
+use super::training_windows::WindowMoments;
+use crate::detect::{Eigen, Numbers, leading};
+use crate::progress::Progress;
+use crate::{Error, Result};
+
+/// A variance below this share of the largest is rounding, not a direction.
+const VARIANCE_MIN: f64 = 1e-12;
+
+/// A component that explains less than this is begun anew.
+const USE_MIN: f64 = 1e-6;
+
+/// Times that one window position's coefficients are gone through, at most, and how little they may still change then.
+const SWEEPS: usize = 1000;
+const CHANGE_MIN: f64 = 1e-9;
+
+/// Parameters, named and preset as scikit-learn's `SparsePCA`, but for `n_components`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SparsePcaConfig {
+    /// Numbers in a code, from 1 to the bytes of a window; default 64.
+    pub n_components: usize,
+    /// How much being not 0 costs a component's entry, above 0; the more, the sparser. Default 1. As in scikit-learn it weighs less the more windows
+    /// there are, since it stands against a sum over them.
+    pub alpha: f64,
+    /// What keeps codes small, above 0; default 0.01.
+    pub ridge_alpha: f64,
+    /// Most iterations; default 1000.
+    pub max_iter: usize,
+    /// How little the cost may fall in an iteration, as a share of it, for the search to end, above 0; default 1e-8.
+    pub tol: f64,
+}
+
+impl Default for SparsePcaConfig {
+    fn default() -> Self {
+        SparsePcaConfig { n_components: COMPONENTS, alpha: 1.0, ridge_alpha: 0.01, max_iter: 1000, tol: 1e-8 }
+    }
+}
+
+impl SparsePcaConfig {
+    /// Refuses parameters out of range, by name.
+    pub fn check(&self) -> Result<()> {
+        check_count("n_components", self.n_components)?;
+        check_count("max_iter", self.max_iter)?;
+        check_above_zero("alpha", self.alpha)?;
+        check_above_zero("ridge_alpha", self.ridge_alpha)?;
+        check_above_zero("tol", self.tol)
+    }
+
+    /// Finds components V and atoms U that make ½‖X − V·U‖² + α·‖V‖₁ small, each atom no longer than 1, X the centred windows as columns' rows: in
+    /// turn the best V (by coordinates) and the best U (atom by atom). Then, of V's columns brought to length 1, code = (VᵀV + ridge)⁻¹·Vᵀ(window − mean).
+    ///
+    /// The cost depends on X·Xᵀ alone, so X's square root stands for it: the search takes no longer for more windows.
+    ///
+    /// # Source
+    /// Jenatton, Obozinski, Bach: *Structured sparse principal component analysis*, 2009; Mairal, Bach, Ponce, Sapiro: *Online dictionary learning for
+    /// sparse coding*, 2009. The cost is that of scikit-learn.
+    pub(super) fn fit(&self, windows: &TrainingWindows<'_>, progress: &dyn Progress) -> Result<Linear> {
+        self.check()?;
+        check_components(self.n_components, windows)?;
+        let moments = windows.moments(progress)?;
+        let (components, search) = self.components(&moments, progress)?;
+        Ok(self.linear(moments.mean, components).found_by(search))
+    }
+
+    /// V, a column for each component, and how the search ended.
+    pub(super) fn components(
+        &self,
+        moments: &WindowMoments,
+        progress: &dyn Progress,
+    ) -> Result<(DMatrix<f64>, Search)> {
+        let mut factors = Factors::start(moments, self.n_components);
+        progress.begin("making sparse", Some(self.max_iter as u64));
+        let mut last = f64::INFINITY;
+        for iterations in 1..=self.max_iter {
+            if progress.interrupted() {
+                return Err(Error::Interrupted);
+            }
+            factors.improve_components(self.alpha);
+            factors.improve_atoms();
+            let cost = factors.cost(self.alpha);
+            progress.advance(1);
+            if last - cost < self.tol * cost {
+                return Ok((factors.components, Search { iterations, converged: true }));
+            }
+            last = cost;
+        }
+        Ok((factors.components, Search { iterations: self.max_iter, converged: false }))
+    }
+
+    fn linear(&self, mean: DVector<f64>, mut components: DMatrix<f64>) -> Linear {
+        for mut component in components.column_iter_mut() {
+            let length = component.norm();
+            if length > 0.0 {
+                component.unscale_mut(length);
+            }
+        }
+        let count = components.ncols();
+        let products = components.tr_mul(&components) + DMatrix::identity(count, count) * self.ridge_alpha;
+        let transposed = components.transpose();
+        // With a ridge above 0 there is always a solution.
+        let encoder = products.cholesky().map_or_else(|| transposed.clone(), |factors| factors.solve(&transposed));
+        Linear::new(mean, encoder, components)
+    }
+
+    pub(super) fn projection(&self, width: usize, numbers: &Numbers) -> Result<Linear, String> {
+        Linear::from_numbers(self.n_components, width, numbers)
+    }
+}
+
+/// X ≈ V·U.
+struct Factors {
+    /// X, a row for each byte of a window; as many columns as there are directions.
+    rows: DMatrix<f64>,
+    /// V, a row for each byte.
+    components: DMatrix<f64>,
+    /// U, a row for each component.
+    atoms: DMatrix<f64>,
+}
+
+impl Factors {
+    /// The square root of the sum of windows' products, and its best factors that are not sparse.
+    fn start(moments: &WindowMoments, count: usize) -> Factors {
+        let width = moments.mean.len();
+        let Eigen { values, vectors } = leading(moments.covariance.clone(), width);
+        let least = VARIANCE_MIN * values[0].max(f64::MIN_POSITIVE);
+        let directions = values.iter().filter(|value| **value > least).count().max(1);
+        let lengths: Vec<f64> =
+            values[..directions].iter().map(|value| (moments.count as f64 * value.max(0.0)).sqrt()).collect();
+        let mut rows = vectors.columns(0, directions).into_owned();
+        for (mut column, length) in rows.column_iter_mut().zip(&lengths) {
+            column.scale_mut(*length);
+        }
+        let atoms = DMatrix::from_fn(count, directions, |i, j| if i == j { lengths[j] } else { 0.0 });
+        let components = DMatrix::from_fn(width, count, |i, j| if j < directions { vectors[(i, j)] } else { 0.0 });
+        Factors { rows, components, atoms }
+    }
+
+    /// The best components for these atoms: a lasso for each byte, by coordinate descent.
+    fn improve_components(&mut self, alpha: f64) {
+        let products = &self.atoms * self.atoms.transpose();
+        let wanted = &self.atoms * self.rows.transpose();
+        let mut rows = self.components.transpose();
+        let count = rows.nrows();
+        rows.as_mut_slice().par_chunks_mut(count).enumerate().for_each(|(byte, coefficients)| {
+            lasso(&products, wanted.column(byte).as_slice(), alpha, coefficients);
+        });
+        self.components = rows.transpose();
+    }
+
+    /// The best atom for these components, one after the other.
+    fn improve_atoms(&mut self) {
+        let products = self.components.tr_mul(&self.components);
+        let wanted = self.components.tr_mul(&self.rows);
+        for k in 0..self.atoms.nrows() {
+            let used = products[(k, k)];
+            let mut atom = if used > USE_MIN {
+                let change = (wanted.row(k) - products.row(k) * &self.atoms) / used;
+                self.atoms.row(k) + change
+            } else {
+                self.components.column_mut(k).fill(0.0);
+                self.least_explained()
+            };
+            let length = atom.norm();
+            if length > 1.0 {
+                atom.unscale_mut(length);
+            }
+            self.atoms.set_row(k, &atom);
+        }
+    }
+
+    /// The row of X that is furthest from V·U.
+    fn least_explained(&self) -> nalgebra::RowDVector<f64> {
+        let left = &self.rows - &self.components * &self.atoms;
+        let lengths: Vec<f64> = left.row_iter().map(|row| row.norm_squared()).collect();
+        let furthest = (0..lengths.len()).max_by(|&a, &b| lengths[a].total_cmp(&lengths[b])).unwrap_or(0);
+        self.rows.row(furthest).into_owned()
+    }
+
+    fn cost(&self, alpha: f64) -> f64 {
+        let left = &self.rows - &self.components * &self.atoms;
+        0.5 * left.norm_squared() + alpha * self.components.iter().map(|entry| entry.abs()).sum::<f64>()
+    }
+}
+
+/// Makes ½·vᵀGv − vᵀb + α·‖v‖₁ small, from v as it is.
+fn lasso(products: &DMatrix<f64>, wanted: &[f64], alpha: f64, coefficients: &mut [f64]) {
+    for _ in 0..SWEEPS {
+        let mut change: f64 = 0.0;
+        let mut largest: f64 = 0.0;
+        for k in 0..coefficients.len() {
+            let (old, scale) = (coefficients[k], products[(k, k)]);
+            if scale <= 0.0 {
+                coefficients[k] = 0.0;
+                continue;
+            }
+            let column = products.column(k);
+            let others: f64 = column.iter().zip(coefficients.iter()).map(|(g, v)| g * v).sum::<f64>() - scale * old;
+            let free = wanted[k] - others;
+            let new = free.signum() * (free.abs() - alpha).max(0.0) / scale;
+            coefficients[k] = new;
+            change = change.max((new - old).abs());
+            largest = largest.max(new.abs());
+        }
+        if change <= CHANGE_MIN * largest {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lasso_of_uncorrelated_atoms_is_the_soft_threshold() {
+        let mut coefficients = [9.0, 9.0, 9.0];
+        lasso(
+            &DMatrix::from_diagonal(&DVector::from_vec(vec![1.0, 2.0, 4.0])),
+            &[3.0, -4.0, 0.5],
+            1.0,
+            &mut coefficients,
+        );
+        assert_eq!(coefficients, [2.0, -1.5, 0.0]);
+    }
+}
