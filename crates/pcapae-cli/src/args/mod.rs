@@ -7,6 +7,7 @@ mod experiment;
 mod explain;
 mod inspect;
 mod learn;
+mod reduce;
 mod train;
 
 pub use detect::DetectArgs;
@@ -16,6 +17,7 @@ pub use experiment::ExperimentArgs;
 pub use explain::{BaselineArg, ErrorArg, ExplainArgs, GatesArg, MethodArg, TargetArg};
 pub use inspect::InspectArgs;
 pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
+pub use reduce::{ApplyArgs, FitReducerArgs, MapArgs, MapMethodArg, ReduceArgs, ReduceCommand};
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -61,6 +63,7 @@ pub enum Command {
     Dataset(DatasetArgs),
     Train(Box<TrainArgs>),
     Encode(EncodeArgs),
+    Reduce(Box<ReduceArgs>),
     Fit(FitArgs),
     GridSearch(GridSearchArgs),
     Score(ScoreArgs),

@@ -19,6 +19,7 @@ mod input;
 mod inspect;
 mod learn;
 mod model;
+mod reduce;
 mod score;
 mod train;
 
@@ -36,6 +37,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),
+        Command::Reduce(args) => reduce::run(&args, &talk),
         Command::Fit(args) => fit::run(&args, &talk),
         Command::Score(args) => score::run(&args, &talk),
         Command::GridSearch(args) => grid_search::run(&args, &talk),

@@ -7,6 +7,7 @@ use crate::Result;
 use crate::detect::{Blueprint, ScoringHead};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Cell, Frames, Head, ModelConfig, Side};
+use crate::reduce::Reduction;
 
 /// How packets become fragments in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -30,14 +31,24 @@ pub struct ModelAxes {
     pub head: Head,
 }
 
+/// What makes codes of windows in a run.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Coder {
+    /// The encoder of a model.
+    Model(ModelAxes),
+    /// Another reduction, and the fragments in a window.
+    Reducer(Reduction, Frames),
+}
+
 /// What is scored in a run, and how.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scorer {
     /// The model's residual, made one score by a head.
     Residual(ModelAxes, ScoringHead),
-    /// The model's codes, by a detector.
-    Codes(ModelAxes, Blueprint),
+    /// Codes, by a detector.
+    Codes(Coder, Blueprint),
     /// The fragments themselves, by a detector.
     Bytes(Blueprint),
 }
@@ -63,9 +74,10 @@ impl Plan {
                 let models = self.models();
                 let on_models = models.iter().flat_map(|&model| {
                     let residual = self.residual.iter().map(move |&head| Scorer::Residual(model, head));
-                    residual.chain(self.codes.iter().cloned().map(move |blueprint| Scorer::Codes(model, blueprint)))
+                    residual.chain(self.on_codes(Coder::Model(model)))
                 });
-                runs.extend(on_models.chain(bytes).map(|scorer| Run { cutting, scorer, seed }));
+                let on_reducers = self.reducers().into_iter().flat_map(|reducer| self.on_codes(reducer));
+                runs.extend(on_models.chain(on_reducers).chain(bytes).map(|scorer| Run { cutting, scorer, seed }));
             }
         }
         runs
@@ -79,6 +91,15 @@ impl Plan {
             }
         }
         all
+    }
+
+    fn on_codes(&self, coder: Coder) -> impl Iterator<Item = Scorer> {
+        self.codes.iter().map(move |blueprint| Scorer::Codes(coder.clone(), blueprint.clone()))
+    }
+
+    fn reducers(&self) -> Vec<Coder> {
+        let of_frames = |&frames| self.reducers.iter().map(move |reduction| Coder::Reducer(reduction.clone(), frames));
+        self.frames.iter().flat_map(of_frames).collect()
     }
 
     fn models(&self) -> Vec<ModelAxes> {
@@ -132,12 +153,22 @@ impl ModelAxes {
     }
 }
 
+impl Coder {
+    /// In a few words: "gru 1 ce", "PCA 1".
+    pub fn name(&self) -> String {
+        match self {
+            Coder::Model(model) => model.name(),
+            Coder::Reducer(reduction, frames) => format!("{} {}", reduction.title(), frames.count()),
+        }
+    }
+}
+
 impl Scorer {
     /// In a few words: "residual top 8, gru 1 ce".
     pub fn name(&self) -> String {
         match self {
             Scorer::Residual(model, head) => format!("residual {}, {}", head_name(*head), model.name()),
-            Scorer::Codes(model, blueprint) => format!("{} on codes, {}", blueprint_name(blueprint), model.name()),
+            Scorer::Codes(coder, blueprint) => format!("{} on codes, {}", blueprint_name(blueprint), coder.name()),
             Scorer::Bytes(blueprint) => format!("{} on bytes", blueprint_name(blueprint)),
         }
     }
@@ -145,8 +176,8 @@ impl Scorer {
     /// The model that has to be trained for it.
     pub fn model(&self) -> Option<ModelAxes> {
         match self {
-            Scorer::Residual(model, _) | Scorer::Codes(model, _) => Some(*model),
-            Scorer::Bytes(_) => None,
+            Scorer::Residual(model, _) | Scorer::Codes(Coder::Model(model), _) => Some(*model),
+            Scorer::Codes(Coder::Reducer(..), _) | Scorer::Bytes(_) => None,
         }
     }
 }

@@ -18,7 +18,7 @@ mod outcome;
 
 mod table;
 
-pub use matrix::{CuttingAxes, ModelAxes, Run, Scorer};
+pub use matrix::{Coder, CuttingAxes, ModelAxes, Run, Scorer};
 pub use outcome::{Charts, RunOutcome};
 pub use plan::{Part, Plan, PlanCaptures};
 pub use table::{

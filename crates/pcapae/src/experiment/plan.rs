@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::detect::{Blueprint, ScoringHead, ThresholdRule};
 use crate::fragment::{FragmentSize, Mask, Mode, Shape};
 use crate::model::{Cell, Frames, Head, Side};
+use crate::reduce::Reduction;
 use crate::train::TrainConfig;
 use crate::{Error, Result};
 
@@ -48,7 +49,7 @@ pub struct Plan {
     /// Fragments in a window; default 1.
     #[serde(default = "one_frame")]
     pub frames: Vec<Frames>,
-    /// The recurrent cell; default gru.
+    /// The recurrent cell; default gru. None, `[]`, where no model is to be trained.
     #[serde(default = "gru")]
     pub cells: Vec<Cell>,
     /// The last layer, and with it the loss: `linear` (squared error), `sigmoid` (binary cross-entropy), `categorical` (−ln p); default linear.
@@ -60,7 +61,10 @@ pub struct Plan {
     /// Ways to make one score of the model's residual.
     #[serde(default)]
     pub residual: Vec<ScoringHead>,
-    /// Detectors fitted to the model's codes.
+    /// Other ways to codes, beside the models: fitted to `fit`, seeded as the run is; what `codes` names is fitted to theirs too.
+    #[serde(default)]
+    pub reducers: Vec<Reduction>,
+    /// Detectors fitted to codes.
     #[serde(default)]
     pub codes: Vec<Blueprint>,
     /// Detectors fitted to the fragments themselves.
@@ -155,7 +159,6 @@ impl Plan {
             ("fragment_sizes", self.fragment_sizes.len()),
             ("masks", self.masks.len()),
             ("frames", self.frames.len()),
-            ("cells", self.cells.len()),
             ("heads", self.heads.len()),
             ("seeds", self.seeds.len()),
             ("detectors: residual, codes and bytes", self.residual.len() + self.codes.len() + self.bytes.len()),
@@ -163,12 +166,16 @@ impl Plan {
         if let Some((name, _)) = axes.iter().find(|(_, length)| *length == 0) {
             return Err(format!("`{name}` is empty"));
         }
+        self.check_coders()?;
         for &size in &self.fragment_sizes {
             Side::of_fragment_size(size).map_err(|error| error.to_string())?;
             FragmentSize::new(size, Shape::Square).map_err(|error| error.to_string())?;
         }
         for blueprint in self.codes.iter().chain(&self.bytes) {
             blueprint.check().map_err(|error| format!("{}: {error}", blueprint.name()))?;
+        }
+        for reduction in &self.reducers {
+            reduction.check().map_err(|error| format!("{}: {error}", reduction.name()))?;
         }
         for head in &self.residual {
             head.check().map_err(|error| error.to_string())?;
@@ -181,6 +188,22 @@ impl Plan {
             None => Err("`eval` has no labels".into()),
             Some(_) => Ok(()),
         }
+    }
+}
+
+impl Plan {
+    /// Refuses detectors on codes that nothing makes, residuals of no model, and reducers whose codes nobody looks at.
+    fn check_coders(&self) -> Result<(), String> {
+        if self.cells.is_empty() && !self.residual.is_empty() {
+            return Err("`residual` needs a model, and `cells` is empty".into());
+        }
+        if self.cells.is_empty() && self.reducers.is_empty() && !self.codes.is_empty() {
+            return Err("`codes` needs a model or a reducer, and `cells` and `reducers` are empty".into());
+        }
+        if !self.reducers.is_empty() && self.codes.is_empty() {
+            return Err("`reducers` make codes, and `codes` names no detector for them".into());
+        }
+        Ok(())
     }
 }
 

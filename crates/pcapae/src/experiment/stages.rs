@@ -7,15 +7,16 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use super::cache::{Cache, Made, Recipe, key_of_file};
-use super::matrix::{CuttingAxes, ModelAxes, Run, Scorer};
+use super::matrix::{Coder, CuttingAxes, ModelAxes, Run, Scorer};
 use super::plan::{Part, Plan, PlanCaptures};
 use crate::capture::Captures;
 use crate::dataset::{Dataset, Description, Layout, build};
 use crate::detect::{Blueprint, Fitted, SampleFile, ScoringHead, further_columns};
 use crate::encode::encode;
 use crate::label::{GroundTruth, Label, Labels};
-use crate::model::{self, Autoencoder, TrainedOn};
+use crate::model::{self, Autoencoder, Frames, TrainedOn};
 use crate::progress::Progress;
+use crate::reduce::{Reducer, Reduction};
 use crate::residual::ResidualScorer;
 use crate::scores::ScoreWriter;
 use crate::train::{Outcome, TrainConfig, Training};
@@ -61,9 +62,18 @@ impl<'a> Stages<'a> {
                 let usual = self.dataset(&self.plan.captures.validation, &run.cutting)?;
                 self.residual_scores(&model, *head, &usual, &dataset)
             }
-            Scorer::Codes(model, blueprint) => {
-                let model = self.model(run, *model)?;
-                let (fit, codes) = (self.codes(&model, &fit()?)?, self.codes(&model, &dataset)?);
+            Scorer::Codes(coder, blueprint) => {
+                let fit = fit()?;
+                let [fit, codes] = match coder {
+                    Coder::Model(axes) => {
+                        let model = self.model(run, *axes)?;
+                        [self.codes(&model, &fit)?, self.codes(&model, &dataset)?]
+                    }
+                    Coder::Reducer(reduction, frames) => {
+                        let reducer = self.reducer(reduction, *frames, run.seed, &fit)?;
+                        [self.reduced(&reducer, &fit)?, self.reduced(&reducer, &dataset)?]
+                    }
+                };
                 self.detector_scores(&self.detector(blueprint, run.seed, &fit)?, &codes)
             }
             Scorer::Bytes(blueprint) => self.detector_scores(&self.detector(blueprint, run.seed, &fit()?)?, &dataset),
@@ -131,6 +141,23 @@ impl<'a> Stages<'a> {
         self.cache.made(&Recipe { stage: "codes", ending: "h5", inputs: &inputs, settings: () }, |place| {
             let (model, dataset) = (model::open(&model.path, None)?, Dataset::open(&dataset.path)?);
             encode(&model, &dataset, NonZeroUsize::MIN, place, self.progress).map(drop)
+        })
+    }
+
+    fn reducer(&self, reduction: &Reduction, frames: Frames, seed: u64, windows: &Made) -> Result<Made> {
+        let reduction = reduction.with_seed(seed).unwrap_or_else(|| reduction.clone());
+        let (inputs, settings) = ([windows.key.as_str()], (&reduction, frames));
+        self.cache.made(&Recipe { stage: "reducer", ending: "safetensors", inputs: &inputs, settings }, |place| {
+            let reducer = Reducer::fit(&reduction, &Dataset::open(&windows.path)?, frames, self.progress)?;
+            fs::write(place, reducer.to_bytes()?).map_err(Error::io("write", place))
+        })
+    }
+
+    fn reduced(&self, reducer: &Made, dataset: &Made) -> Result<Made> {
+        let inputs = [reducer.key.as_str(), dataset.key.as_str()];
+        self.cache.made(&Recipe { stage: "codes", ending: "h5", inputs: &inputs, settings: () }, |place| {
+            let (reducer, dataset) = (Reducer::open(&reducer.path)?, Dataset::open(&dataset.path)?);
+            reducer.reduce(&dataset, NonZeroUsize::MIN, place, self.progress).map(drop)
         })
     }
 

@@ -67,16 +67,12 @@ impl SparsePcaConfig {
         self.check()?;
         check_components(self.n_components, windows)?;
         let moments = windows.moments(progress)?;
-        let (components, search) = self.components(&moments, progress)?;
-        Ok(self.linear(moments.mean, components).found_by(search))
+        let (factors, search) = self.factors(&moments, progress)?;
+        Ok(self.linear(moments.mean, factors.components).found_by(search))
     }
 
-    /// V, a column for each component, and how the search ended.
-    pub(super) fn components(
-        &self,
-        moments: &WindowMoments,
-        progress: &dyn Progress,
-    ) -> Result<(DMatrix<f64>, Search)> {
+    /// The factors, and how the search for them ended.
+    fn factors(&self, moments: &WindowMoments, progress: &dyn Progress) -> Result<(Factors, Search)> {
         let mut factors = Factors::start(moments, self.n_components);
         progress.begin("making sparse", Some(self.max_iter as u64));
         let mut last = f64::INFINITY;
@@ -89,11 +85,11 @@ impl SparsePcaConfig {
             let cost = factors.cost(self.alpha);
             progress.advance(1);
             if last - cost < self.tol * cost {
-                return Ok((factors.components, Search { iterations, converged: true }));
+                return Ok((factors, Search { iterations, converged: true }));
             }
             last = cost;
         }
-        Ok((factors.components, Search { iterations: self.max_iter, converged: false }))
+        Ok((factors, Search { iterations: self.max_iter, converged: false }))
     }
 
     fn linear(&self, mean: DVector<f64>, mut components: DMatrix<f64>) -> Linear {
@@ -218,6 +214,14 @@ fn lasso(products: &DMatrix<f64>, wanted: &[f64], alpha: f64, coefficients: &mut
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    use super::super::random_projection::normal;
     use super::*;
 
     #[test]
@@ -230,5 +234,50 @@ mod tests {
             &mut coefficients,
         );
         assert_eq!(coefficients, [2.0, -1.5, 0.0]);
+    }
+
+    /// What scikit-learn reaches of rows of 20 numbers, beginning at the same place, and how many entries are not 0.
+    const SCRIPT: &str = r#"
+import sys, json, numpy as np
+from sklearn.decomposition import SparsePCA
+rows = np.array(json.load(sys.stdin)).reshape(-1, 20)
+def reached(alpha):
+    fitted = SparsePCA(5, alpha=alpha, random_state=0).fit(rows)
+    return [float(fitted.error_[-1]), int((fitted.components_ != 0).sum())]
+json.dump({str(alpha): reached(alpha) for alpha in (0.5, 1, 3)}, sys.stdout)
+"#;
+
+    #[test]
+    fn the_cost_is_as_small_as_scikit_learns() {
+        let Some(python) = std::env::var_os("PCAPAE_TEST_PYTHON") else { return };
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        let (hidden, noise) = ([0, 1, 2, 3, 4], 0.1);
+        let rows: Vec<f64> = (0..150)
+            .flat_map(|_| {
+                let hidden = hidden.map(|_| normal(&mut rng));
+                (0..20).map(|i| hidden[i / 4] + noise * normal(&mut rng)).collect::<Vec<f64>>()
+            })
+            .collect();
+        let mut run =
+            Command::new(python).args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        run.stdin.take().unwrap().write_all(serde_json::to_string(&rows).unwrap().as_bytes()).unwrap();
+        let output = run.wait_with_output().unwrap();
+        assert!(output.status.success());
+        let expected: BTreeMap<String, (f64, usize)> = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(expected.len(), 3);
+        let matrix = DMatrix::from_vec(20, 150, rows);
+        let mean = matrix.column_mean();
+        let mut centred = matrix;
+        centred.column_iter_mut().for_each(|mut row| row -= &mean);
+        let moments = WindowMoments { count: 150, mean, covariance: &centred * centred.transpose() / 150.0 };
+        for (alpha, (cost, entries)) in expected {
+            let config = SparsePcaConfig { n_components: 5, alpha: alpha.parse().unwrap(), ..Default::default() };
+            let (factors, search) = config.factors(&moments, &()).unwrap();
+            assert!(search.converged);
+            let reached = factors.cost(config.alpha);
+            assert!(reached < cost * (1.0 + 1e-4), "alpha {alpha}: {reached}, scikit-learn {cost}");
+            let own = factors.components.iter().filter(|entry| **entry != 0.0).count();
+            assert!(own.abs_diff(entries) <= 2, "alpha {alpha}: {own} entries, scikit-learn {entries}");
+        }
     }
 }

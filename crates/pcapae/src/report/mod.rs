@@ -31,6 +31,8 @@ mod loss_curve;
 
 mod score_chart;
 
+mod map_chart;
+
 mod precision_recall_chart;
 
 mod evaluation;
@@ -68,6 +70,7 @@ pub use inspection_table::{InspectionTable, inspection_tables};
 pub use json::{event_json, summary_json, timestamp};
 pub use log_line::{cef_line, syslog_line};
 pub use loss_curve::loss_curve;
+pub use map_chart::map_chart;
 pub use picture::Picture;
 pub use precision_recall_chart::precision_recall_chart;
 pub use score_chart::score_chart;

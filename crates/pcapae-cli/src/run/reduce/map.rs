@@ -1,0 +1,63 @@
+//! `pcapae reduce map`: codes or fragments to a picture.
+
+use std::process::ExitCode;
+
+use pcapae::Error;
+use pcapae::detect::SampleFile;
+use pcapae::reduce::{Map, MapConfig, MapMethod};
+use pcapae::report::map_chart;
+
+use super::super::input::{counted, output};
+use super::refuse_same_place;
+use crate::args::{MapArgs, MapMethodArg};
+use crate::progress::Talk;
+
+/// scikit-learn's presets of t-SNE.
+const PERPLEXITY: f64 = 30.0;
+const ITERATIONS: usize = 1000;
+
+/// Maps, then puts picture and table in their places.
+pub fn run(args: &MapArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    args.threads.apply()?;
+    let config = MapConfig { method: method(args)?, max_samples: args.sample.get(), random_state: args.seed };
+    let input = SampleFile::open(&args.input)?;
+    let picture = output(&args.output, args.force, [&args.input])?;
+    let table = args.csv.as_deref().map(|place| output(place, args.force, [&args.input])).transpose()?;
+    refuse_same_place("--csv", &args.output, args.csv.as_ref())?;
+    let map = Map::of(&input, &config, talk)?;
+    let name = match config.method {
+        MapMethod::Pca => "principal components",
+        MapMethod::TSne { .. } => "t-SNE",
+    };
+    let drawn = match map.points.len() as u64 {
+        drawn if drawn < map.rows => format!("{drawn} of {}", counted(map.rows, "row")),
+        all => counted(all, "row"),
+    };
+    let file = args.input.file_name().unwrap_or_default().to_string_lossy();
+    let png = map_chart(&map, &format!("{file}: {name} of {drawn}"))?.png();
+    picture.write(&png.map_err(Error::io("write", &args.output))?)?;
+    if let Some(table) = table {
+        table.write(&map.csv()?)?;
+    }
+    talk.clear();
+    talk.say(format_args!("{}: {name} of {drawn}", args.output.display()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses options of t-SNE where that is not what is wanted.
+fn method(args: &MapArgs) -> pcapae::Result<MapMethod> {
+    let given = [("--perplexity", args.perplexity.is_some()), ("--max-iter", args.max_iter.is_some())];
+    match (args.method, given.iter().find(|(_, given)| *given)) {
+        (MapMethodArg::Pca, Some((setting, _))) => Err(Error::Setting {
+            setting,
+            got: "is given".into(),
+            expected: "none, since only tsne has it".into(),
+            remedy: None,
+        }),
+        (MapMethodArg::Pca, None) => Ok(MapMethod::Pca),
+        (MapMethodArg::Tsne, _) => Ok(MapMethod::TSne {
+            perplexity: args.perplexity.unwrap_or(PERPLEXITY),
+            max_iter: args.max_iter.map_or(ITERATIONS, |iterations| iterations.get()),
+        }),
+    }
+}
