@@ -23,6 +23,7 @@ captures:
 modes: [packet, flow]
 training: { epochs: 1 }
 residual: [mean, { top: { k: 8, standardised: true } }]
+reducers: [{ PCA: { n_components: 16 } }]
 codes: [{ IsolationForest: { n_estimators: 20 } }]
 bytes: [{ PrincipalComponents: {} }, { PositionHistogram: {} }]
 seeds: [1, 2]
@@ -62,7 +63,7 @@ fn a_plan_is_run_once_and_then_taken_from_the_cache() {
     };
     let first = run();
     let rows = first["rows"].as_array().unwrap();
-    assert_eq!(rows.len(), 2 * 5);
+    assert_eq!(rows.len(), 2 * 6);
     let row = |cutting: &str, scorer: &str| {
         let is = |row: &&serde_json::Value| {
             row["cutting"].as_str().unwrap().starts_with(cutting) && row["scorer"].as_str().unwrap().starts_with(scorer)
@@ -75,16 +76,35 @@ fn a_plan_is_run_once_and_then_taken_from_the_cache() {
     assert_eq!(measures["average_precision"]["deviation"], 0.0, "a histogram has no seed");
     assert!(measures["check_false_positive_rate"]["mean"].is_f64());
     assert!(row("packet", "residual mean")["measures"]["average_precision"]["deviation"].as_f64().unwrap() > 0.0);
+    let reduced = row("packet", "IsolationForest (n_estimators 20) on codes, PCA (n_components 16) 1");
+    assert!(reduced["measures"]["average_precision"]["mean"].is_f64(), "{reduced}");
     let refused = row("flow", "PositionHistogram");
     assert!(refused["refused"].is_string() && refused["measures"]["recall"]["mean"].is_null(), "{refused}");
 
     for file in ["runs.csv", "table.csv", "table.md", "summary.png", "confusion.png", "runs/001-scores.png"] {
         assert!(out.join(file).metadata().unwrap().len() > 100, "{file}");
     }
-    assert_eq!(fs::read_to_string(out.join("runs.csv")).unwrap().lines().count(), 1 + 2 * 2 * 5);
+    assert_eq!(fs::read_to_string(out.join("runs.csv")).unwrap().lines().count(), 1 + 2 * 2 * 6);
     let made = files(&out.join("cache"));
     assert_eq!(run(), first);
     assert_eq!(files(&out.join("cache")), made, "made again");
+}
+
+/// Without a model nothing is trained.
+#[test]
+fn reducers_need_no_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, out) = (folder.path().join("plan.yaml"), folder.path().join("out"));
+    let plan = PLAN.replace("residual: [mean, { top: { k: 8, standardised: true } }]", "cells: []");
+    fs::write(&place, plan.replace("[packet, flow]", "[packet]").replace("[1, 2]", "[1]")).unwrap();
+    let run =
+        pcapae(&["experiment"]).arg(&place).arg("--captures").arg(captures()).arg("-o").arg(&out).output().unwrap();
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    let stages: Vec<String> = files(&out.join("cache"))
+        .iter()
+        .map(|(path, _)| path.file_name().unwrap().to_str().unwrap().split('-').next().unwrap().to_owned())
+        .collect();
+    assert!(stages.iter().any(|stage| stage == "reducer") && stages.iter().all(|stage| stage != "model"), "{stages:?}");
 }
 
 #[track_caller]
@@ -109,5 +129,8 @@ fn what_is_wrong_with_a_plan_is_said_before_any_work() {
     refused(&PLAN.replace(", labels: attack.labels.csv", ""), "no labels");
     refused(&PLAN.replace("to: 0.12", "to: 0.05"), "`validation` goes from 0.1 to 0.05");
     refused(&PLAN.replace("n_estimators: 20", "n_estimators: 0"), "n_estimators");
+    refused(&PLAN.replace("n_components: 16", "n_components: 0"), "PCA: n_components 0");
+    refused(&PLAN.replace("modes:", "cells: []\nmodes:"), "`residual` needs a model");
+    refused(&PLAN.replace("codes: [{ IsolationForest: { n_estimators: 20 } }]", ""), "`reducers` make codes");
     refused("[]", "not a plan");
 }

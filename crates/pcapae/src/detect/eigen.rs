@@ -87,7 +87,7 @@ fn within(matrix: &DMatrix<f64>, start: &DMatrix<f64>, count: usize) -> Eigen {
         space.columns_mut(step * block, block).copy_from(&power);
     }
     let basis = space.qr().q();
-    let seen = basis.tr_mul(&(matrix * &basis));
+    let seen = basis.transpose() * (matrix * &basis);
     let inner = all((&seen + seen.transpose()) * 0.5, count);
     Eigen { vectors: basis * inner.vectors, values: inner.values }
 }

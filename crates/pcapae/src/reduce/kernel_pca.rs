@@ -202,7 +202,7 @@ impl Projection for KernelPca {
             let own = column.mean();
             column.zip_apply(&self.means, |value, mean| *value += self.mean - own - mean);
         }
-        self.weights.tr_mul(&seen)
+        self.weights.transpose() * seen
     }
 
     fn windows(&self, codes: &DMatrix<f64>) -> Option<DMatrix<f64>> {
@@ -230,7 +230,7 @@ fn values(kernel: &Kernel, x: &DMatrix<f64>, y: &DMatrix<f64>) -> DMatrix<f64> {
     let squares =
         |matrix: &DMatrix<f64>| matrix.column_iter().map(|column| column.norm_squared()).collect::<Vec<f64>>();
     let (xx, yy) = (squares(x), squares(y));
-    let mut products = x.tr_mul(y);
+    let mut products = x.transpose() * y;
     for (mut column, yy) in products.column_iter_mut().zip(yy) {
         for (product, xx) in column.iter_mut().zip(&xx) {
             *product = kernel.of_products(*product, *xx, yy);

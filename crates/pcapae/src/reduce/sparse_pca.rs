@@ -55,7 +55,7 @@ impl SparsePcaConfig {
         check_above_zero("tol", self.tol)
     }
 
-    /// Finds components V and atoms U that make ½‖X − V·U‖² + α·‖V‖₁ small, each atom no longer than 1, X the centred windows as columns' rows: in
+    /// Finds components V and atoms U that make ½‖X − V·U‖² + α·‖V‖₁ small, each atom no longer than 1, X the centred windows, a row a byte: in
     /// turn the best V (by coordinates) and the best U (atom by atom). Then, of V's columns brought to length 1, code = (VᵀV + ridge)⁻¹·Vᵀ(window − mean).
     ///
     /// The cost depends on X·Xᵀ alone, so X's square root stands for it: the search takes no longer for more windows.
@@ -100,7 +100,7 @@ impl SparsePcaConfig {
             }
         }
         let count = components.ncols();
-        let products = components.tr_mul(&components) + DMatrix::identity(count, count) * self.ridge_alpha;
+        let products = components.transpose() * &components + DMatrix::identity(count, count) * self.ridge_alpha;
         let transposed = components.transpose();
         // With a ridge above 0 there is always a solution.
         let encoder = products.cholesky().map_or_else(|| transposed.clone(), |factors| factors.solve(&transposed));
@@ -154,8 +154,8 @@ impl Factors {
 
     /// The best atom for these components, one after the other.
     fn improve_atoms(&mut self) {
-        let products = self.components.tr_mul(&self.components);
-        let wanted = self.components.tr_mul(&self.rows);
+        let products = self.components.transpose() * &self.components;
+        let wanted = self.components.transpose() * &self.rows;
         for k in 0..self.atoms.nrows() {
             let used = products[(k, k)];
             let mut atom = if used > USE_MIN {
