@@ -125,7 +125,7 @@ fn detectors_take_the_codes() {
     let run = |arguments: &[&str]| pcapae(arguments).current_dir(plant.folder.path()).output().unwrap();
     let fitted = run(&["fit", "b.yaml", "codes.h5", "-o", "d.safetensors"]);
     assert!(
-        fitted.status.success() && stderr(&fitted).contains("codes of 6 numbers of the model "),
+        fitted.status.success() && stderr(&fitted).contains("codes of 6 numbers of the reducer "),
         "{}",
         stderr(&fitted)
     );

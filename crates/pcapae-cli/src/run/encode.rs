@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use pcapae::code::entropy_of_codes;
 use pcapae::dataset::Dataset;
 use pcapae::encode::encode;
 use pcapae::progress::Progress;
@@ -20,10 +21,12 @@ pub fn run(args: EncodeArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let file = output(&args.output, args.force, [&args.model.path, &args.dataset])?;
     let rate = Rate { talk, start: Instant::now(), codes: AtomicU64::new(0) };
     let codes = encode(&model, &dataset, args.stride, file.path(), &rate)?;
+    let entropy = entropy_of_codes(file.path())?;
     file.keep()?;
     talk.clear();
-    let fragments = counted(dataset.len() as u64, "fragment");
-    talk.say(format_args!("{}: {} from {fragments}, {}", args.output.display(), counted(codes, "code"), rate.text()));
+    let (codes, fragments) = (counted(codes, "code"), counted(dataset.len() as u64, "fragment"));
+    let (place, rate) = (args.output.display(), rate.text());
+    talk.say(format_args!("{place}: {codes} from {fragments}, {rate}, entropy {entropy:.2} bits"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -248,6 +248,12 @@ fn weights(model: &Option<String>) -> Option<String> {
     model["sha256"].as_str().map(str::to_owned)
 }
 
+/// What made the codes, in a word.
+fn maker(model: &Option<String>) -> &'static str {
+    let said: Value = model.as_deref().and_then(|model| serde_json::from_str(model).ok()).unwrap_or_default();
+    if said["reduction"].is_object() { "reducer" } else { "model" }
+}
+
 /// `codes of 64 numbers of the model 5f3a…`, `fragments of 256 bytes in packet mode with volatile masked`.
 impl fmt::Display for Rows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -255,7 +261,7 @@ impl fmt::Display for Rows {
             Rows::Codes { width, model } => {
                 write!(f, "codes of {width} numbers")?;
                 match weights(model) {
-                    Some(hash) => write!(f, " of the model {}…", hash.chars().take(8).collect::<String>()),
+                    Some(hash) => write!(f, " of the {} {}…", maker(model), hash.chars().take(8).collect::<String>()),
                     None => Ok(()),
                 }
             }
@@ -314,6 +320,8 @@ mod tests {
     #[test]
     fn rows_are_named_in_a_few_words() {
         assert_eq!(codes(64, "0123456789").to_string(), "codes of 64 numbers of the model 01234567…");
+        let reduced = Rows::Codes { width: 8, model: Some(r#"{"reduction":{"PCA":{}},"sha256":"ab"}"#.into()) };
+        assert_eq!(reduced.to_string(), "codes of 8 numbers of the reducer ab…");
         assert_eq!(fragments(256, Some(Mode::Byte), Mask::NONE).to_string(), "fragments of 256 bytes in byte mode");
         let masked = fragments(256, Some(Mode::Packet), "addresses".parse().unwrap()).to_string();
         assert!(
