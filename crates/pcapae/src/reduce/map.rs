@@ -176,6 +176,8 @@ fn plane(rows: &[f32], width: usize) -> Vec<[f64; 2]> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -204,6 +206,21 @@ mod tests {
             assert!(others[..20].iter().all(|&other| group(other) == group(i)), "{i}");
         }
         assert_eq!(places, map());
+    }
+
+    proptest! {
+        /// Rows that are often the same, in groups or all.
+        #[test]
+        fn rows_that_are_alike_are_mapped_too(
+            rows in prop::collection::vec(prop::sample::select(vec![0.0_f32, 1.0, 1e-30, 3e38]), 20..160),
+            width in 1..5_usize,
+        ) {
+            let count = rows.len() / width;
+            prop_assume!(count >= 4);
+            let rows = rows[..count * width].to_vec();
+            let places = t_sne(rows.clone(), &plane(&rows, width), 1.0, 30, &()).unwrap();
+            prop_assert!(places.len() == count && places.iter().flatten().all(|place| place.is_finite()));
+        }
     }
 
     #[test]

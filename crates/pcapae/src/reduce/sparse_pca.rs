@@ -248,8 +248,12 @@ json.dump({str(alpha): reached(alpha) for alpha in (0.5, 1, 3)}, sys.stdout)
 "#;
 
     #[test]
+    #[allow(clippy::print_stderr, reason = "a skipped test says so")]
     fn the_cost_is_as_small_as_scikit_learns() {
-        let Some(python) = std::env::var_os("PCAPAE_TEST_PYTHON") else { return };
+        let Some(python) = std::env::var_os("PCAPAE_TEST_PYTHON") else {
+            eprintln!("skipped: PCAPAE_TEST_PYTHON names no Python with scikit-learn");
+            return;
+        };
         let mut rng = ChaCha8Rng::seed_from_u64(8);
         let (hidden, noise) = ([0, 1, 2, 3, 4], 0.1);
         let rows: Vec<f64> = (0..150)
