@@ -25,6 +25,9 @@ pub(crate) struct Neighbour {
     pub distance: f64,
 }
 
+/// Queries that are searched for together: near ones want the same leaves, which are then read once for all of them.
+const BLOCK: usize = 32;
+
 /// Rows that can be searched for the nearest ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Neighbourhood {
@@ -34,13 +37,12 @@ pub(crate) struct Neighbourhood {
     leaves: Vec<Leaf>,
 }
 
-/// Rows near each other, and the box around them.
+/// Rows near each other, and the box that they lie in.
 #[derive(Debug, Clone, PartialEq)]
 struct Leaf {
     places: Vec<usize>,
     columns: Columns,
-    lowest: Vec<f32>,
-    highest: Vec<f32>,
+    around: Bounds,
 }
 
 impl Neighbourhood {
@@ -48,8 +50,8 @@ impl Neighbourhood {
     pub fn new(rows: Vec<f32>, width: usize, distance: Distance) -> Neighbourhood {
         let mut neighbourhood = Neighbourhood { rows, width, distance, leaves: Vec::new() };
         if distance.differences().is_some() {
-            let all = (0..neighbourhood.len()).collect();
-            neighbourhood.leaves = neighbourhood.split(all);
+            let groups = groups(&neighbourhood.rows, width, LEAF);
+            neighbourhood.leaves = groups.into_par_iter().map(|places| neighbourhood.leaf(places)).collect();
         }
         neighbourhood
     }
@@ -88,97 +90,95 @@ impl Neighbourhood {
         count: usize,
         tell: impl Fn(usize, &[Neighbour]) -> T + Sync,
     ) -> Vec<T> {
-        let nearest = |(query, row): (usize, &[f32])| tell(query, &self.nearest(row, count, None));
-        queries.par_chunks(self.width).enumerate().map(nearest).collect()
+        self.of_blocks(queries, &groups(queries, self.width, BLOCK), count, false, tell)
     }
 
     /// The same for the rows themselves, none of which is its own neighbour.
     pub fn of_own<T: Send>(&self, count: usize, tell: impl Fn(usize, &[Neighbour]) -> T + Sync) -> Vec<T> {
-        let nearest = |(query, row): (usize, &[f32])| tell(query, &self.nearest(row, count, Some(query)));
-        self.rows.par_chunks(self.width).enumerate().map(nearest).collect()
+        self.of_blocks(&self.rows, &groups(&self.rows, self.width, BLOCK), count, true, tell)
+    }
+
+    fn of_blocks<T: Send>(
+        &self,
+        queries: &[f32],
+        blocks: &[Vec<usize>],
+        count: usize,
+        own: bool,
+        tell: impl Fn(usize, &[Neighbour]) -> T + Sync,
+    ) -> Vec<T> {
+        let of_block = |block: &Vec<usize>| {
+            let queries: Vec<Query> = block
+                .iter()
+                .map(|&place| Query { row: &queries[place * self.width..][..self.width], itself: own.then_some(place) })
+                .collect();
+            let told = |(place, near): (&usize, Vec<Neighbour>)| (*place, tell(*place, &near));
+            block.iter().zip(self.nearest(&queries, count)).map(told).collect::<Vec<_>>()
+        };
+        let mut told: Vec<(usize, T)> = blocks.par_iter().flat_map_iter(of_block).collect();
+        told.sort_unstable_by_key(|(place, _)| *place);
+        told.into_iter().map(|(_, told)| told).collect()
     }
 
     fn row(&self, place: usize) -> &[f32] {
         &self.rows[place * self.width..][..self.width]
     }
 
-    fn nearest(&self, query: &[f32], count: usize, itself: Option<usize>) -> Vec<Neighbour> {
-        let places = match self.distance.differences() {
-            Some(differences) => self.candidates(query, count, itself, differences),
-            None => (0..self.len()).filter(|&place| Some(place) != itself).collect(),
-        };
-        let told = |row: usize| Neighbour { row, distance: self.distance.between(query, self.row(row)) };
-        let mut nearest: Vec<Neighbour> = places.into_iter().map(told).collect();
-        let order = |a: &Neighbour, b: &Neighbour| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row));
-        if nearest.len() > count {
-            nearest.select_nth_unstable_by(count, order);
-            nearest.truncate(count);
-        }
-        nearest.sort_unstable_by(order);
-        nearest
+    fn leaf(&self, places: Vec<usize>) -> Leaf {
+        let columns = Columns::of(&self.rows, self.width, &places);
+        let around = Bounds::around(places.iter().map(|&place| self.row(place)), self.width);
+        Leaf { places, columns, around }
     }
 
-    /// Places of rows among which the `count` nearest are for certain.
-    fn candidates(&self, query: &[f32], count: usize, itself: Option<usize>, what: Differences) -> Vec<usize> {
+    /// The nearest rows of each query.
+    fn nearest(&self, queries: &[Query], count: usize) -> Vec<Vec<Neighbour>> {
+        let candidates = match self.distance.differences() {
+            Some(differences) => self.candidates(queries, count, differences),
+            None => {
+                queries.iter().map(|query| (0..self.len()).filter(|p| Some(*p) != query.itself).collect()).collect()
+            }
+        };
+        let order = |a: &Neighbour, b: &Neighbour| a.distance.total_cmp(&b.distance).then(a.row.cmp(&b.row));
+        let nearest = |(query, places): (&Query, Vec<usize>)| {
+            let told = |row: usize| Neighbour { row, distance: self.distance.between(query.row, self.row(row)) };
+            let mut nearest: Vec<Neighbour> = places.into_iter().map(told).collect();
+            if nearest.len() > count {
+                nearest.select_nth_unstable_by(count, order);
+                nearest.truncate(count);
+            }
+            nearest.sort_unstable_by(order);
+            nearest
+        };
+        queries.iter().zip(candidates).map(nearest).collect()
+    }
+
+    /// For each query, places of rows among which the `count` nearest are for certain.
+    fn candidates(&self, queries: &[Query], count: usize, what: Differences) -> Vec<Vec<usize>> {
         let tolerance = 1.0 + (self.width + 2) as f32 * SLACK;
-        let mut leaves: Vec<(f32, usize)> =
-            self.leaves.iter().enumerate().map(|(i, leaf)| (leaf.least(query, what), i)).collect();
-        leaves.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        let mut found = Found { count, tolerance, bound: f32::INFINITY, rows: Vec::new() };
+        let around = Bounds::around(queries.iter().map(|query| query.row), self.width);
+        let mut leaves: Vec<(f32, &Leaf)> =
+            self.leaves.iter().map(|leaf| (leaf.around.gap(&around, what), leaf)).collect();
+        leaves.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut found: Vec<Found> = queries.iter().map(|_| Found::new(count, tolerance)).collect();
+        let (mut wanting, mut rows) = (Vec::new(), Vec::new());
         SUMS.with_borrow_mut(|sums| {
-            for (least, leaf) in leaves {
-                if least > found.bound * tolerance {
+            for (gap, leaf) in leaves {
+                if found.iter().all(|found| gap > found.bound * tolerance) {
                     break;
                 }
-                let leaf = &self.leaves[leaf];
-                leaf.columns.differences_to(query, what, Instructions::best(), sums);
-                for (&sum, &place) in sums.iter().zip(&leaf.places) {
-                    if sum <= found.bound && Some(place) != itself {
-                        found.add(sum, place);
-                    }
+                wanting.clear();
+                wanting.extend((0..queries.len()).filter(|&i| {
+                    found[i].bound == f32::INFINITY
+                        || leaf.around.gap_to(queries[i].row, what) <= found[i].bound * tolerance
+                }));
+                rows.clear();
+                rows.extend(wanting.iter().map(|&i| queries[i].row));
+                leaf.columns.differences_to(&rows, what, Instructions::best(), sums);
+                for (&i, sums) in wanting.iter().zip(sums.chunks(leaf.columns.padded())) {
+                    found[i].take(sums, &leaf.places, queries[i].itself);
                 }
             }
         });
-        found.rows.into_iter().map(|(_, place)| place).collect()
-    }
-
-    /// Splits rows at the median of the column in which they differ most, until they fit into leaves.
-    fn split(&self, mut places: Vec<usize>) -> Vec<Leaf> {
-        let (lowest, highest) = self.bounds(&places);
-        let spreads = lowest.iter().zip(&highest).map(|(low, high)| high - low);
-        let widest = spreads.enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
-        match widest {
-            Some((column, spread)) if places.len() > LEAF && spread > 0.0 => {
-                let value = |place: &usize| self.rows[place * self.width + column];
-                // Whole leaves on the left, so that few are half empty.
-                let middle = (places.len() / 2).next_multiple_of(LEAF).min(places.len() - 1);
-                places.select_nth_unstable_by(middle, |a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
-                let right = places.split_off(middle);
-                let (mut left, right) = rayon::join(|| self.split(places), || self.split(right));
-                left.extend(right);
-                left
-            }
-            _ => places
-                .chunks(LEAF)
-                .map(|places| Leaf {
-                    places: places.to_vec(),
-                    columns: Columns::of(&self.rows, self.width, places),
-                    lowest: lowest.clone(),
-                    highest: highest.clone(),
-                })
-                .collect(),
-        }
-    }
-
-    fn bounds(&self, places: &[usize]) -> (Vec<f32>, Vec<f32>) {
-        let (mut lowest, mut highest) = (vec![f32::INFINITY; self.width], vec![f32::NEG_INFINITY; self.width]);
-        for &place in places {
-            for ((value, low), high) in self.row(place).iter().zip(&mut lowest).zip(&mut highest) {
-                *low = low.min(*value);
-                *high = high.max(*value);
-            }
-        }
-        (lowest, highest)
+        found.into_iter().map(|found| found.rows.into_iter().map(|(_, place)| place).collect()).collect()
     }
 }
 
@@ -187,15 +187,75 @@ thread_local! {
     static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
 }
 
-impl Leaf {
-    /// No row of the leaf is nearer than this, but for rounding.
-    fn least(&self, query: &[f32], what: Differences) -> f32 {
-        let beside = query.iter().zip(&self.lowest).zip(&self.highest);
-        let gaps = beside.map(|((x, low), high)| (low - x).max(x - high).max(0.0));
-        match what {
-            Differences::Squared => gaps.map(|gap| gap * gap).sum(),
-            Differences::Absolute => gaps.sum(),
+/// Rows in groups of at most `most` near ones: split at the median of the column in which they differ most, until they are small enough.
+fn groups(rows: &[f32], width: usize, most: usize) -> Vec<Vec<usize>> {
+    fn split(rows: &[f32], width: usize, most: usize, mut places: Vec<usize>) -> Vec<Vec<usize>> {
+        if places.len() <= most {
+            return if places.is_empty() { vec![] } else { vec![places] };
         }
+        let around = Bounds::around(places.iter().map(|&place| &rows[place * width..][..width]), width);
+        let spreads = around.lowest.iter().zip(&around.highest).map(|(low, high)| high - low);
+        match spreads.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)) {
+            Some((column, spread)) if spread > 0.0 => {
+                let value = |place: &usize| rows[place * width + column];
+                // Whole groups on the left, so that few are half empty.
+                let middle = (places.len() / 2).next_multiple_of(most).min(places.len() - 1);
+                places.select_nth_unstable_by(middle, |a, b| value(a).total_cmp(&value(b)).then(a.cmp(b)));
+                let right = places.split_off(middle);
+                let halves = rayon::join(|| split(rows, width, most, places), || split(rows, width, most, right));
+                [halves.0, halves.1].concat()
+            }
+            _ => places.chunks(most).map(<[usize]>::to_vec).collect(),
+        }
+    }
+    split(rows, width, most, (0..rows.len() / width).collect())
+}
+
+/// A row whose nearest are wanted, and which of the rows it is, if it is one of them.
+struct Query<'a> {
+    row: &'a [f32],
+    itself: Option<usize>,
+}
+
+/// The least and the greatest number of each column.
+#[derive(Debug, Clone, PartialEq)]
+struct Bounds {
+    lowest: Vec<f32>,
+    highest: Vec<f32>,
+}
+
+impl Bounds {
+    fn around<'a>(rows: impl Iterator<Item = &'a [f32]>, width: usize) -> Bounds {
+        let mut around = Bounds { lowest: vec![f32::INFINITY; width], highest: vec![f32::NEG_INFINITY; width] };
+        for row in rows {
+            for ((value, low), high) in row.iter().zip(&mut around.lowest).zip(&mut around.highest) {
+                *low = low.min(*value);
+                *high = high.max(*value);
+            }
+        }
+        around
+    }
+
+    /// No rows of the two boxes are nearer to each other than this, but for rounding.
+    fn gap(&self, other: &Bounds, what: Differences) -> f32 {
+        let other = other.lowest.iter().zip(&other.highest);
+        let columns = self.lowest.iter().zip(&self.highest).zip(other);
+        sum_of(columns.map(|((low, high), (other_low, other_high))| (low - other_high).max(other_low - high)), what)
+    }
+
+    /// No row of the box is nearer to `row` than this, but for rounding.
+    fn gap_to(&self, row: &[f32], what: Differences) -> f32 {
+        let columns = self.lowest.iter().zip(&self.highest).zip(row);
+        sum_of(columns.map(|((low, high), x)| (low - x).max(x - high)), what)
+    }
+}
+
+/// The sum over the columns, of which those that are not positive overlap.
+fn sum_of(gaps: impl Iterator<Item = f32>, what: Differences) -> f32 {
+    let gaps = gaps.map(|gap| gap.max(0.0));
+    match what {
+        Differences::Squared => gaps.map(|gap| gap * gap).sum(),
+        Differences::Absolute => gaps.sum(),
     }
 }
 
@@ -209,6 +269,25 @@ struct Found {
 }
 
 impl Found {
+    fn new(count: usize, tolerance: f32) -> Found {
+        Found { count, tolerance, bound: f32::INFINITY, rows: Vec::new() }
+    }
+
+    /// Takes those rows of a leaf that are near enough.
+    fn take(&mut self, sums: &[f32], places: &[usize], itself: Option<usize>) {
+        const LOOK: usize = 16;
+        for (sums, places) in sums.chunks(LOOK).zip(places.chunks(LOOK)) {
+            // Most of the time none is, which is seen at once.
+            if sums.iter().fold(false, |any, sum| any | (*sum <= self.bound)) {
+                for (&sum, &place) in sums.iter().zip(places) {
+                    if sum <= self.bound && Some(place) != itself {
+                        self.add(sum, place);
+                    }
+                }
+            }
+        }
+    }
+
     fn add(&mut self, sum: f32, place: usize) {
         self.rows.push((sum, place));
         // Now and then, so that most rows cost no more than this.

@@ -1,9 +1,9 @@
-//! From one row of numbers to many others: sums of squared or absolute differences, a vector of rows at a time.
+//! From a few rows of numbers to many others: sums of squared or absolute differences, a vector of rows at a time.
 
 use super::instructions::{Instructions, Work};
 use super::simd::{LANES_MAX, Simd};
 
-/// Rows that are compared at once: four vectors of the widest kind.
+/// Rows that lie together in memory: four vectors of the widest kind.
 const TOGETHER: usize = 4 * LANES_MAX;
 
 /// What is summed over the columns.
@@ -15,12 +15,10 @@ pub(crate) enum Differences {
     Absolute,
 }
 
-/// Rows laid out column by column, so that neighbours in memory are the same column of different rows.
+/// Rows laid out so that neighbours in memory are the same column of different rows: `[group][column][row of the group]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Columns {
     rows: usize,
-    /// Rows with those that fill the last group.
-    padded: usize,
     width: usize,
     values: Vec<f32>,
 }
@@ -28,30 +26,37 @@ pub(crate) struct Columns {
 impl Columns {
     /// The rows whose places in `rows`, of `width` numbers each, are given.
     pub fn of(rows: &[f32], width: usize, places: &[usize]) -> Columns {
-        let padded = places.len().next_multiple_of(TOGETHER);
-        let mut values = vec![0.0; padded * width];
+        let mut values = vec![0.0; places.len().next_multiple_of(TOGETHER) * width];
         for (at, &place) in places.iter().enumerate() {
+            let group = &mut values[at / TOGETHER * TOGETHER * width..];
             for (column, &value) in rows[place * width..][..width].iter().enumerate() {
-                values[column * padded + at] = value;
+                group[column * TOGETHER + at % TOGETHER] = value;
             }
         }
-        Columns { rows: places.len(), padded, width, values }
+        Columns { rows: places.len(), width, values }
     }
 
-    /// The sums for `row` against every row here, in their order, into `sums`, which grows as needed.
+    /// How far the sums of a row are from those of the next: there may be sums of no meaning behind those of the rows here.
+    pub fn padded(&self) -> usize {
+        self.rows.next_multiple_of(TOGETHER)
+    }
+
+    /// For each of `rows` the sums against every row here, in their order, into `sums`, of [`padded`](Self::padded) places a row.
     ///
     /// A sum of w terms differs from the exact one by at most about (w + 2)·2⁻²⁴ of it, since no terms cancel each other.
-    pub fn differences_to(&self, row: &[f32], what: Differences, instructions: Instructions, sums: &mut Vec<f32>) {
-        assert_eq!(row.len(), self.width, "a row of another width");
-        sums.resize(self.padded, 0.0);
-        instructions.run(Sums { columns: self, row, what, sums });
-        sums.truncate(self.rows);
+    pub fn differences_to(&self, rows: &[&[f32]], what: Differences, instructions: Instructions, sums: &mut Vec<f32>) {
+        assert!(rows.iter().all(|row| row.len() == self.width), "a row of another width");
+        let needed = rows.len() * self.padded();
+        if sums.len() < needed {
+            sums.resize(needed, 0.0);
+        }
+        instructions.run(Sums { columns: self, rows, what, sums });
     }
 }
 
 struct Sums<'a> {
     columns: &'a Columns,
-    row: &'a [f32],
+    rows: &'a [&'a [f32]],
     what: Differences,
     sums: &'a mut [f32],
 }
@@ -60,14 +65,14 @@ impl Work for Sums<'_> {
     type Output = ();
 
     fn run<S: Simd>(self, s: S) {
-        let Sums { columns, row, what, sums } = self;
+        let Sums { columns, rows, what, sums } = self;
         s.vectorize(
             #[inline(always)]
             || match what {
                 Differences::Squared => sum_up(
                     s,
                     columns,
-                    row,
+                    rows,
                     sums,
                     #[inline(always)]
                     |d, sum| s.mul_add(d, d, sum),
@@ -77,7 +82,7 @@ impl Work for Sums<'_> {
                     sum_up(
                         s,
                         columns,
-                        row,
+                        rows,
                         sums,
                         #[inline(always)]
                         |d, sum| s.add(sum, s.max(d, s.sub(zero, d))),
@@ -88,19 +93,55 @@ impl Work for Sums<'_> {
     }
 }
 
-/// Adds up what `add` makes of each difference.
+/// Adds up what `add` makes of each difference. A group stays in the cache while all rows are compared with it, and some rows at a time share
+/// what is loaded of it.
 #[inline(always)]
-fn sum_up<S: Simd>(s: S, columns: &Columns, row: &[f32], sums: &mut [f32], add: impl Fn(S::F, S::F) -> S::F) {
-    for first in (0..columns.padded).step_by(4 * S::LANES) {
-        let mut four = [s.splat(0.0); 4];
-        for (&x, column) in row.iter().zip(columns.values.chunks_exact(columns.padded)) {
-            let (x, rows) = (s.splat(x), &column[first..first + 4 * S::LANES]);
-            for (vector, sum) in four.iter_mut().enumerate() {
-                *sum = add(s.sub(x, s.load(&rows[vector * S::LANES..][..S::LANES])), *sum);
+fn sum_up<S: Simd>(s: S, columns: &Columns, rows: &[&[f32]], sums: &mut [f32], add: impl Fn(S::F, S::F) -> S::F) {
+    let padded = columns.padded();
+    for (number, group) in columns.values.chunks_exact(TOGETHER * columns.width).enumerate() {
+        let mut done = 0;
+        while S::MANY_REGISTERS && done + 4 <= rows.len() {
+            let sums = &mut sums[done * padded + number * TOGETHER..];
+            sum_up_rows::<S, 4>(s, group, std::array::from_fn(|i| rows[done + i]), sums, padded, &add);
+            done += 4;
+        }
+        while done + 2 <= rows.len() {
+            let sums = &mut sums[done * padded + number * TOGETHER..];
+            sum_up_rows::<S, 2>(s, group, std::array::from_fn(|i| rows[done + i]), sums, padded, &add);
+            done += 2;
+        }
+        if done < rows.len() {
+            sum_up_rows::<S, 1>(s, group, [rows[done]], &mut sums[done * padded + number * TOGETHER..], padded, &add);
+        }
+    }
+}
+
+/// `R` rows against a group.
+#[inline(always)]
+fn sum_up_rows<S: Simd, const R: usize>(
+    s: S,
+    group: &[f32],
+    rows: [&[f32]; R],
+    sums: &mut [f32],
+    apart: usize,
+    add: &impl Fn(S::F, S::F) -> S::F,
+) {
+    const VECTORS: usize = 4;
+    for first in (0..TOGETHER).step_by(VECTORS * S::LANES) {
+        let mut acc = [[s.splat(0.0); VECTORS]; R];
+        for (column, group) in group.as_chunks::<TOGETHER>().0.iter().enumerate() {
+            let values: [S::F; VECTORS] = std::array::from_fn(|v| s.load(&group[first + v * S::LANES..][..S::LANES]));
+            for (acc, row) in acc.iter_mut().zip(rows) {
+                let x = s.splat(row[column]);
+                for (acc, value) in acc.iter_mut().zip(values) {
+                    *acc = add(s.sub(x, value), *acc);
+                }
             }
         }
-        for (vector, sum) in four.into_iter().enumerate() {
-            s.store(sum, &mut sums[first + vector * S::LANES..][..S::LANES]);
+        for (i, acc) in acc.iter().enumerate() {
+            for (v, acc) in acc.iter().enumerate() {
+                s.store(*acc, &mut sums[i * apart + first + v * S::LANES..][..S::LANES]);
+            }
         }
     }
 }
@@ -115,27 +156,30 @@ mod tests {
         #[test]
         fn sums_are_those_of_the_definition_for_all_instructions(
             width in 1..20usize,
-            values in prop::collection::vec(-100f32..100.0, 20 * 140),
+            values in prop::collection::vec(-100f32..100.0, 20 * 147),
+            to in 1..8usize,
             rows in 0..140usize,
         ) {
-            let (row, others) = values.split_at(width);
+            let (to, others) = values.split_at(to * width);
+            let to: Vec<&[f32]> = to.chunks(width).collect();
             let rows = rows.min(others.len() / width);
             let places: Vec<usize> = (0..rows).rev().collect();
             let columns = Columns::of(others, width, &places);
             for instructions in Instructions::available() {
                 for what in [Differences::Squared, Differences::Absolute] {
                     let mut sums = vec![1.0; 3];
-                    columns.differences_to(row, what, instructions, &mut sums);
-                    prop_assert_eq!(sums.len(), rows);
-                    for (sum, &place) in sums.iter().zip(&places) {
-                        let other = &others[place * width..][..width];
-                        let terms = row.iter().zip(other).map(|(x, y)| f64::from(*x) - f64::from(*y));
-                        let exact: f64 = match what {
-                            Differences::Squared => terms.map(|d| d * d).sum(),
-                            Differences::Absolute => terms.map(f64::abs).sum(),
-                        };
-                        let bound = (width + 2) as f64 * f64::from(f32::EPSILON) * exact;
-                        prop_assert!((f64::from(*sum) - exact).abs() <= bound, "{} instead of {}", sum, exact);
+                    columns.differences_to(&to, what, instructions, &mut sums);
+                    for (row, sums) in to.iter().zip(sums.chunks(columns.padded().max(1))) {
+                        for (sum, &place) in sums.iter().zip(&places) {
+                            let other = &others[place * width..][..width];
+                            let terms = row.iter().zip(other).map(|(x, y)| f64::from(*x) - f64::from(*y));
+                            let exact: f64 = match what {
+                                Differences::Squared => terms.map(|d| d * d).sum(),
+                                Differences::Absolute => terms.map(f64::abs).sum(),
+                            };
+                            let bound = (width + 2) as f64 * f64::from(f32::EPSILON) * exact;
+                            prop_assert!((f64::from(*sum) - exact).abs() <= bound, "{} instead of {}", sum, exact);
+                        }
                     }
                 }
             }
