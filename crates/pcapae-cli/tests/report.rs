@@ -1,4 +1,4 @@
-//! `pcapae detect --report`: the page is whole, keeps to itself, and can be used.
+//! `pcapae detect --report` and `pcapae report`: the page is whole, keeps to itself, and can be used.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 
@@ -160,6 +160,31 @@ fn captures_without_an_alert_give_a_report_without_events() {
     let page = fs::read_to_string(plant.place()).unwrap();
     assert!(page.contains("No packet is above the threshold"));
     assert_eq!(data(&page)["events"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn the_command_of_its_own_writes_the_same_page() {
+    let plant = plant();
+    assert_eq!(plant.report(&[]).status.code(), Some(0));
+    let page = fs::read_to_string(plant.place()).unwrap();
+    let (other, labels) = (plant.folder.path().join("other.html"), plant.labels.to_str().unwrap());
+    let report = |place: &Path, further: &[&str]| {
+        let mut run = pcapae(&["report", "-g", labels]);
+        run.args([&plant.bundle, &plant.capture]).arg("-o").arg(place).args(further).output().unwrap()
+    };
+    let run = report(&other, &[]);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    assert!(stdout(&run).is_empty() && stderr(&run).contains("among 2200 packets"), "{}", stderr(&run));
+    assert_eq!(fs::read_to_string(&other).unwrap(), page);
+    for (place, further) in [(&other, &[][..]), (&plant.capture, &["--force"])] {
+        let run = report(place, further);
+        assert_eq!(run.status.code(), Some(1));
+        sentence(&run);
+    }
+    let none = plant.folder.path().join("none.html");
+    let run = pcapae(&["report"]).args([&plant.capture, &plant.capture]).arg("-o").arg(&none).output().unwrap();
+    assert_eq!((run.status.code(), none.exists()), (Some(1), false));
+    sentence(&run);
 }
 
 /// The first of these programs that can be started.

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use pcapae::bundle::{Bundle, DetectorName, EXHIBIT_BYTES, Effort, Exhibits, LearnConfig, learn};
+use pcapae::bundle::{Bundle, DetectorName, EXHIBIT_BYTES, Effort, Exhibits, LearnConfig, Wanted, learn};
 use pcapae::capture::Captures;
 use pcapae::detect::ScoringHead;
 use pcapae::fragment::Mode;
@@ -53,7 +53,7 @@ fn learned(mode: Mode, frames: usize) -> Bundle {
 }
 
 fn exhibits(bundle: &Bundle, wanted: impl IntoIterator<Item = u64>) -> Exhibits {
-    bundle.exhibits(captures(), &BTreeSet::from_iter(wanted), &()).unwrap()
+    bundle.exhibits(captures(), &Wanted::all(BTreeSet::from_iter(wanted)), &()).unwrap()
 }
 
 #[test]

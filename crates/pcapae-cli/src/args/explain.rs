@@ -1,5 +1,6 @@
 //! The command line of `explain`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -8,14 +9,16 @@ use pcapae::explain::Rule;
 
 use super::ModelArgs;
 
-/// Show which bytes of a fragment made the model say what it said.
+/// Show which bytes of a fragment, a packet or an alert made the model say what it said.
 #[derive(Debug, Parser)]
 #[command(
-    group(ArgGroup::new("which").required(true).args(["fragment", "packet"])),
+    group(ArgGroup::new("which").required(true).args(["fragment", "packet", "alert"])),
     after_help = "\
 Examples:
   pcapae explain plant.pcapae week.h5 --packet 4782
-  pcapae explain plant.pcapae week.h5 --packet 4782 -o alert.png
+  pcapae explain plant.pcapae week.h5 --packet 4782 -o packet.png
+  pcapae explain plant.pcapae today.pcap --alert 3
+  pcapae explain plant.pcapae today.pcap --alert 3 -o alert.png
   pcapae explain model/best.safetensors week.h5 --fragment 17 --method occlusion
   pcapae explain plant.pcapae week.h5 --fragment 17 --target code:3 --json | jq .summary
 
@@ -26,9 +29,9 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub model: ModelArgs,
 
-    /// A dataset, in either layout.
-    #[arg(value_name = "DATASET")]
-    pub dataset: PathBuf,
+    /// A dataset, in either layout; with --alert, the captures that were given to detect.
+    #[arg(value_name = "DATASET or CAPTURE", required = true)]
+    pub inputs: Vec<PathBuf>,
 
     /// The fragment, by its row in the dataset, from 0.
     #[arg(long, value_name = "N")]
@@ -37,6 +40,14 @@ pub struct ExplainArgs {
     /// The packet, from 1; of several fragments with bytes of it, the one with the highest score.
     #[arg(long, value_name = "N")]
     pub packet: Option<u64>,
+
+    /// An alert that detect raises in the captures, by its number there: all its packets together. MODEL is the bundle.
+    #[arg(long, value_name = "N")]
+    pub alert: Option<usize>,
+
+    /// Of an alert, explain at most this many packets: those with the highest scores.
+    #[arg(long, value_name = "N", default_value = "64", conflicts_with_all = ["fragment", "packet"])]
+    pub packets: NonZeroUsize,
 
     /// What to explain: score, code:K (a number of the code, from 0), or brightest (the brightest pixel of the reconstruction).
     #[arg(long, value_name = "TARGET", default_value = "score")]

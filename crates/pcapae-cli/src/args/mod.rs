@@ -8,6 +8,7 @@ mod explain;
 mod inspect;
 mod learn;
 mod reduce;
+mod report;
 mod train;
 
 pub use detect::DetectArgs;
@@ -18,6 +19,7 @@ pub use explain::{BaselineArg, ErrorArg, ExplainArgs, GatesArg, MethodArg, Targe
 pub use inspect::InspectArgs;
 pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use reduce::{ApplyArgs, FitReducerArgs, MapArgs, MapMethodArg, ReduceArgs, ReduceCommand};
+pub use report::ReportArgs;
 pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
@@ -58,6 +60,7 @@ pub struct Args {
 pub enum Command {
     Learn(Box<LearnArgs>),
     Detect(DetectArgs),
+    Report(ReportArgs),
     Demo(DemoArgs),
     Inspect(InspectArgs),
     Dataset(DatasetArgs),

@@ -51,7 +51,7 @@ impl AlertFiles {
             events.iter().flat_map(|event| (line(event) + "\n").into_bytes()).collect()
         };
         let file = File::create(self.pcapng.path()).map_err(Error::io("write", self.pcapng.place()))?;
-        alert_capture(detection, Captures::open(&self.captures)?, BufWriter::new(file))?;
+        alert_capture(detection, events, Captures::open(&self.captures)?, BufWriter::new(file))?;
         self.pcapng.keep()?;
         if let Some(syslog) = self.syslog {
             syslog.write(&lines(&syslog_line))?;

@@ -8,7 +8,7 @@ use pcapae::report::{Event, timestamp};
 /// The events, one a row; a column for the labels where they are known.
 pub fn event_table(events: &[&Event]) -> Table {
     let labelled = events.iter().any(|event| event.anomalous.is_some());
-    let mut header = vec!["time (UTC)", "packets", "alerts", "from", "to", "protocol", "score", "by"];
+    let mut header = vec!["no.", "time (UTC)", "packets", "alerts", "from", "to", "protocol", "score", "by"];
     if labelled {
         header.push("attack");
     }
@@ -18,7 +18,7 @@ pub fn event_table(events: &[&Event]) -> Table {
     for event in events {
         table.add_row(row(event, labelled));
     }
-    for column in [2, 6] {
+    for column in [0, 3, 7] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -45,6 +45,7 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
         None => talk.protocol.to_string(),
     };
     let mut row = vec![
+        Cell::new(event.number),
         Cell::new(time),
         Cell::new(packets),
         Cell::new(event.packets.len()),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pcapae::bundle::{Bundle, Detection, Exhibits};
+use pcapae::bundle::{Bundle, Detection, Exhibits, Wanted};
 use pcapae::capture::Captures;
 use pcapae::report::{Event, Evidence, HtmlReport, packets_to_exhibit};
 use pcapae::whole_file::WholeFile;
@@ -51,7 +51,8 @@ impl Reported<'_> {
         if captures.total_bytes().is_none() {
             return Ok(Err(NOT_FILES));
         }
-        let exhibits = self.bundle.0.exhibits(captures, &packets_to_exhibit(self.events), talk)?;
+        let wanted = Wanted { shown: packets_to_exhibit(self.events), ..Wanted::default() };
+        let exhibits = self.bundle.0.exhibits(captures, &wanted, talk)?;
         Ok(if exhibits.sources == self.detection.captures.sources { Ok(exhibits) } else { Err(CHANGED) })
     }
 }

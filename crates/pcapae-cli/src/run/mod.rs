@@ -20,6 +20,7 @@ mod inspect;
 mod learn;
 mod model;
 mod reduce;
+mod report;
 mod score;
 mod train;
 
@@ -34,6 +35,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Learn(args) => learn::run(&args, &talk),
         Command::Detect(args) => detect::run(args, &talk),
+        Command::Report(args) => report::run(&args, &talk),
         Command::Demo(args) => demo::run(args, &talk),
         Command::Dataset(args) => dataset::run(args, &talk),
         Command::Encode(args) => encode::run(args, &talk),

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::residuals::Residuals;
+use super::residuals::{Judged, Residuals};
 use super::{Bundle, DetectorName, Detectors, ScoredAutoencoder};
 use crate::Result;
 use crate::capture::headers::{HeaderField, PacketFacts, header_fields};
-use crate::capture::{Captures, Packet, Source};
+use crate::capture::{Captures, LinkType, Packet, Source};
 use crate::detect::Samples;
 use crate::fragment::{Fragment, Mode, Receiver, Segment};
 use crate::label::{Label, Labels};
@@ -16,11 +16,22 @@ use crate::progress::Progress;
 /// Most bytes that are kept of a packet, from its front.
 pub const EXHIBIT_BYTES: usize = 1024;
 
+/// Which packets to look at again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those whose bytes are shown.
+    pub shown: BTreeSet<u64>,
+    /// Those of which the windows that the autoencoder judged are kept as well, to be explained.
+    pub explained: BTreeSet<u64>,
+}
+
 /// A packet's bytes and what is odd about them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exhibit {
     /// The packet's number, from 1.
     pub packet: u64,
+    /// What its bytes begin with.
+    pub link: LinkType,
     /// How many bytes were captured of it.
     pub length: usize,
     /// The first of them, at most [`EXHIBIT_BYTES`].
@@ -43,11 +54,33 @@ pub struct Heat {
     pub past_end: f32,
 }
 
+/// A fragment with bytes of a packet that is to be explained, in the window in which the autoencoder judged it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedWindow {
+    /// The bytes, frame after frame, as the autoencoder saw them: masked, padded.
+    pub bytes: Vec<u8>,
+    /// Where the bytes of each frame came from.
+    pub segments: Vec<Vec<Segment>>,
+    /// Which frame was judged, from 0.
+    pub frame: usize,
+    /// The score, in the autoencoder's own unit.
+    pub score: f64,
+}
+
+impl JudgedWindow {
+    /// The packets with bytes in the fragment that was judged, in order.
+    pub fn packets(&self) -> impl Iterator<Item = u64> + '_ {
+        self.segments[self.frame].iter().map(|segment| segment.packet)
+    }
+}
+
 /// What a second look at captures gives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exhibits {
     /// The packets that were asked for and are there, in order.
     pub packets: Vec<Exhibit>,
+    /// The windows of those that are to be explained, in the order in which they were judged; none where there is no autoencoder.
+    pub windows: Vec<JudgedWindow>,
     /// Bytes of all packets in the captures.
     pub bytes: u64,
     /// Bytes of them that got into a fragment.
@@ -57,15 +90,10 @@ pub struct Exhibits {
 }
 
 impl Bundle {
-    /// Reads the captures of a detection again and shows the packets whose numbers are `wanted`.
+    /// Reads the captures of a detection again and shows the packets that are `wanted`.
     ///
     /// With one frame to a window only fragments of these packets go through the model; with more, all do, since any may be context.
-    pub fn exhibits(
-        &self,
-        mut captures: Captures,
-        wanted: &BTreeSet<u64>,
-        progress: &dyn Progress,
-    ) -> Result<Exhibits> {
+    pub fn exhibits(&self, mut captures: Captures, wanted: &Wanted, progress: &dyn Progress) -> Result<Exhibits> {
         let autoencoder = self.detectors.autoencoder.as_ref();
         let mut curator = Curator {
             wanted,
@@ -73,6 +101,7 @@ impl Bundle {
             detectors: &self.detectors,
             residuals: autoencoder.map(|scored| (scored, Residuals::new(&scored.model))),
             shown: BTreeMap::new(),
+            windows: Vec::new(),
             bytes: 0,
             bytes_in_fragments: 0,
         };
@@ -83,11 +112,12 @@ impl Bundle {
 
 /// Keeps what is wanted while packets and fragments go by.
 struct Curator<'a> {
-    wanted: &'a BTreeSet<u64>,
+    wanted: &'a Wanted,
     mode: Mode,
     detectors: &'a Detectors,
     residuals: Option<(&'a ScoredAutoencoder, Residuals)>,
     shown: BTreeMap<u64, Shown>,
+    windows: Vec<JudgedWindow>,
     bytes: u64,
     bytes_in_fragments: u64,
 }
@@ -100,12 +130,13 @@ struct Shown {
 
 impl Curator<'_> {
     fn finish(mut self, sources: Vec<Source>) -> Exhibits {
-        let (shown, mode) = (&mut self.shown, self.mode);
         if let Some((scored, residuals)) = self.residuals {
-            residuals.finish(&mut |segments, residual| show_residual(shown, mode, scored, (segments, residual)));
+            let mut gallery = Gallery { wanted: self.wanted, mode: self.mode, scored, shown: &mut self.shown };
+            residuals.finish(&mut |judged| gallery.take(judged, &mut self.windows));
         }
         Exhibits {
             packets: self.shown.into_values().map(|shown| shown.exhibit).collect(),
+            windows: self.windows,
             bytes: self.bytes,
             bytes_in_fragments: self.bytes_in_fragments,
             sources,
@@ -128,7 +159,7 @@ impl Curator<'_> {
 impl Receiver for Curator<'_> {
     fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
         self.bytes += packet.data.len() as u64;
-        if self.wanted.contains(&packet.number) {
+        if self.wanted.shown.contains(&packet.number) {
             let facts = PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns);
             self.shown.insert(packet.number, Shown { exhibit: Exhibit::of(packet), facts });
         }
@@ -137,31 +168,63 @@ impl Receiver for Curator<'_> {
 
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
         self.bytes_in_fragments += fragment.segments.iter().map(|segment| u64::from(segment.length)).sum::<u64>();
-        let is_wanted = fragment.segments.iter().any(|segment| self.wanted.contains(&segment.packet));
-        let (shown, mode) = (&mut self.shown, self.mode);
+        let is_wanted = fragment.segments.iter().any(|segment| self.wanted.has(segment.packet));
         if let Some((scored, residuals)) = &mut self.residuals
             && (is_wanted || scored.model.config().frames.count() > 1)
         {
-            let scored = *scored;
-            residuals
-                .push(fragment, &mut |segments, residual| show_residual(shown, mode, scored, (segments, residual)));
+            let mut gallery = Gallery { wanted: self.wanted, mode: self.mode, scored, shown: &mut self.shown };
+            residuals.push(fragment, &mut |judged| gallery.take(judged, &mut self.windows));
         }
         if is_wanted { self.show_surprises(fragment) } else { Ok(()) }
     }
 }
 
-fn show_residual(
-    shown: &mut BTreeMap<u64, Shown>,
+/// Where what the autoencoder judged is put.
+struct Gallery<'a> {
+    wanted: &'a Wanted,
     mode: Mode,
-    scored: &ScoredAutoencoder,
-    (segments, residual): (&[Segment], &[f32]),
-) {
-    let mut values = None;
-    for segment in segments {
-        if let Some(shown) = shown.get_mut(&segment.packet) {
-            let values = values.get_or_insert_with(|| scored.head.position_values(residual, scored.usual.as_ref()));
-            shown.exhibit.heat_of(DetectorName::Autoencoder).put(segment, values, mode);
+    scored: &'a ScoredAutoencoder,
+    shown: &'a mut BTreeMap<u64, Shown>,
+}
+
+impl Gallery<'_> {
+    fn take(&mut self, judged: &Judged<'_>, windows: &mut Vec<JudgedWindow>) {
+        let scored = self.scored;
+        let mut values = None;
+        for segment in judged.segments() {
+            if let Some(shown) = self.shown.get_mut(&segment.packet) {
+                let of_bytes = || scored.head.position_values(judged.residual, scored.usual.as_ref());
+                let values = values.get_or_insert_with(of_bytes);
+                shown.exhibit.heat_of(DetectorName::Autoencoder).put(segment, values, self.mode);
+            }
         }
+        if judged.segments().iter().any(|segment| self.wanted.explained.contains(&segment.packet)) {
+            windows.push(JudgedWindow {
+                bytes: judged.window_bytes().to_vec(),
+                segments: judged.window_segments().map(<[Segment]>::to_vec).collect(),
+                frame: judged.frame(),
+                score: scored.score(judged.residual),
+            });
+        }
+    }
+}
+
+impl Wanted {
+    /// The same packets shown and explained.
+    pub fn all(packets: BTreeSet<u64>) -> Wanted {
+        Wanted { shown: packets.clone(), explained: packets }
+    }
+
+    fn has(&self, packet: u64) -> bool {
+        self.shown.contains(&packet) || self.explained.contains(&packet)
+    }
+}
+
+impl Exhibits {
+    /// The exhibit of a packet, if it was asked for.
+    pub fn packet(&self, packet: u64) -> Option<&Exhibit> {
+        let at = self.packets.binary_search_by_key(&packet, |exhibit| exhibit.packet).ok()?;
+        self.packets.get(at)
     }
 }
 
@@ -174,7 +237,7 @@ impl Exhibit {
                 fields.push((field, range));
             }
         });
-        Exhibit { packet: packet.number, length: packet.data.len(), bytes, fields, heat: Vec::new() }
+        Exhibit { packet: packet.number, link: packet.link, length: packet.data.len(), bytes, fields, heat: Vec::new() }
     }
 
     /// The heat of a detector, which begins with no byte seen.

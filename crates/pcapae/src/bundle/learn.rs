@@ -182,9 +182,9 @@ fn usual_residuals(model: &Autoencoder, material: &Material, split: &Split) -> S
     let mut sums = PositionSums::default();
     let mut residuals = Residuals::new(model);
     for fragment in material.fragments(split.training_end + 1..=split.validation_end) {
-        residuals.push(fragment, &mut |_, residual| sums.add(residual));
+        residuals.push(fragment, &mut |judged| sums.add(judged.residual));
     }
-    residuals.finish(&mut |_, residual| sums.add(residual));
+    residuals.finish(&mut |judged| sums.add(judged.residual));
     sums.standardisation(super::detectors::deviation_floor(model.config().head))
 }
 

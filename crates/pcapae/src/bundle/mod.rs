@@ -33,7 +33,7 @@ pub use detection::Detection;
 pub use detector_set::{DetectorName, DetectorSet};
 pub use detectors::{Detectors, ScoredAutoencoder};
 pub use effort::{DEFAULT_STEPS, Effort};
-pub use exhibit::{EXHIBIT_BYTES, Exhibit, Exhibits, Heat};
+pub use exhibit::{EXHIBIT_BYTES, Exhibit, Exhibits, Heat, JudgedWindow, Wanted};
 pub use judge::{Connections, Judge};
 pub use learn::{LearnConfig, Learned, learn};
 pub use packet_log::PacketLog;

@@ -9,8 +9,42 @@ use crate::model::Autoencoder;
 /// Fragments that go through the model together, in parallel.
 const BLOCK: usize = 2048;
 
-/// Takes the residual of a fragment, a value a byte, and where its bytes came from.
-pub(super) type ResidualSink<'a> = dyn FnMut(&[Segment], &[f32]) + 'a;
+/// A fragment that was judged, and in which window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judged<'a> {
+    block: &'a FragmentTable,
+    /// First fragment of the window in the block, and one behind its last.
+    window: (usize, usize),
+    fragment: usize,
+    /// Of the fragment, a value a byte.
+    pub residual: &'a [f32],
+}
+
+impl<'a> Judged<'a> {
+    /// Where the fragment's bytes came from.
+    pub fn segments(&self) -> &'a [Segment] {
+        self.block.segments(self.fragment)
+    }
+
+    /// Which frame of its window the fragment is, from 0.
+    pub fn frame(&self) -> usize {
+        self.fragment - self.window.0
+    }
+
+    /// The bytes of the window, frame after frame.
+    pub fn window_bytes(&self) -> &'a [u8] {
+        self.block.bytes_of(self.window.0..self.window.1)
+    }
+
+    /// Where the bytes of each frame of the window came from.
+    pub fn window_segments(&self) -> impl Iterator<Item = &'a [Segment]> + use<'a> {
+        let block = self.block;
+        (self.window.0..self.window.1).map(|fragment| block.segments(fragment))
+    }
+}
+
+/// Takes fragments as they are judged.
+pub(super) type ResidualSink<'a> = dyn FnMut(&Judged<'_>) + 'a;
 
 /// Gives the residuals of fragments as they come.
 ///
@@ -72,7 +106,8 @@ impl Residuals {
                 let residuals = residual.chunks(self.fragment_size);
                 for (fragment, residual) in judgement.window.clone().zip(residuals) {
                     if fragment >= judgement.first_scored {
-                        sink(self.block.segments(fragment), residual);
+                        let window = (judgement.window.start, judgement.window.end);
+                        sink(&Judged { block: &self.block, window, fragment, residual });
                     }
                 }
             }

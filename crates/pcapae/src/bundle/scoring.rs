@@ -37,7 +37,7 @@ impl<'a> Scoring<'a> {
     /// Takes the next fragment; where there are detectors that look at packets, that of the last packet.
     pub fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
         if let Some((scored, residuals, scores)) = &mut self.autoencoder {
-            residuals.push(fragment, &mut |segments, residual| scores.add(segments, scored.score(residual) as f32));
+            residuals.push(fragment, &mut |judged| scores.add(judged.segments(), scored.score(judged.residual) as f32));
         }
         self.packets.as_mut().map_or(Ok(()), |packets| packets.fragment(fragment))
     }
@@ -46,7 +46,7 @@ impl<'a> Scoring<'a> {
     pub fn finish(self) -> Result<Vec<PacketScores>> {
         let mut columns = Vec::new();
         if let Some((scored, residuals, mut scores)) = self.autoencoder {
-            residuals.finish(&mut |segments, residual| scores.add(segments, scored.score(residual) as f32));
+            residuals.finish(&mut |judged| scores.add(judged.segments(), scored.score(judged.residual) as f32));
             columns.push(scores);
         }
         if let Some(packets) = self.packets {

@@ -1,6 +1,6 @@
 //! From pixels to meaning: the relevance of every header field of the packets in a window.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use super::explanation::Explanation;
@@ -36,20 +36,34 @@ pub struct FieldRelevance {
 /// Headers are read off the fragments themselves: in byte mode also off those before, where a packet begins there; in flow mode from the
 /// transport header on. What is masked in the dataset is masked here, so that with masked ports no service is known.
 pub fn fields(explanation: &Explanation, dataset: &Dataset, window: Range<usize>) -> Result<Vec<FieldRelevance>> {
-    let total: f64 = explanation.relevance.iter().flatten().map(|r| r.abs()).sum();
     let mut packets = Packets { dataset, known: BTreeMap::new() };
     let provenance = dataset.provenance(window.clone())?;
+    let segments: Option<Vec<&[Segment]>> = window.clone().map(|fragment| provenance.segments(fragment)).collect();
+    let Some(segments) = segments else { return Ok(vec![]) };
+    let mut name = |segment: &Segment, frame: usize| packets.fields(segment, window.start + frame);
+    shared_out(explanation, &segments, &mut name)
+}
+
+/// Names the bytes of a segment of a frame, at least as far as the segment goes.
+pub(super) type Naming<'a> = dyn FnMut(&Segment, usize) -> Result<Vec<NamedField>> + 'a;
+
+/// The relevance of every field of the packets whose segments lie in the frames.
+pub(super) fn shared_out(
+    explanation: &Explanation,
+    segments: &[&[Segment]],
+    name: &mut Naming<'_>,
+) -> Result<Vec<FieldRelevance>> {
+    let total: f64 = explanation.relevance.iter().flatten().map(|r| r.abs()).sum();
     let mut sums: BTreeMap<(u64, u32, String), (u32, f64, f64)> = BTreeMap::new();
-    for (fragment, relevance) in window.zip(&explanation.relevance) {
-        let Some(segments) = provenance.segments(fragment) else { return Ok(vec![]) };
+    for (frame, (segments, relevance)) in segments.iter().zip(&explanation.relevance).enumerate() {
         let mut add = |packet: u64, offset: u32, name: String, relevance: &[f64]| {
             let sum = sums.entry((packet, offset, name)).or_default();
             sum.0 += relevance.len() as u32;
             sum.1 += relevance.iter().sum::<f64>();
             sum.2 += relevance.iter().map(|r| r.abs()).sum::<f64>();
         };
-        for segment in segments {
-            for field in packets.fields(segment, fragment)? {
+        for segment in *segments {
+            for field in name(segment, frame)? {
                 let part = overlap(&field.range, segment);
                 if part.is_empty() {
                     continue;
@@ -77,8 +91,52 @@ pub fn fields(explanation: &Explanation, dataset: &Dataset, window: Range<usize>
             share: share(all),
         })
         .collect();
-    fields.sort_by(|a, b| b.share.total_cmp(&a.share).then((a.packet, a.offset).cmp(&(b.packet, b.offset))));
+    sort(&mut fields);
     Ok(fields)
+}
+
+/// The highest share first.
+pub(super) fn sort(fields: &mut [FieldRelevance]) {
+    fields.sort_by(|a, b| b.share.total_cmp(&a.share).then((a.packet, a.offset).cmp(&(b.packet, b.offset))));
+}
+
+/// The relevance of fields of one name, over several packets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NameRelevance {
+    /// What the fields are called.
+    pub name: String,
+    /// The first packet with one, from 1.
+    pub first_packet: u64,
+    /// The last packet with one.
+    pub last_packet: u64,
+    /// How many packets have one.
+    pub packets: usize,
+    /// Σ of their relevance.
+    pub relevance: f64,
+    /// Σ of their shares, 0 to 1.
+    pub share: f64,
+}
+
+/// Fields of all packets together by their names, the highest share first.
+pub fn by_name(fields: &[FieldRelevance]) -> Vec<NameRelevance> {
+    let mut of_name: BTreeMap<&str, (BTreeSet<u64>, f64, f64)> = BTreeMap::new();
+    for field in fields {
+        let (packets, relevance, share) = of_name.entry(&field.name).or_default();
+        packets.insert(field.packet);
+        *relevance += field.relevance;
+        *share += field.share;
+    }
+    let one = |(name, (packets, relevance, share)): (&str, (BTreeSet<u64>, f64, f64))| NameRelevance {
+        name: name.to_owned(),
+        first_packet: packets.first().copied().unwrap_or_default(),
+        last_packet: packets.last().copied().unwrap_or_default(),
+        packets: packets.len(),
+        relevance,
+        share,
+    };
+    let mut names: Vec<NameRelevance> = of_name.into_iter().map(one).collect();
+    names.sort_by(|a, b| b.share.total_cmp(&a.share));
+    names
 }
 
 /// The fields that matter most, in one sentence: `87 % of the relevance lies in Modbus function code and register address of packets
@@ -86,21 +144,17 @@ pub fn fields(explanation: &Explanation, dataset: &Dataset, window: Range<usize>
 pub fn summary(fields: &[FieldRelevance]) -> Option<String> {
     const NAMES_MOST: usize = 3;
     const ENOUGH: f64 = 0.8;
-    let mut by_name: BTreeMap<&str, f64> = BTreeMap::new();
-    fields.iter().for_each(|field| *by_name.entry(&field.name).or_default() += field.share);
-    let mut by_name: Vec<(&str, f64)> = by_name.into_iter().collect();
-    by_name.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let by_name = by_name(fields);
     let mut share = 0.0;
-    let mut names = Vec::new();
-    for (name, of_name) in by_name.into_iter().take(NAMES_MOST) {
-        if share >= ENOUGH {
-            break;
-        }
-        share += of_name;
-        names.push(name);
-    }
-    let concerned = || fields.iter().filter(|field| names.contains(&field.name.as_str())).map(|field| field.packet);
-    let (first, last) = (concerned().min()?, concerned().max()?);
+    let mut concerned = by_name.iter().take(NAMES_MOST).take_while(|name| {
+        let wanted = share < ENOUGH;
+        share += if wanted { name.share } else { 0.0 };
+        wanted
+    });
+    let concerned: Vec<&NameRelevance> = concerned.by_ref().collect();
+    let names: Vec<&str> = concerned.iter().map(|name| name.name.as_str()).collect();
+    let first = concerned.iter().map(|name| name.first_packet).min()?;
+    let last = concerned.iter().map(|name| name.last_packet).max()?;
     let packets = match first == last {
         true => format!("packet {}", thousands(first)),
         false => format!("packets {}–{}", thousands(first), thousands(last)),
@@ -232,7 +286,7 @@ impl Packets<'_> {
 }
 
 /// Bytes of which only the place is known.
-fn payload(start: usize, end: usize) -> Vec<NamedField> {
+pub(super) fn payload(start: usize, end: usize) -> Vec<NamedField> {
     const PIECE: usize = 4;
     let piece = |at: usize| NamedField { protocol: "payload", name: "", within: at, range: at..(at + PIECE).min(end) };
     (start..end).step_by(PIECE).map(piece).collect()

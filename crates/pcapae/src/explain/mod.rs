@@ -31,11 +31,14 @@ mod place;
 
 mod fields;
 
+mod judged;
+
 pub use code_score::{CodeScore, CodeShares, Sampling};
 pub use composite::{Composite, ErrorRule, NormRule, ProductRule};
 pub use explainer::Explainer;
 pub use explanation::{BiasRelevance, Explanation};
-pub use fields::{FieldRelevance, fields, summary};
+pub use fields::{FieldRelevance, NameRelevance, by_name, fields, summary};
+pub use judged::{Aim, ExplainedWindow, explain_windows, joined_fields};
 pub use method::{Baseline, Method};
 pub use place::Place;
 pub use rule::Rule;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 
+use super::Event;
 use crate::bundle::{Alert, Detection};
 use crate::capture::{Captures, LinkType, Packet};
 use crate::{Error, Result};
@@ -21,25 +22,33 @@ const NANOSECONDS: u8 = 9;
 /// interface for each link type, and a comment each.
 ///
 /// Lengths are those captured: what was cut off when the packet was captured is not counted.
-pub fn alert_capture(detection: &Detection, mut captures: Captures, writer: impl Write) -> Result<()> {
+pub fn alert_capture(
+    detection: &Detection,
+    events: &[Event],
+    mut captures: Captures,
+    writer: impl Write,
+) -> Result<()> {
+    let of_event = |event: &Event| event.packets.iter().map(|packet| (*packet, event.number)).collect::<Vec<_>>();
+    let numbers: HashMap<u64, usize> = events.iter().flat_map(of_event).collect();
     let mut file = AlertCapture { writer, interfaces: HashMap::new() };
     file.section()?;
     let mut alerts = detection.alerts().peekable();
     while alerts.peek().is_some() {
         let Some(packet) = captures.next_packet()? else { break };
         if let Some(alert) = alerts.next_if(|alert| alert.packet == packet.number) {
-            file.packet(&packet, &comment(&alert))?;
+            file.packet(&packet, &comment(&alert, numbers.get(&packet.number).copied()))?;
         }
     }
     file.writer.flush().map_err(unwritable)
 }
 
-/// Why a packet raised an alert, in one line: `pcapae packet 12: alert by packet, score 8.24 (1.08 times the threshold), p 0.00046, histograms 71 %, autoencoder 29 %`.
-pub(super) fn comment(alert: &Alert) -> String {
+/// Why a packet raised an alert, in one line: `pcapae alert 3, packet 12: by packet, score 8.24 (1.08 times the threshold), p 0.00046, histograms 71 %, autoencoder 29 %`.
+fn comment(alert: &Alert, number: Option<usize>) -> String {
+    let number = number.map_or_else(String::new, |number| format!(" alert {number},"));
     let shares: String =
         alert.shares.iter().map(|(name, share)| format!(", {} {:.0} %", name.word(), share * 100.0)).collect();
     format!(
-        "pcapae packet {}: alert by {}, score {:.2} ({:.2} times the threshold), p {:.2e}{shares}",
+        "pcapae{number} packet {}: by {}, score {:.2} ({:.2} times the threshold), p {:.2e}{shares}",
         alert.packet,
         alert.fired.word(),
         alert.score,

@@ -12,6 +12,8 @@ pub const EVENT_GAP_NS: u64 = 10_000_000_000;
 /// Alerts that belong together: close in time, and one host takes part in all of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
+    /// Its number among all events of a detection, from 1.
+    pub number: usize,
     /// Numbers of the packets above the threshold, in order.
     pub packets: Vec<u64>,
     /// Capture time of the first of them, in nanoseconds since 1970.
@@ -30,7 +32,7 @@ pub struct Event {
     pub anomalous: Option<usize>,
 }
 
-/// Merges alerts, which come in the order of their packets, into events, in the order of their first packets.
+/// Merges alerts, which come in the order of their packets, into events, in the order of their first packets, and numbers them.
 ///
 /// An alert joins the latest event of which one host takes part in all alerts, this one included, if the event's last packet is
 /// at most [`EVENT_GAP_NS`] away in time. So the packets of a scan from one host are one event, and those of a flood from
@@ -50,7 +52,7 @@ pub fn events(alerts: impl IntoIterator<Item = Alert>) -> Vec<Event> {
     }
     closed.extend(open);
     closed.sort_by_key(|event| event.packets[0]);
-    closed.into_iter().map(Growing::finish).collect()
+    closed.into_iter().zip(1..).map(|(event, number)| event.finish(number)).collect()
 }
 
 /// An event to which alerts may still be added.
@@ -108,8 +110,9 @@ impl Growing {
         self.anomalous += usize::from(alert.label == Label::Anomalous);
     }
 
-    fn finish(self) -> Event {
+    fn finish(self, number: usize) -> Event {
         Event {
+            number,
             packets: self.packets,
             first_ns: self.first_ns,
             last_ns: self.last_ns,

@@ -10,7 +10,7 @@ use crate::capture::headers::Endpoint;
 
 /// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
 /// packet with the highest score in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
-/// score, threshold, the detectors' shares and packets, whose numbers are counted over all captures.
+/// the event's number, score, threshold, the detectors' shares and packets, whose numbers are counted over all captures.
 pub fn event_json(event: &Event, captures: &CaptureSummary) -> Value {
     let peak = &event.peak;
     let talk = &peak.conversation;
@@ -34,6 +34,7 @@ pub fn event_json(event: &Event, captures: &CaptureSummary) -> Value {
     object.insert("alert".into(), alert(event));
     let shares = peak.shares.iter().map(|(name, share)| (name.word().to_owned(), rounded(*share)));
     let detail = json!({
+        "number": event.number,
         "packet": peak.packet,
         "fired": peak.fired.word(),
         "score": shortest(peak.score),

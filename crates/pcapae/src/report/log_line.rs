@@ -66,6 +66,7 @@ fn fields(event: &Event) -> Vec<(String, String)> {
         ("source".to_owned(), peak.conversation.source.to_string()),
         ("destination".to_owned(), peak.conversation.destination.to_string()),
     ];
+    fields.push(("number".to_owned(), event.number.to_string()));
     fields.extend(peak.shares.iter().map(|(name, share)| (name.word().to_owned(), format!("{share:.3}"))));
     fields
 }

@@ -58,7 +58,7 @@ pub use alert_capture::alert_capture;
 pub use community_id::community_id;
 pub use evaluation::{EVALUATION_HEADER, EvaluationSources, evaluation_json, evaluation_row};
 pub use event::{EVENT_GAP_NS, Event, events};
-pub use explanation::explanation_json;
+pub use explanation::{alert_explanation_json, explanation_json};
 pub use explanation_picture::ExplanationPicture;
 pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};

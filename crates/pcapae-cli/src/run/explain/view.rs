@@ -2,9 +2,9 @@
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
-use pcapae::explain::{FieldRelevance, summary};
+use pcapae::explain::{FieldRelevance, NameRelevance, by_name, summary};
 
-use super::Shown;
+use super::shown::Shown;
 
 /// Bytes in a row of the dump.
 const ROW: usize = 16;
@@ -16,17 +16,17 @@ const BLUES: [u8; 4] = [189, 153, 111, 75];
 
 /// All that is printed; colours are taken out where they cannot be seen.
 pub(super) fn view(shown: &Shown) -> String {
-    let explanation = &shown.explanation;
-    let mut text = format!("{}\n", shown.headline());
+    let explanation = shown.explanation;
+    let mut text = format!("{}\n", shown.headline);
+    shown.remarks.iter().for_each(|remark| text += &format!("{remark}\n"));
     let heat = explanation.heat();
     for (frame, heat) in heat.iter().enumerate() {
-        let fragment = shown.place.window.start + frame;
-        if heat.iter().all(|heat| heat.abs() < COOL) && frame != shown.frame() {
-            text += &format!("\nfragment {fragment}: hardly any relevance\n");
+        if heat.iter().all(|heat| heat.abs() < COOL) && frame != shown.frame {
+            text += &format!("\n{}: hardly any relevance\n", shown.frames[frame]);
             continue;
         }
         if explanation.frames() > 1 {
-            text += &format!("\nfragment {fragment}\n");
+            text += &format!("\n{}\n", shown.frames[frame]);
         } else {
             text += "\n";
         }
@@ -42,9 +42,13 @@ pub(super) fn view(shown: &Shown) -> String {
     if shown.fields.is_empty() {
         text += "The dataset does not know which bytes are whose, so no field has a name.\n";
     } else {
-        text += &format!("\n{}\n", table(&shown.fields, shown.args.top));
+        let table = match shown.packets_together {
+            true => table_of_names(&by_name(shown.fields), shown.top),
+            false => table(shown.fields, shown.top),
+        };
+        text += &format!("\n{table}\n");
     }
-    if let Some(summary) = summary(&shown.fields) {
+    if let Some(summary) = summary(shown.fields) {
         text += &format!("{summary}\n");
     }
     text
@@ -84,20 +88,42 @@ fn coloured(text: &str, heat: f32) -> String {
 }
 
 fn table(fields: &[FieldRelevance], top: usize) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
-    let titles = ["field", "packet", "offset", "bytes", "relevance", "share"];
-    table.set_header(titles.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
-    for field in fields.iter().take(top) {
-        table.add_row([
+    let row = |field: &FieldRelevance| {
+        [
             field.name.clone(),
             field.packet.to_string(),
             field.offset.to_string(),
             field.length.to_string(),
             format!("{:+.6}", field.relevance),
             format!("{:.1} %", field.share * 100.0),
-        ]);
-    }
+        ]
+    };
+    of_rows(["field", "packet", "offset", "bytes", "relevance", "share"], fields.iter().take(top).map(row))
+}
+
+/// The fields of all packets together.
+fn table_of_names(names: &[NameRelevance], top: usize) -> Table {
+    let row = |name: &NameRelevance| {
+        let packets = match name.first_packet == name.last_packet {
+            true => name.first_packet.to_string(),
+            false => format!("{}–{}", name.first_packet, name.last_packet),
+        };
+        [
+            name.name.clone(),
+            packets,
+            name.packets.to_string(),
+            format!("{:+.6}", name.relevance),
+            format!("{:.1} %", name.share * 100.0),
+        ]
+    };
+    of_rows(["field", "in packets", "so many", "relevance", "share"], names.iter().take(top).map(row))
+}
+
+fn of_rows<const N: usize>(titles: [&str; N], rows: impl Iterator<Item = [String; N]>) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(titles.map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
+    table.add_rows(rows);
     for column in 1..titles.len() {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);

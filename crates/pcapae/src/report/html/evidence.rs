@@ -40,10 +40,7 @@ pub fn packets_to_exhibit(events: &[Event]) -> BTreeSet<u64> {
 /// The packets of an event that are shown, as JSON.
 pub(super) fn of_event(event: &Event, alerts: &BTreeMap<u64, Alert>, evidence: Evidence<'_>) -> Value {
     let exhibit = |packet: u64| match evidence {
-        Evidence::Shown(exhibits) => {
-            let at = exhibits.packets.binary_search_by_key(&packet, |exhibit| exhibit.packet).ok()?;
-            exhibits.packets.get(at)
-        }
+        Evidence::Shown(exhibits) => exhibits.packet(packet),
         Evidence::NotKept(_) => None,
     };
     let shown = event.packets.iter().filter_map(|packet| alerts.get(packet));

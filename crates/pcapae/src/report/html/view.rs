@@ -65,6 +65,7 @@ struct UnseenView {
 
 #[derive(Debug, Serialize)]
 struct EventView {
+    number: usize,
     time: String,
     duration: Option<String>,
     first_ns: i64,
@@ -159,6 +160,7 @@ impl EventView {
         let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
         let most = event.peak.shares.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
         EventView {
+            number: event.number,
             time: readable(event.first_ns),
             duration: (seconds >= 1.0).then(|| format!("{seconds:.0} s")),
             first_ns: event.first_ns,

@@ -1,0 +1,178 @@
+//! Explaining an alert of `detect`: all its packets together.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::ExitCode;
+
+use pcapae::bundle::{Bundle, Detection, Exhibits, Wanted};
+use pcapae::capture::Captures;
+use pcapae::explain::{Aim, ExplainedWindow, Target, explain_windows, joined_fields};
+use pcapae::label::{Label, Labels};
+use pcapae::report::{Event, alert_explanation_json, events, timestamp};
+use pcapae::{Error, Result};
+
+use super::settings::{Form, method};
+use super::shown::Shown;
+use crate::args::{ExplainArgs, TargetArg};
+use crate::progress::Talk;
+use crate::run::input::{counted, output, warn_of};
+
+/// Finds the alert again, reads its packets, explains them, and shows or writes what came of it.
+pub(super) fn run(args: &ExplainArgs, number: usize, talk: &Talk) -> anyhow::Result<ExitCode> {
+    let form = args.output.as_deref().map(Form::of).transpose()?;
+    let method = method(args)?;
+    check_inputs(args)?;
+    let model = args.model.load()?;
+    let bundle = Bundle::open(&args.model.path)?;
+    let captures = Captures::open(&args.inputs)?;
+    let file = match &args.output {
+        Some(place) => Some(output(place, args.force, args.inputs.iter().chain([&args.model.path]))?),
+        None => None,
+    };
+    let aim = match args.target {
+        TargetArg::Score => Aim::Score,
+        TargetArg::Code(entry) => Aim::Target(Target::Code { entry }),
+        TargetArg::Brightest => Aim::Target(Target::Brightest),
+    };
+    let detection = bundle.detect(captures, Labels::All(Label::Unknown), talk)?;
+    let events = events(detection.alerts());
+    let event = chosen(&events, number)?;
+    let packets = strongest(event, &detection, args.packets.get());
+    let exhibits = exhibits(&bundle, args, &packets, &detection, talk)?;
+    let windows = explain_windows((&model, bundle.cutting.mode), &exhibits, (&aim, &method), talk)?;
+    talk.clear();
+    warn_of(&detection.captures, talk);
+    let peak = peak(&windows, event).ok_or_else(|| changed(args))?;
+    let fields = joined_fields(&windows);
+    let mut json = alert_explanation_json(event, &packets, &windows, &fields);
+    json["model"] = args.model.path.display().to_string().into();
+    json["captures"] = args.inputs.iter().map(|path| path.display().to_string()).collect();
+    let shown = Shown {
+        headline: headline(event, peak),
+        remarks: remarks(event, &packets),
+        explanation: &peak.explanation,
+        window: &peak.window.bytes,
+        frames: (0..peak.window.segments.len()).map(|frame| frame_name(peak, frame)).collect(),
+        frame: peak.window.frame,
+        fields: &fields,
+        packets_together: true,
+        top: args.top,
+    };
+    shown.deliver(args, file.zip(form), &json, talk)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses standard input, which cannot be read twice.
+fn check_inputs(args: &ExplainArgs) -> Result<()> {
+    if args.inputs.iter().all(|input| input != Path::new("-")) {
+        return Ok(());
+    }
+    Err(Error::Setting {
+        setting: "capture",
+        got: "-".into(),
+        expected: "captures that can be read twice".into(),
+        remedy: Some("write standard input to a file first".into()),
+    })
+}
+
+/// The event of this number.
+fn chosen(events: &[Event], number: usize) -> Result<&Event> {
+    events.iter().find(|event| event.number == number).ok_or_else(|| Error::Setting {
+        setting: "alert",
+        got: number.to_string(),
+        expected: match events.len() {
+            0 => "one that detect raises, and it raises none in these captures".into(),
+            1 => "1, the only one that detect raises in these captures".into(),
+            count => format!("1 to {count}, the numbers that detect gives in these captures"),
+        },
+        remedy: None,
+    })
+}
+
+/// At most `most` of the event's packets: those with the highest scores.
+fn strongest(event: &Event, detection: &Detection, most: usize) -> BTreeSet<u64> {
+    let score = |packet: &u64| detection.score(*packet).unwrap_or_default();
+    let mut packets = event.packets.clone();
+    packets.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
+    packets.into_iter().take(most).collect()
+}
+
+/// The packets' bytes and windows; refused where the captures changed in between.
+fn exhibits(
+    bundle: &Bundle,
+    args: &ExplainArgs,
+    packets: &BTreeSet<u64>,
+    detection: &Detection,
+    talk: &Talk,
+) -> Result<Exhibits> {
+    let exhibits = bundle.exhibits(Captures::open(&args.inputs)?, &Wanted::all(packets.clone()), talk)?;
+    if exhibits.sources == detection.captures.sources { Ok(exhibits) } else { Err(changed(args)) }
+}
+
+fn changed(args: &ExplainArgs) -> Error {
+    Error::Setting {
+        setting: "capture",
+        got: args.inputs.iter().map(|input| input.display().to_string()).collect::<Vec<_>>().join(", "),
+        expected: "files that stay the same while they are read twice".into(),
+        remedy: None,
+    }
+}
+
+/// The window with the highest score of those that judged the event's strongest packet.
+fn peak<'a, 'w>(windows: &'a [ExplainedWindow<'w>], event: &Event) -> Option<&'a ExplainedWindow<'w>> {
+    let of_peak = |explained: &&ExplainedWindow| explained.window.packets().any(|packet| packet == event.peak.packet);
+    windows.iter().filter(of_peak).max_by(|a, b| a.window.score.total_cmp(&b.window.score))
+}
+
+/// What is explained, in one line.
+fn headline(event: &Event, peak: &ExplainedWindow<'_>) -> String {
+    let packets = match (event.packets.first(), event.packets.last()) {
+        (Some(first), Some(last)) if first != last => format!("packets {first}-{last}"),
+        _ => format!("packet {}", event.peak.packet),
+    };
+    let explanation = &peak.explanation;
+    format!(
+        "alert {} ({packets}), packet {}: {} {:.6}, {}",
+        event.number, event.peak.packet, explanation.target, explanation.target_value, explanation.rule
+    )
+}
+
+/// When, who, and how far the relevance is the whole story.
+fn remarks(event: &Event, packets: &BTreeSet<u64>) -> Vec<String> {
+    let talk = &event.peak.conversation;
+    let mut remarks = vec![format!(
+        "{}, {} to {}, {}{}: score {:.2} times the threshold, by {}",
+        timestamp(event.first_ns),
+        talk.source,
+        talk.destination,
+        talk.protocol,
+        talk.service.map_or_else(String::new, |service| format!(" {service}")),
+        event.peak.multiple(),
+        event.peak.fired.word(),
+    )];
+    if event.peak.shares.len() > 1 {
+        let share =
+            |(name, share): &(pcapae::bundle::DetectorName, f64)| format!("{} {:.0} %", name.word(), share * 100.0);
+        let shares: Vec<String> = event.peak.shares.iter().map(share).collect();
+        remarks.push(format!("shares in the score: {}; relevance is that of the autoencoder", shares.join(", ")));
+    }
+    if packets.len() < event.packets.len() {
+        let all = event.packets.len();
+        remarks.push(format!(
+            "explained are {} of {all}, those with the highest scores",
+            counted(packets.len() as u64, "packet")
+        ));
+    }
+    remarks
+}
+
+fn frame_name(explained: &ExplainedWindow<'_>, frame: usize) -> String {
+    let segments = &explained.window.segments[frame];
+    match (segments.first(), segments.last()) {
+        (Some(first), Some(last)) if first.packet != last.packet => {
+            format!("packets {}-{}", first.packet, last.packet)
+        }
+        (Some(first), _) => format!("packet {}", first.packet),
+        _ => format!("frame {}", frame + 1),
+    }
+}

@@ -1,0 +1,113 @@
+//! Explaining one fragment of a dataset, or one packet.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use pcapae::dataset::Dataset;
+use pcapae::explain::{Explainer, Explanation, Place, fields};
+use pcapae::model::Autoencoder;
+use pcapae::report::explanation_json;
+use pcapae::{Error, Result};
+
+use super::settings::{Form, method};
+use super::shown::Shown;
+use crate::args::{ExplainArgs, TargetArg};
+use crate::progress::Talk;
+use crate::run::input::{counted, output};
+
+/// Explains a fragment; shows it, or writes it.
+pub(super) fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+    let form = args.output.as_deref().map(Form::of).transpose()?;
+    let method = method(args)?;
+    let path = dataset_path(args)?;
+    let model = args.model.load()?;
+    let dataset = Dataset::open(path)?;
+    check(&dataset, &model, args)?;
+    let (fragment, place) = match (args.fragment, args.packet) {
+        (Some(fragment), _) => (fragment, Place::of(&dataset, model.config(), fragment)?),
+        (None, packet) => Place::of_packet(&dataset, &model, packet.unwrap_or_default())?,
+    };
+    let file = match &args.output {
+        Some(place) => Some(output(place, args.force, args.inputs.iter().chain([&args.model.path]))?),
+        None => None,
+    };
+    let model = place.model(&model)?;
+    let window = place.bytes(&dataset)?;
+    let target = match args.target {
+        TargetArg::Score => place.target(),
+        TargetArg::Code(entry) => pcapae::explain::Target::Code { entry },
+        TargetArg::Brightest => pcapae::explain::Target::Brightest,
+    };
+    let explanation = Explainer::new(&model).explain(&window, &target, &method, talk)?;
+    talk.clear();
+    let fields = fields(&explanation, &dataset, place.window.clone())?;
+    let mut json = explanation_json(&explanation, &fields);
+    json["fragment"] = fragment.into();
+    json["window"] = serde_json::json!([place.window.start, place.window.end - 1]);
+    json["dataset"] = path.display().to_string().into();
+    json["model"] = args.model.path.display().to_string().into();
+    let shown = Shown {
+        headline: headline(&dataset, (fragment, &place), &explanation),
+        remarks: vec![],
+        explanation: &explanation,
+        window: &window,
+        frames: place.window.clone().map(|fragment| format!("fragment {fragment}")).collect(),
+        frame: fragment - place.window.start,
+        fields: &fields,
+        packets_together: false,
+        top: args.top,
+    };
+    shown.deliver(args, file.zip(form), &json, talk)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one dataset that is given.
+fn dataset_path(args: &ExplainArgs) -> Result<&Path> {
+    match args.inputs.as_slice() {
+        [path] => Ok(path),
+        several => Err(Error::Setting {
+            setting: "number of datasets",
+            got: several.len().to_string(),
+            expected: "one, of which a fragment or packet is explained".into(),
+            remedy: Some("several captures go with --alert".into()),
+        }),
+    }
+}
+
+/// Refuses a dataset whose fragments are not those of the model.
+fn check(dataset: &Dataset, model: &Autoencoder, args: &ExplainArgs) -> Result<()> {
+    let expected = model.config().fragment_size()?;
+    let path = || dataset.path().to_owned();
+    if dataset.is_empty() {
+        return Err(Error::NoFragments { path: path() });
+    }
+    if dataset.size() != expected {
+        return Err(Error::OtherFragments {
+            path: path(),
+            got: format!("fragments of {}", dataset.size()),
+            other: args.model.path.display().to_string(),
+            expected: expected.to_string(),
+        });
+    }
+    Ok(())
+}
+
+/// What is explained, in one line.
+fn headline(dataset: &Dataset, (fragment, place): (usize, &Place), explanation: &Explanation) -> String {
+    let packets = dataset.provenance(fragment..fragment + 1).ok().and_then(|provenance| {
+        let origin = provenance.origin(fragment..fragment + 1)?;
+        Some(match origin.first_packet == origin.last_packet {
+            true => format!("packet {}", origin.first_packet),
+            false => format!("packets {}-{}", origin.first_packet, origin.last_packet),
+        })
+    });
+    let of = packets.map_or_else(String::new, |packets| format!(" ({packets})"));
+    let frames = match place.window.len() {
+        1 => String::new(),
+        frames => format!(" in a window of {}", counted(frames as u64, "fragment")),
+    };
+    format!(
+        "fragment {fragment}{of}{frames}: {} {:.6}, {}",
+        explanation.target, explanation.target_value, explanation.rule
+    )
+}
