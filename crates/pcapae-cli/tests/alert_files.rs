@@ -80,6 +80,71 @@ fn a_line_says_which_packet_of_which_capture() {
 }
 
 #[test]
+fn the_fields_that_mattered_are_told_where_the_captures_are_read_twice() {
+    let plant = plant();
+    let event = &plant.detected()[0];
+    let fields = event["pcapae"]["top_fields"].as_array().unwrap();
+    let share = |field: &Value| field["share"].as_f64().unwrap();
+    assert!(!fields.is_empty() && fields.len() <= 8, "{event}");
+    assert!(fields.windows(2).all(|pair| share(&pair[0]) >= share(&pair[1])), "{event}");
+    // All bytes from the Modbus header on are odd, and the first of it tells no protocol any more.
+    assert!(fields.iter().all(|field| field["name"].as_str().unwrap().starts_with("Modbus")), "{event}");
+    let run = pcapae(&["detect", "--json"]).arg(plant.path("plant.pcapae")).args(&plant.captures).output().unwrap();
+    let line: Value = serde_json::from_str(String::from_utf8_lossy(&run.stdout).lines().next().unwrap()).unwrap();
+    assert!(line["pcapae"]["top_fields"].is_null(), "{line}");
+}
+
+#[test]
+fn lengths_on_the_wire_and_interfaces_are_kept() {
+    let plant = plant();
+    // A pcapng with two interfaces: the odd packet comes from the second, and was cut when it was captured.
+    let mut odd = usual(0);
+    odd[54..].fill(0xee);
+    let block = |kind: u32, body: &[u8]| {
+        let body = [body, &vec![0; body.len().next_multiple_of(4) - body.len()]].concat();
+        let length = (body.len() as u32 + 12).to_le_bytes();
+        [&kind.to_le_bytes()[..], &length, &body, &length].concat()
+    };
+    let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
+    let packet = |interface: u32, data: &[u8], wire: u32| {
+        let head = words(&[interface, 0x0006_0000, 0, data.len() as u32, wire]);
+        block(6, &[&head[..], data].concat())
+    };
+    let parts = [
+        block(0x0a0d_0d0a, &words(&[0x1a2b_3c4d, 1, u32::MAX, u32::MAX])),
+        block(1, &words(&[1, 0])),
+        block(1, &words(&[1, 0])),
+        packet(0, &usual(1), 66),
+        packet(1, &odd, 1514),
+        packet(0, &odd, 66),
+    ];
+    let capture = plant.path("third.pcapng");
+    fs::write(&capture, parts.concat()).unwrap();
+    let run = pcapae(&["detect"])
+        .arg(plant.path("plant.pcapae"))
+        .args([&plant.captures[1], &capture])
+        .arg("-o")
+        .arg(plant.path("alerts"))
+        .output()
+        .unwrap();
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let written = plant.path("alerts/alerts.pcapng");
+    let mut captures = pcapae::capture::Captures::open(&[written.clone()]).unwrap();
+    let mut found = Vec::new();
+    while let Some(packet) = captures.next_packet().unwrap() {
+        found.push((packet.interface, packet.wire_length, packet.data.len()));
+    }
+    let last_three: Vec<_> = found.iter().rev().take(2).rev().copied().collect();
+    assert_eq!(found[0], (0, 66, 66), "{found:?}");
+    assert_eq!(last_three, [(1, 1514, 66), (2, 66, 66)], "{found:?}");
+    let fields = ["frame.len", "frame.cap_len", "frame.interface_description"];
+    let Some(text) = tshark(&written, &fields) else { return };
+    let cut: Vec<&str> = text.lines().find(|line| line.starts_with("1514")).unwrap().split('\t').collect();
+    assert_eq!(cut[1], "66");
+    assert!(cut[2].starts_with("interface 1 of ") && cut[2].ends_with("third.pcapng"), "{text}");
+}
+
+#[test]
 fn every_line_is_what_the_schema_says() {
     let plant = plant();
     plant.detected();

@@ -188,6 +188,61 @@ fn the_view_has_bytes_and_fields_and_no_colours_in_a_pipe() {
 }
 
 #[test]
+fn a_fitted_detector_is_explained_by_its_closed_form_or_by_sampling() {
+    let plant = Plant::new("packet", ModelConfig::new(Side::Sixteen), &[]);
+    let run = |arguments: &[&str], files: [&str; 3]| {
+        let run = pcapae(arguments)
+            .args(&[files[0], files[1]].map(|file| plant.path(file)))
+            .arg("-o")
+            .arg(plant.path(files[2]))
+            .output();
+        let run = run.unwrap();
+        assert!(run.status.success(), "{}", stderr(&run));
+    };
+    run(&["encode"], ["model.safetensors", "in.h5", "codes.h5"]);
+    let fit = |name: &str, yaml: &str, rows: &str| {
+        fs::write(plant.path("blueprint.yaml"), yaml).unwrap();
+        run(&["fit", "--force"], ["blueprint.yaml", rows, name]);
+        format!("detector:{}", plant.path(name).display())
+    };
+    for yaml in [
+        "OneClassSVM: {kernel: linear}",
+        "OneClassSVM: {kernel: rbf}",
+        "KNearestNeighbours: {n_neighbors: 3}",
+        "LocalOutlierFactor: {n_neighbors: 5}",
+        "Mahalanobis",
+        "PrincipalComponents",
+    ] {
+        let target = fit("closed.safetensors", yaml, "codes.h5");
+        let json = plant.json(&["--fragment", "7", "--target", &target]);
+        let remark = json["remarks"][0].as_str().unwrap();
+        assert!(json["target"] == "detector" && remark.ends_with("by a closed form"), "{yaml}: {json}");
+        let value = json["target_value"].as_f64().unwrap();
+        let sum = sum_of_bytes(&json) + numbers(&json["bias_relevance"]).iter().sum::<f64>();
+        assert!((sum - value).abs() < 1e-3 * value.abs().max(1e-3), "{yaml}: {sum} is not {value}");
+    }
+    let forest = fit("forest.safetensors", "IsolationForest", "codes.h5");
+    let json = plant.json(&["--packet", "7", "--target", &forest]);
+    let remark = json["remarks"][0].as_str().unwrap();
+    assert!(json["target"] == "detector, sampled" && remark.contains("by sampling, over 64 orders"), "{json}");
+    let value = json["target_value"].as_f64().unwrap();
+    let sum = sum_of_bytes(&json) + numbers(&json["bias_relevance"]).iter().sum::<f64>();
+    assert!((sum - value).abs() < 1e-3 * value.abs(), "{sum} is not {value}");
+    assert!(stdout(&plant.explain(&["--packet", "7", "--target", &forest])).contains("the mean of 40 codes of"));
+
+    // Detectors of other rows, files that are none, and methods that a detector has not.
+    let bytes = fit("bytes.safetensors", "Mahalanobis", "in.h5");
+    plant.refused(&["--fragment", "1", "--target", &bytes], "but the detector was fitted to fragments");
+    let none = format!("detector:{}", plant.path("in.h5").display());
+    plant.refused(&["--fragment", "1", "--target", &none], "in.h5");
+    plant.refused(&["--fragment", "1", "--target", &forest, "--method", "residual"], "method residual");
+    let other = Autoencoder::new(ModelConfig::new(Side::Sixteen), 4);
+    fs::write(plant.path("model.safetensors"), other.to_safetensors().unwrap()).unwrap();
+    plant.refused(&["--fragment", "1", "--target", &forest], "but the detector was fitted to codes of 64 numbers");
+    assert_eq!(plant.explain(&["--fragment", "1", "--target", "detector:"]).status.code(), Some(2));
+}
+
+#[test]
 fn what_cannot_be_explained_is_refused_in_one_sentence() {
     let plant = Plant::new("packet", ModelConfig::new(Side::Sixteen), &[]);
     plant.refused(&["--fragment", "40"], "fragment 40: expected 0 to 39");

@@ -187,6 +187,42 @@ fn the_command_of_its_own_writes_the_same_page() {
     sentence(&run);
 }
 
+#[test]
+fn alerts_have_relevance_fields_and_a_normal_fragment_beside_them() {
+    let plant = plant();
+    assert_eq!(plant.report(&[]).status.code(), Some(0));
+    let data = data(&fs::read_to_string(plant.place()).unwrap());
+    let events = data["events"].as_array().unwrap();
+    for (event, number) in events.iter().zip(1..) {
+        assert_eq!(event["number"], number);
+        let shares: f64 = event["fields"].as_array().unwrap().iter().map(|field| field[1].as_f64().unwrap()).sum();
+        assert!(shares > 0.3 && shares < 1.0 + 1e-9, "{event}");
+        for packet in event["packets"].as_array().unwrap() {
+            assert_eq!(packet["relevance"]["rule"], "gamma-box");
+            assert!(packet["relevance"]["greatest"].as_f64().unwrap() > 0.0);
+            assert!((0.0..=1.0).contains(&packet["relevance"]["elsewhere"].as_f64().unwrap()));
+            let normal = &packet["normal"];
+            assert!((1..=600).contains(&normal["packet"].as_u64().unwrap()), "{normal}");
+            // A usual packet, which fired by its connection, may be one of those that are kept.
+            let is_odd = packet["label"] == "anomalous";
+            assert!(!is_odd || normal["distance"].as_f64().unwrap() > 0.0, "{normal}");
+            assert!(!is_odd || normal["bytes"] != normal["own"], "{normal}");
+        }
+    }
+
+    // A bundle that was told to keep none says so.
+    let (bundle, place) = (plant.folder.path().join("none.pcapae"), plant.folder.path().join("none.html"));
+    let learn = ["learn", "--normal-fragments", "0", "--false-alarm-rate", "0.01", "--epochs", "2", "-o"];
+    let normal = plant.folder.path().join("normal.pcap");
+    assert_eq!(pcapae(&learn).args([&bundle, &normal]).output().unwrap().status.code(), Some(0));
+    assert!(fs::metadata(&bundle).unwrap().len() < fs::metadata(&plant.bundle).unwrap().len());
+    let run = pcapae(&["report", "-o"]).args([&place, &bundle, &plant.capture]).output().unwrap();
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+    let page = fs::read_to_string(&place).unwrap();
+    assert!(page.contains("The bundle keeps no normal fragments to compare with."));
+    assert!(self::data(&page)["events"][0]["packets"][0]["normal"].is_null());
+}
+
 /// The first of these programs that can be started.
 fn program(variable: &str, names: &[&str]) -> Option<PathBuf> {
     let there = |name: &PathBuf| {

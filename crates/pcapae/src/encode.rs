@@ -31,7 +31,7 @@ pub fn encode(
 ) -> Result<u64> {
     let frames = model.config().frames.count();
     let windows = checked_windows(model, dataset, frames)?;
-    let description = CodesDescription::new(dataset, description(model)?, frames as u64, stride.get() as u64);
+    let description = CodesDescription::new(dataset, model_description(model)?, frames as u64, stride.get() as u64);
     let mut writer = CodesWriter::create(place, &description, CODE_SIZE)?;
     progress.begin("encoding", Some(windows.div_ceil(stride.get()) as u64));
 
@@ -80,7 +80,7 @@ pub(crate) fn checked_windows(model: &Autoencoder, dataset: &Dataset, frames: us
 }
 
 /// The model as the codes' file names it: its configuration, and the SHA-256 of its weights.
-fn description(model: &Autoencoder) -> Result<String> {
+pub fn model_description(model: &Autoencoder) -> Result<String> {
     let config = serde_json::to_value(model.config())
         .map_err(|error| Error::Unwritable { what: "codes", reason: error.to_string() })?;
     Ok(json!({ "config": config, "sha256": model.parameters().sha256() }).to_string())

@@ -32,6 +32,23 @@ impl FileTensor {
         FileTensor { name: name.into(), shape: shape.to_vec(), kind: Dtype::F32, bytes }
     }
 
+    /// Of bytes, row-major.
+    pub fn of_u8(name: impl Into<String>, shape: &[usize], values: &[u8]) -> FileTensor {
+        FileTensor { name: name.into(), shape: shape.to_vec(), kind: Dtype::U8, bytes: values.to_vec() }
+    }
+
+    /// Of whole numbers of 32 bits, row-major.
+    pub fn of_u32(name: impl Into<String>, shape: &[usize], values: &[u32]) -> FileTensor {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        FileTensor { name: name.into(), shape: shape.to_vec(), kind: Dtype::U32, bytes }
+    }
+
+    /// Of whole numbers of 64 bits, row-major.
+    pub fn of_u64(name: impl Into<String>, shape: &[usize], values: &[u64]) -> FileTensor {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        FileTensor { name: name.into(), shape: shape.to_vec(), kind: Dtype::U64, bytes }
+    }
+
     /// Of 64-bit floats, row-major.
     pub fn of_f64(name: impl Into<String>, shape: &[usize], values: &[f64]) -> FileTensor {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -67,15 +84,42 @@ pub fn format_of(path: &Path) -> Result<Option<String>> {
     Ok(header[METADATA]["format"].as_str().map(str::to_owned))
 }
 
-/// The texts in a file's header; says in a few words where it has another format or version.
-pub(crate) fn metadata(bytes: &[u8], format: &str, version: &str) -> Result<HashMap<String, String>, String> {
+/// The bytes of the tensor `name`; says in a few words where it is missing or of another type.
+pub(crate) fn u8_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u8>, String> {
+    values::<1, _>((name, Dtype::U8), tensors, |[byte]| byte)
+}
+
+/// The numbers of the tensor `name`, likewise.
+pub(crate) fn u32_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u32>, String> {
+    values((name, Dtype::U32), tensors, u32::from_le_bytes)
+}
+
+/// The numbers of the tensor `name`, likewise.
+pub(crate) fn u64_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u64>, String> {
+    values((name, Dtype::U64), tensors, u64::from_le_bytes)
+}
+
+fn values<const N: usize, T>(
+    (name, kind): (&str, Dtype),
+    tensors: &SafeTensors,
+    of: impl Fn([u8; N]) -> T,
+) -> Result<Vec<T>, String> {
+    let tensor = tensors.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
+    if tensor.dtype() != kind {
+        return Err(format!("`{name}` is of the type {:?}, expected {kind:?}", tensor.dtype()));
+    }
+    Ok(tensor.data().as_chunks::<N>().0.iter().copied().map(of).collect())
+}
+
+/// The texts in a file's header; says in a few words where it has another format, or none of these versions.
+pub(crate) fn metadata(bytes: &[u8], format: &str, versions: &[&str]) -> Result<HashMap<String, String>, String> {
     let (_, header) =
         SafeTensors::read_metadata(bytes).map_err(|error| format!("it is not a safetensors file ({error})"))?;
     let metadata = header.metadata().clone().unwrap_or_default();
-    for (key, expected) in [("format", format), ("version", version)] {
+    for (key, expected) in [("format", &[format][..]), ("version", versions)] {
         let got = metadata.get(key).map_or("missing", String::as_str);
-        if got != expected {
-            return Err(format!("its {key} is {got}, expected {expected}"));
+        if !expected.contains(&got) {
+            return Err(format!("its {key} is {got}, expected {}", expected.join(" or ")));
         }
     }
     Ok(metadata)

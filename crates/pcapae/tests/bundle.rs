@@ -206,9 +206,49 @@ fn other_files_are_refused_with_what_they_are() {
     refused(&changed(|metadata, _| metadata.clear()), "its format is missing");
     refused(
         &changed(|metadata, _| drop(metadata.insert("version".into(), "1".into()))),
-        "its version is 1, expected 2",
+        "its version is 1, expected 2 or 3",
     );
     refused(&changed(|metadata, _| drop(metadata.remove("bundle"))), "no entry `bundle`");
+}
+
+#[test]
+fn normal_fragments_are_kept_and_damaged_ones_refused() {
+    let normal = BUNDLE.normal.as_ref().unwrap();
+    // 7 payloads, 3 lengths and 2 ports make 42 different packets.
+    assert_eq!(normal.len(), 42);
+    assert_eq!(normal.codes(&BUNDLE.detectors.autoencoder.as_ref().unwrap().model).len(), 42);
+    assert_eq!(Bundle::from_bytes(&FILE).unwrap().normal, BUNDLE.normal);
+    let few = learned(&LearnConfig { normal_fragments: 5, ..everything() });
+    assert_eq!(few.normal.map(|normal| normal.len()), Some(5));
+    let none = learned(&LearnConfig { normal_fragments: 0, ..everything() });
+    assert!(none.normal.is_none() && Bundle::from_bytes(&none.to_bytes().unwrap()).unwrap().normal.is_none());
+    let without = LearnConfig { detectors: "lengths".parse().unwrap(), ..config(Mode::Packet, 1, 7) };
+    assert!(learned(&without).normal.is_none());
+
+    let tensor = |name: &'static str, change: fn(&mut Tensor)| {
+        changed(|_, tensors| change(tensors.iter_mut().find(|tensor| tensor.0 == name).unwrap()))
+    };
+    let cut = |tensor: &mut Tensor| {
+        tensor.2[0] -= 1;
+        let bytes = tensor.3.len() / (tensor.2[0] + 1) * tensor.2[0];
+        tensor.3.truncate(bytes);
+    };
+    refused(&tensor("normal.windows", cut), "its normal fragments are");
+    refused(&tensor("normal.packets", cut), "its normal fragments are");
+    refused(&tensor("normal.lengths", |tensor| tensor.3.fill(255)), "expected at most 256");
+    refused(&tensor("normal.lengths", |tensor| tensor.1 = Dtype::F32), "is of the type F32, expected U32");
+    refused(&tensor("normal.packets", |tensor| tensor.0 = "other".into()), "`normal.packets` is missing");
+}
+
+#[test]
+fn a_bundle_of_the_version_before_is_read_and_has_no_normal_fragments() {
+    let old = changed(|metadata, tensors| {
+        metadata.insert("version".into(), "2".into());
+        tensors.retain(|tensor| !tensor.0.starts_with("normal."));
+    });
+    let old = Bundle::from_bytes(&old).unwrap();
+    assert!(old.normal.is_none());
+    assert_eq!(old.lesson, BUNDLE.lesson);
 }
 
 #[test]

@@ -360,14 +360,23 @@ fn a_detectors_score_is_conserved_down_to_the_bytes() {
     window[62] = 255;
     for kernel in [KernelName::Linear, KernelName::Rbf, KernelName::Poly] {
         let svm = OneClassSvmConfig { kernel, ..OneClassSvmConfig::default() }.fit(&samples).unwrap();
-        let target = Target::Detector(CodeScore::Svm(&svm, sampling));
+        let target = Target::Detector(CodeScore::Detector(&svm, sampling));
         let e = explain(model, &window, &target, &Method::Lrp(Composite::default()));
         let error = (e.of_bytes() + e.of_biases() - e.target_value).abs();
         assert!(error < 1e-3 * e.target_value.abs(), "{kernel:?}: {error} of {}", e.target_value);
         explain(model, &window, &target, &Method::Occlusion { baseline: Baseline::Zeros });
     }
+    let near = pcapae::detect::KNearestNeighboursConfig::default().fit(&samples).unwrap();
+    let far = pcapae::detect::MahalanobisConfig::default().fit(&samples).unwrap();
+    for detector in [&near as &dyn pcapae::detect::Detector, &far] {
+        let target = Target::Detector(CodeScore::Detector(detector, sampling));
+        let e = explain(model, &window, &target, &Method::Lrp(Composite::default()));
+        let error = (e.of_bytes() + e.of_biases() - e.target_value).abs();
+        assert!(error < 1e-3 * e.target_value.abs(), "{error} of {}", e.target_value);
+        assert_eq!(e.target, "detector");
+    }
     let forest = IsolationForestConfig::default().fit(&samples).unwrap();
-    let target = Target::Detector(CodeScore::Sampled(&forest, sampling));
+    let target = Target::Detector(CodeScore::Detector(&forest, sampling));
     let e = explain(model, &window, &target, &Method::Lrp(Composite::default()));
     assert!((e.of_bytes() + e.of_biases() - e.target_value).abs() < 1e-3 * e.target_value.abs());
     assert_eq!(e.target, "detector, sampled");

@@ -21,6 +21,7 @@ Examples:
   pcapae explain plant.pcapae today.pcap --alert 3 -o alert.png
   pcapae explain model/best.safetensors week.h5 --fragment 17 --method occlusion
   pcapae explain plant.pcapae week.h5 --fragment 17 --target code:3 --json | jq .summary
+  pcapae explain plant.pcapae today.pcap --alert 3 --target detector:svm.safetensors
 
 A red byte speaks for a higher value, a blue one for a lower. Composites: gamma-box, plus, plus-flat, alpha2-beta1, alpha2-beta1-flat,
 and as zennit has them epsilon-gamma-box, epsilon-plus, epsilon-plus-flat, epsilon."
@@ -49,7 +50,8 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "N", default_value = "64", conflicts_with_all = ["fragment", "packet"])]
     pub packets: NonZeroUsize,
 
-    /// What to explain: score, code:K (a number of the code, from 0), or brightest (the brightest pixel of the reconstruction).
+    /// What to explain: score, code:K (a number of the code, from 0), detector:FILE (what a detector that fit made says of the code), or
+    /// brightest (the brightest pixel of the reconstruction).
     #[arg(long, value_name = "TARGET", default_value = "score")]
     pub target: TargetArg,
 
@@ -95,10 +97,11 @@ pub struct ExplainArgs {
 }
 
 /// What to explain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TargetArg {
     Score,
     Code(usize),
+    Detector(PathBuf),
     Brightest,
 }
 
@@ -106,11 +109,14 @@ impl FromStr for TargetArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<TargetArg, String> {
+        if let Some(path) = text.strip_prefix("detector:").filter(|path| !path.is_empty()) {
+            return Ok(TargetArg::Detector(path.into()));
+        }
         match (text, text.strip_prefix("code:").map(str::parse)) {
             ("score", _) => Ok(TargetArg::Score),
             ("brightest", _) => Ok(TargetArg::Brightest),
             (_, Some(Ok(entry))) => Ok(TargetArg::Code(entry)),
-            _ => Err("expected score, code:K or brightest".into()),
+            _ => Err("expected score, code:K, detector:FILE or brightest".into()),
         }
     }
 }

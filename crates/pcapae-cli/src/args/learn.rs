@@ -63,6 +63,12 @@ pub struct LearnArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.001, allow_negative_numbers = true)]
     pub false_alarm_rate: f64,
 
+    /// Keep this many different normal fragments in the bundle, at most, which the report shows beside odd ones; 0 keeps none.
+    ///
+    /// The bundle then holds normal traffic as it is, but for masked fields.
+    #[arg(long, value_name = "N", default_value_t = pcapae::bundle::NORMAL_FRAGMENTS)]
+    pub normal_fragments: usize,
+
     /// Passes over all training windows [default: as many as make about 4,000 steps of the optimiser].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,

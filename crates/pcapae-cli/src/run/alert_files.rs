@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use pcapae::bundle::Detection;
 use pcapae::capture::Captures;
-use pcapae::report::{Event, alert_capture, cef_line, event_json, syslog_line};
+use pcapae::report::{Event, alert_capture, cef_line, syslog_line};
 use pcapae::whole_file::WholeFile;
 use pcapae::{Error, Result};
 
@@ -45,8 +45,8 @@ impl AlertFiles {
         })
     }
 
-    /// Writes them all.
-    pub fn write(self, events: &[Event], detection: &Detection) -> Result<()> {
+    /// Writes them all; `objects` are the events as JSON.
+    pub fn write(self, events: &[Event], objects: &[String], detection: &Detection) -> Result<()> {
         let lines = |line: &dyn Fn(&Event) -> String| -> Vec<u8> {
             events.iter().flat_map(|event| (line(event) + "\n").into_bytes()).collect()
         };
@@ -59,6 +59,7 @@ impl AlertFiles {
         if let Some(cef) = self.cef {
             cef.write(&lines(&cef_line))?;
         }
-        self.jsonl.write(&lines(&|event| event_json(event, &detection.captures).to_string()))
+        let objects: Vec<u8> = objects.iter().flat_map(|object| format!("{object}\n").into_bytes()).collect();
+        self.jsonl.write(&objects)
     }
 }

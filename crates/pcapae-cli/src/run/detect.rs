@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use pcapae::bundle::{Bundle, Detection};
 use pcapae::capture::Captures;
 use pcapae::label::Label;
-use pcapae::report::{Event, Summary, event_json, events, scores_csv, summary_json};
+use pcapae::report::{Event, Evidence, Summary, event_json, events, scores_csv, summary_json, top_fields};
 
 use super::alert_files::AlertFiles;
 use super::event_table::event_table;
-use super::html_report::Reported;
 use super::input::{counted, labels, output, say_left_out, warn_of};
+use super::{html_report, second_look};
 use crate::args::DetectArgs;
 use crate::failure::ALERTS;
 use crate::progress::{Talk, print};
@@ -30,25 +30,44 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         file.write(&scores_csv(&detection)?)?;
     }
     let events = events(detection.alerts());
+    let exhibits = match report.is_some() || files.is_some() {
+        true => second_look::exhibits(&bundle, (&detection, &events), &args.input.captures, talk)?,
+        false => Err(""),
+    };
+    let explained = second_look::explained(&bundle, exhibits.as_ref().ok(), talk)?;
+    let evidence = match &exhibits {
+        Ok(exhibits) => Evidence::Shown(exhibits, &explained),
+        Err(why) => Evidence::NotKept(why),
+    };
     if let Some(file) = report {
-        let report = Reported { bundle: (&bundle, &args.bundle), detection: &detection, events: &events };
-        report.write(file, &args.input.captures, talk)?;
+        html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, talk)?;
     }
     talk.clear();
     warn_of(&detection.captures, talk);
     say_left_out(&detection.left_out, &detection.captures, talk);
 
+    let objects = objects(&events, &detection, evidence);
     if let Some(files) = files {
-        files.write(&events, &detection)?;
+        files.write(&events, &objects, &detection)?;
     }
-    let printed = if args.json { json_lines(&events, &detection) } else { text(&events, &detection, args.top) };
+    let printed = if args.json { json_lines(objects, &detection) } else { text(&events, &detection, args.top) };
     print(&printed)?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
 }
 
-fn json_lines(events: &[Event], detection: &Detection) -> String {
-    let mut lines: Vec<String> =
-        events.iter().map(|event| event_json(event, &detection.captures).to_string()).collect();
+/// The events as JSON, with the fields that mattered where there was a second look.
+fn objects(events: &[Event], detection: &Detection, evidence: Evidence<'_>) -> Vec<String> {
+    let object = |event: &Event| {
+        let fields = match evidence {
+            Evidence::Shown(exhibits, explained) => Some(top_fields(event, exhibits, explained)),
+            Evidence::NotKept(_) => None,
+        };
+        event_json(event, &detection.captures, fields.as_deref()).to_string()
+    };
+    events.iter().map(object).collect()
+}
+
+fn json_lines(mut lines: Vec<String>, detection: &Detection) -> String {
     lines.push(summary_json(&Summary::of(detection)).to_string());
     lines.join("\n") + "\n"
 }

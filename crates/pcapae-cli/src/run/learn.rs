@@ -48,6 +48,7 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
         },
         effort: args.epochs.map_or(defaults.effort, |epochs| Effort::Epochs(epochs as usize)),
         false_alarm_rate: FalseAlarmRate::new(args.false_alarm_rate)?,
+        normal_fragments: args.normal_fragments,
     };
     config.check()?;
     Ok(config)

@@ -22,6 +22,7 @@ mod model;
 mod reduce;
 mod report;
 mod score;
+mod second_look;
 mod train;
 
 use std::process::ExitCode;

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use pcapae::bundle::Bundle;
 use pcapae::capture::Captures;
 use pcapae::label::Label;
-use pcapae::report::events;
+use pcapae::report::{Evidence, events};
 
-use super::html_report::Reported;
 use super::input::{counted, labels, output, say_left_out, warn_of};
+use super::{html_report, second_look};
 use crate::args::ReportArgs;
 use crate::progress::Talk;
 
@@ -22,8 +22,13 @@ pub fn run(args: &ReportArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let file = output(&args.output, args.force, inputs)?;
     let detection = bundle.detect(captures, labels, talk)?;
     let events = events(detection.alerts());
-    let report = Reported { bundle: (&bundle, &args.bundle), detection: &detection, events: &events };
-    report.write(file, &args.input.captures, talk)?;
+    let exhibits = second_look::exhibits(&bundle, (&detection, &events), &args.input.captures, talk)?;
+    let explained = second_look::explained(&bundle, exhibits.as_ref().ok(), talk)?;
+    let evidence = match &exhibits {
+        Ok(exhibits) => Evidence::Shown(exhibits, &explained),
+        Err(why) => Evidence::NotKept(why),
+    };
+    html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, talk)?;
     talk.clear();
     warn_of(&detection.captures, talk);
     say_left_out(&detection.left_out, &detection.captures, talk);

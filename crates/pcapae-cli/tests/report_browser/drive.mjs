@@ -117,13 +117,25 @@ async function run() {
   check(bytes >= 14, `an opened event shows ${bytes} bytes`);
   const hot = await evaluate("[...document.querySelectorAll('.detail .hex td')].filter((cell) => cell.style.backgroundColor).length");
   check(hot > 0, "no byte is hot");
-  check(await evaluate("document.querySelectorAll('.detail .shares tr').length > 0"), "no detector has a share");
+  check(await evaluate("document.querySelectorAll('.detail .of-detectors tr').length > 0"), "no detector has a share");
+  check(await evaluate("document.querySelectorAll('.detail .of-fields tr').length > 0"), "no field mattered");
   await evaluate("document.querySelector('.detail .hex td[tabindex=\"0\"]').focus()");
   await press("ArrowRight");
   check(await evaluate("document.activeElement.closest('.hex') !== null && [...document.querySelectorAll('.hex td[tabindex]')].indexOf(document.activeElement) === 1"), "the arrow keys do not move among bytes");
   check(await evaluate("/^Byte 1 /.test(document.querySelector('.detail .readout').textContent)"), "the byte under the focus is not told");
   await evaluate("[...document.querySelectorAll('.detail [aria-label=\"Heat by\"] button')].at(-1).click()");
-  check(await evaluate("document.querySelectorAll('.detail .hex').length === 1"), "another detector's heat is not shown");
+  check(await evaluate("document.querySelectorAll('.detail .heat .hex').length === 1"), "another detector's heat is not shown");
+  // Relevance has two colours, and a legend of its own.
+  await evaluate("[...document.querySelectorAll('.detail [aria-label=\"Heat by\"] button')].find((button) => button.textContent.includes('LRP')).click()");
+  check(await evaluate("document.querySelector('.detail .heat').textContent.includes('Most relevant: byte')"), "relevance is not told in words");
+  const colours = await evaluate("[...new Set([...document.querySelectorAll('.detail .heat .hex td')].map((cell) => cell.style.backgroundColor.match(/--heat|--cool/)?.[0]).filter((name) => name))].sort().join()");
+  check(colours.includes("--heat"), `the relevance of bytes is drawn in ${colours}`);
+  await evaluate("document.querySelectorAll('.detail .heat .hex td[tabindex]')[2].focus()");
+  check(await evaluate("/relevance [+-]?[0-9]/.test(document.querySelector('.detail .readout').textContent)"), "a byte's relevance is not told");
+  // Beside it stands the nearest normal fragment, with what differs marked alike on both sides.
+  const sides = await evaluate("[...document.querySelectorAll('.detail .pair .compare')].map((table) => [table.querySelectorAll('td.differs').length, [...table.querySelectorAll('td')].filter((cell) => cell.textContent).length])");
+  check(sides.length === 2 && sides[0][0] > 0 && sides[0][0] === sides[1][0], `the normal fragment is compared as ${JSON.stringify(sides)}`);
+  check(await evaluate("/[0-9]+ of [0-9]+ bytes differ/.test(document.querySelector('.detail').textContent)"), "what differs is not counted");
   await picture("light.png");
   // The keyboard closes it, and opens it again.
   await evaluate("document.querySelector('.open').focus()");

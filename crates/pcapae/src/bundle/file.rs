@@ -8,7 +8,9 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
-use super::{Bundle, Connections, DetectorName, DetectorSet, Detectors, Judge, Lesson, ScoredAutoencoder};
+use super::{
+    Bundle, Connections, DetectorName, DetectorSet, Detectors, Judge, Lesson, NormalFragments, ScoredAutoencoder,
+};
 use crate::detect::{
     Combination, Conformal, Detector, FalseAlarmRate, InterArrival, InterArrivalConfig, LengthRarity,
     LengthRarityConfig, Numbers, PositionHistogram, PositionHistogramConfig, ScoringHead, Standardisation,
@@ -20,8 +22,16 @@ use crate::{Error, Result};
 
 /// Value of the metadata entry `format`.
 const FORMAT: &str = "pcapae-bundle";
-/// Version of the layout that this code writes and reads, the metadata entry `version`.
-const VERSION: &str = "2";
+/// Version of the layout that this code writes, the metadata entry `version`.
+const VERSION: &str = "3";
+/// Versions that it reads: before 3 there were no normal fragments.
+const VERSIONS: [&str; 2] = ["2", VERSION];
+/// Of the normal fragments, their windows, u8 `[n, bytes of a window]`.
+const NORMAL_WINDOWS: &str = "normal.windows";
+/// The first packet of each one's last fragment, u64 `[n]`.
+const NORMAL_PACKETS: &str = "normal.packets";
+/// The bytes of that fragment that are no padding, u32 `[n]`.
+const NORMAL_LENGTHS: &str = "normal.lengths";
 /// Tensors that begin so are calibration scores, f64 `[n]`: of each detector by its word, and of [`SUM`] and [`CONNECTION`].
 const CALIBRATION: &str = "calibration";
 /// The combination of all detectors.
@@ -81,6 +91,9 @@ impl Bundle {
             }
         }
         put(CALIBRATION, &self.calibrations(), &mut tensors);
+        if let Some(normal) = &self.normal {
+            tensors.extend(normal_tensors(normal));
+        }
         tensor_file::tensor_file(&tensors, &[("format", FORMAT), ("version", VERSION), ("bundle", record.as_str())])
     }
 
@@ -132,7 +145,7 @@ impl Bundle {
 
     /// Reads the bytes of a bundle file; says in a few words what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Bundle, String> {
-        let metadata = tensor_file::metadata(bytes, FORMAT, VERSION)?;
+        let metadata = tensor_file::metadata(bytes, FORMAT, &VERSIONS)?;
         let record = metadata.get("bundle").ok_or("its metadata has no entry `bundle`")?;
         let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
         let size = FragmentSize::new(record.fragment_size, record.shape).map_err(|error| error.to_string())?;
@@ -144,8 +157,35 @@ impl Bundle {
         }
         let judge = judge(&record, &numbers(CALIBRATION, &tensors)?)?;
         let cutting = Cutting { mode: record.mode, size, semantics: record.semantics, mask: record.mask };
-        Ok(Bundle { cutting, detectors, judge, lesson: record.lesson })
+        let normal = normal_fragments(&detectors, size, &tensors)?;
+        Ok(Bundle { cutting, detectors, judge, lesson: record.lesson, normal })
     }
+}
+
+fn normal_tensors(normal: &NormalFragments) -> [FileTensor; 3] {
+    let count = normal.len();
+    [
+        FileTensor::of_u8(NORMAL_WINDOWS, &[count, normal.bytes().len() / count], normal.bytes()),
+        FileTensor::of_u64(NORMAL_PACKETS, &[count], normal.packets()),
+        FileTensor::of_u32(NORMAL_LENGTHS, &[count], normal.lengths()),
+    ]
+}
+
+/// The normal fragments, where there are any and a model to give them codes.
+fn normal_fragments(
+    detectors: &Detectors,
+    size: FragmentSize,
+    tensors: &SafeTensors,
+) -> Result<Option<NormalFragments>, String> {
+    let Some(scored) = &detectors.autoencoder else { return Ok(None) };
+    if !tensors.names().contains(&NORMAL_WINDOWS) {
+        return Ok(None);
+    }
+    let window_size = scored.model.config().window_size();
+    let bytes = tensor_file::u8_values(NORMAL_WINDOWS, tensors)?;
+    let packets = tensor_file::u64_values(NORMAL_PACKETS, tensors)?;
+    let lengths = tensor_file::u32_values(NORMAL_LENGTHS, tensors)?;
+    NormalFragments::of(window_size, size.bytes(), bytes, (packets, lengths)).map(Some)
 }
 
 /// The detectors that the record names, each from its tensors.

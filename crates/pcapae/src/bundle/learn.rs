@@ -2,6 +2,7 @@
 
 use super::judge::NormalPacket;
 use super::material::Material;
+use super::normal::{NORMAL_FRAGMENTS, NormalFragments};
 use super::residuals::Residuals;
 use super::{
     Bundle, Connections, DEFAULT_STEPS, DetectorName, DetectorSet, Detectors, Effort, Judge, Lesson, ScoredAutoencoder,
@@ -41,6 +42,8 @@ pub struct LearnConfig {
     pub connections: Connections,
     /// The wanted share of normal packets that raise an alert.
     pub false_alarm_rate: FalseAlarmRate,
+    /// How many normal fragments the bundle keeps, at most.
+    pub normal_fragments: usize,
 }
 
 impl Default for LearnConfig {
@@ -59,6 +62,7 @@ impl Default for LearnConfig {
             effort: Effort::Steps(DEFAULT_STEPS),
             connections: Connections::default(),
             false_alarm_rate: FalseAlarmRate::default(),
+            normal_fragments: NORMAL_FRAGMENTS,
         }
     }
 }
@@ -123,7 +127,11 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
         history,
         validation_alarm_rate: held_back.alarm_rate(&judge, &split),
     };
-    Ok(Learned { bundle: Bundle { cutting, detectors, judge, lesson }, left_out, captures })
+    let normal = detectors
+        .autoencoder
+        .as_ref()
+        .and_then(|scored| NormalFragments::sample(&scored.model, &training, &material, config.normal_fragments));
+    Ok(Learned { bundle: Bundle { cutting, detectors, judge, lesson, normal }, left_out, captures })
 }
 
 /// Fits the wanted detectors to the first part; the history is that of the autoencoder, if there is one.

@@ -35,7 +35,13 @@ impl Material {
         &self.facts[packet as usize - 1]
     }
 
-    fn first_packet(&self, fragment: usize) -> u64 {
+    /// All fragments.
+    pub fn table(&self) -> &FragmentTable {
+        &self.fragments
+    }
+
+    /// The first packet with bytes in a fragment.
+    pub fn first_packet(&self, fragment: usize) -> u64 {
         self.fragments.segments(fragment).first().map_or(0, |segment| segment.packet)
     }
 

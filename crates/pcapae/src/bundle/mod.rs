@@ -18,6 +18,8 @@ mod scoring;
 
 mod material;
 
+mod normal;
+
 mod packet_log;
 
 mod detection;
@@ -36,6 +38,7 @@ pub use effort::{DEFAULT_STEPS, Effort};
 pub use exhibit::{EXHIBIT_BYTES, Exhibit, Exhibits, Heat, JudgedWindow, Wanted};
 pub use judge::{Connections, Judge};
 pub use learn::{LearnConfig, Learned, learn};
+pub use normal::{NORMAL_FRAGMENTS, NearestNormal, NormalFragments};
 pub use packet_log::PacketLog;
 pub use split::Split;
 
@@ -56,6 +59,8 @@ pub struct Bundle {
     pub judge: Judge,
     /// What was learned from, and how it went.
     pub lesson: Lesson,
+    /// Normal fragments to compare odd ones with; `None` where there is no autoencoder, where none were asked for, and in bundles of version 2.
+    pub normal: Option<NormalFragments>,
 }
 
 /// What a bundle was learned from, and how it went.

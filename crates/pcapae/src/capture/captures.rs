@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::buffer::Buffer;
 use super::clock::Clock;
 use super::one::{Input, One, STANDARD_INPUT};
-use super::{CaptureSummary, LinkType, Packet, list};
+use super::{CaptureSummary, LinkType, Packet, Record, list};
 use crate::{Error, Result};
 
 /// The packets of any number of captures, in order, with one numbering.
@@ -96,6 +96,8 @@ impl Captures {
                 number: self.summary.packets - (self.wanted.start() - 1),
                 time_ns: found.time_ns,
                 link: found.link,
+                interface: found.interface,
+                wire_length: found.wire_length,
                 data: self.buffer.at(found.bytes),
             })),
             Ok(None) => Ok(None),
@@ -161,7 +163,8 @@ impl Captures {
                     if !self.wanted.contains(&self.summary.packets) {
                         continue;
                     }
-                    return Ok(Some(Found { time_ns, link: record.link, bytes: record.bytes }));
+                    let Record { link, interface, wire_length, bytes, .. } = record;
+                    return Ok(Some(Found { time_ns, link, interface, wire_length, bytes }));
                 }
                 Err(stop) => {
                     if let Some(open) = self.current.take() {
@@ -178,6 +181,8 @@ impl Captures {
 struct Found {
     time_ns: i64,
     link: LinkType,
+    interface: u32,
+    wire_length: u32,
     bytes: std::ops::Range<usize>,
 }
 
@@ -228,6 +233,43 @@ mod tests {
         assert_eq!(found.len(), packets);
         let warnings: Vec<String> = summary.unwrap().warnings.iter().map(Warning::to_string).collect();
         assert!(warnings.iter().any(|warning| warning.contains(reason)), "{warnings:?}");
+    }
+
+    /// A pcapng block of little-endian words.
+    fn block(kind: u32, words: &[u32]) -> Vec<u8> {
+        let length = 12 + 4 * words.len() as u32;
+        [&[kind, length][..], words, &[length]].concat().into_iter().flat_map(u32::to_le_bytes).collect()
+    }
+
+    #[test]
+    fn packets_have_their_length_on_the_wire_and_their_interface_over_all_sections() {
+        let section = block(0x0a0d_0d0a, &[0x1a2b_3c4d, 1, u32::MAX, u32::MAX]);
+        let interface = block(1, &[1, 0]);
+        let enhanced = |on: u32, wire| block(6, &[on, 0, 0, 4, wire, 0]);
+        let parts = [
+            &section[..],
+            &interface,
+            &interface,
+            &enhanced(1, 1500),
+            &section,
+            &interface,
+            &enhanced(0, 60),
+            // Less than was captured cannot be.
+            &block(2, &[0, 0, 0, 4, 3, 0]),
+            &block(3, &[4, 0]),
+        ];
+        let mut captures = Captures::from_reader("test", io::Cursor::new(parts.concat()));
+        let mut found = Vec::new();
+        while let Some(packet) = captures.next_packet().unwrap() {
+            found.push((packet.interface, packet.wire_length, packet.data.len()));
+        }
+        assert_eq!(found, [(1, 1500, 4), (2, 60, 4), (2, 4, 4), (2, 4, 4)]);
+
+        let words = [0xa1b2_c3d4_u32, 2 | 4 << 16, 0, 0, 64, 1, 0, 0, 4, 900, 0];
+        let bytes: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+        let mut captures = Captures::from_reader("test", io::Cursor::new(bytes));
+        let packet = captures.next_packet().unwrap().unwrap();
+        assert_eq!((packet.interface, packet.wire_length, packet.data.len()), (0, 900, 4));
     }
 
     #[test]

@@ -52,6 +52,10 @@ pub struct Packet<'a> {
     pub time_ns: i64,
     /// What the bytes begin with.
     pub link: LinkType,
+    /// The interface that it was captured on: its number within its capture, over all sections, from 0. Always 0 in pcap.
+    pub interface: u32,
+    /// How long it was on the wire, in bytes: at least as many as were captured.
+    pub wire_length: u32,
     /// The captured bytes, link-layer header included.
     pub data: &'a [u8],
 }
@@ -61,6 +65,8 @@ struct Record {
     /// `None` where the container gives no time.
     time_ns: Option<i64>,
     link: LinkType,
+    interface: u32,
+    wire_length: u32,
     bytes: std::ops::Range<usize>,
 }
 

@@ -80,9 +80,9 @@ impl Pcap {
         let seconds = i64::from(self.order.u32(header, 0));
         let fraction = i64::from(self.order.u32(header, 4));
         let mut length = self.order.u32(header, 8);
-        let on_wire = self.order.u32(header, 12);
+        let mut on_wire = self.order.u32(header, 12);
         if self.minor < 3 || (self.minor == 3 && length > on_wire) {
-            length = on_wire;
+            std::mem::swap(&mut length, &mut on_wire);
         }
         let length = length as usize;
         if length > LONGEST_PACKET {
@@ -99,6 +99,8 @@ impl Pcap {
             // At most 2^32 seconds and 2^32 microseconds: far below the limit of an i64.
             time_ns: Some(seconds * 1_000_000_000 + fraction * self.unit_ns),
             link: self.link,
+            interface: 0,
+            wire_length: on_wire.max(length as u32),
             bytes: range.start + self.record_header..range.end,
         })
     }

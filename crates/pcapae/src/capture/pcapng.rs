@@ -30,6 +30,8 @@ const LONGEST_BLOCK: usize = 64 << 20;
 pub(super) struct PcapNg {
     order: Order,
     interfaces: Vec<Interface>,
+    /// Interfaces of the sections before.
+    interfaces_before: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +63,7 @@ pub(super) enum BadStart {
 impl PcapNg {
     /// Reads the section header that a file starts with.
     pub(super) fn open(buffer: &mut Buffer, source: &mut impl Read) -> Result<PcapNg, BadStart> {
-        let mut section = PcapNg { order: Order::Little, interfaces: Vec::new() };
+        let mut section = PcapNg { order: Order::Little, interfaces: Vec::new(), interfaces_before: 0 };
         let length = match section.block(buffer, source) {
             Ok((_, length)) => length,
             Err(Stop::Damage(_)) => return Err(BadStart::NoHeader("a pcapng file with a damaged section header")),
@@ -95,7 +97,13 @@ impl PcapNg {
                 }
             };
             let start = buffer.consume(length).start + 8 + packet.at;
-            return Ok(Record { time_ns: packet.time_ns, link: packet.link, bytes: start..start + packet.length });
+            return Ok(Record {
+                time_ns: packet.time_ns,
+                link: packet.link,
+                interface: self.interfaces_before.saturating_add(packet.interface),
+                wire_length: packet.wire_length.max(packet.length as u32),
+                bytes: start..start + packet.length,
+            });
         }
     }
 
@@ -136,6 +144,7 @@ impl PcapNg {
             return Err(format!("pcapng version {major}.{minor}"));
         }
         self.order = order;
+        self.interfaces_before = self.interfaces_before.saturating_add(self.interfaces.len() as u32);
         self.interfaces.clear();
         Ok(())
     }
@@ -148,7 +157,8 @@ impl PcapNg {
         let word = |at| self.order.u32(body, at);
         let interface = self.interface(word(0))?;
         let length = fits(word(12), body.len() - 20)?;
-        Ok(Block { time_ns: Some(interface.time(word(4), word(8))), link: interface.link, at: 20, length })
+        let time_ns = Some(interface.time(word(4), word(8)));
+        Ok(Block { time_ns, link: interface.link, interface: word(0), wire_length: word(16), at: 20, length })
     }
 
     fn simple(&self, body: &[u8]) -> Result<Block, Stop> {
@@ -159,7 +169,7 @@ impl PcapNg {
         let on_wire = self.order.u32(body, 0);
         let limit = if interface.snap_length == 0 { u32::MAX } else { interface.snap_length };
         let length = fits(on_wire.min(limit), body.len() - 4)?;
-        Ok(Block { time_ns: None, link: interface.link, at: 4, length })
+        Ok(Block { time_ns: None, link: interface.link, interface: 0, wire_length: on_wire, at: 4, length })
     }
 
     fn obsolete(&self, body: &[u8]) -> Result<Block, Stop> {
@@ -167,9 +177,11 @@ impl PcapNg {
             return Err(too_short("an obsolete packet block"));
         }
         let word = |at| self.order.u32(body, at);
-        let interface = self.interface(u32::from(self.order.u16(body, 0)))?;
+        let number = u32::from(self.order.u16(body, 0));
+        let interface = self.interface(number)?;
         let length = fits(word(12), body.len() - 20)?;
-        Ok(Block { time_ns: Some(interface.time(word(4), word(8))), link: interface.link, at: 20, length })
+        let time_ns = Some(interface.time(word(4), word(8)));
+        Ok(Block { time_ns, link: interface.link, interface: number, wire_length: word(16), at: 20, length })
     }
 
     /// A packet of an interface that was never described has neither a link type nor a unit of time. Stopping there,
@@ -187,6 +199,8 @@ impl PcapNg {
 struct Block {
     time_ns: Option<i64>,
     link: LinkType,
+    interface: u32,
+    wire_length: u32,
     at: usize,
     length: usize,
 }

@@ -1,6 +1,6 @@
 //! What all detectors have in common.
 
-use super::{Numbers, Samples};
+use super::{Numbers, Parts, Samples};
 use crate::Result;
 
 /// Gives the scores of samples that follow each other.
@@ -15,6 +15,12 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
 
     /// All that was fitted, so that a detector read from it gives the same scores.
     fn numbers(&self) -> Numbers;
+
+    /// What each number of a row has to do with its score; `None` where the score has no closed form that shares it out, or the row is of
+    /// another width.
+    fn parts(&self, _row: &[f64]) -> Option<Parts> {
+        None
+    }
 
     /// Scores samples in pieces as if they were one. A detector for which it matters what came before overrides this.
     fn scorer(&self) -> Scorer<'_> {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Parts;
 use crate::engine::Differences;
 use crate::{Error, Result};
 
@@ -71,6 +72,27 @@ impl Distance {
                 if lengths > 0.0 { (1.0 - product / lengths).max(0.0) } else { 1.0 }
             }
         }
+    }
+
+    /// The distance taken apart: the share of a number is that of its power in the sum. `None` for cosine, which is no sum.
+    pub fn parts(self, x: &[f64], y: &[f32]) -> Option<Parts> {
+        let p = match self {
+            Distance::Euclidean => 2.0,
+            Distance::Manhattan => 1.0,
+            Distance::Minkowski(p) => p,
+            Distance::Cosine => return None,
+        };
+        let mut parts = Parts::none(x.len());
+        let differences: Vec<f64> = x.iter().zip(y).map(|(x, y)| x - f64::from(*y)).collect();
+        let sum: f64 = differences.iter().map(|far| far.abs().powf(p)).sum();
+        if sum > 0.0 {
+            let distance = sum.powf(1.0 / p);
+            for ((share, slope), far) in parts.shares.iter_mut().zip(&mut parts.slopes).zip(differences) {
+                *share = distance * far.abs().powf(p) / sum;
+                *slope = if far == 0.0 { 0.0 } else { far.signum() * (far.abs() / distance).powf(p - 1.0) };
+            }
+        }
+        Some(parts)
     }
 
     /// What orders rows by this distance when it is summed in single precision; `None` where nothing that is does.

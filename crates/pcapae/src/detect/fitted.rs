@@ -2,6 +2,8 @@
 
 mod file;
 
+use std::path::Path;
+
 use super::sample_file::score_row;
 use super::{Blueprint, Detector, Rows, SampleFile, Samples};
 use crate::progress::Progress;
@@ -70,15 +72,18 @@ impl Fitted {
         self.detector.own_threshold()
     }
 
+    /// Refuses rows, those of `path`, of another kind than it was fitted to: other codes, or no codes at all.
+    pub fn check_rows(&self, path: &Path, rows: &Rows) -> Result<()> {
+        if self.rows.go_with(rows) {
+            return Ok(());
+        }
+        Err(Error::OtherRows { path: path.to_owned(), got: rows.to_string(), expected: self.rows.to_string() })
+    }
+
     /// Refuses a file without rows, and one whose rows are of another kind than those it was fitted to.
     pub fn check(&self, file: &SampleFile) -> Result<()> {
         file.check_rows()?;
-        let rows = file.rows();
-        if self.rows.go_with(&rows) {
-            return Ok(());
-        }
-        let (path, expected) = (file.path().to_owned(), self.rows.to_string());
-        Err(Error::OtherRows { path, got: rows.to_string(), expected })
+        self.check_rows(file.path(), &file.rows())
     }
 
     /// The score of each row of `samples`; refuses another width than that of the rows it was fitted to.

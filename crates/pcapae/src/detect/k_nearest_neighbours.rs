@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::distance::MetricName;
 use super::neighbours::{Neighbour, Neighbourhood};
 use super::rows::{rows_of_width, training_rows};
-use super::{Detector, Numbers, Samples};
+use super::{Detector, Numbers, Parts, Samples};
 use crate::{Error, Result};
 
 /// Which neighbours are looked at, and how.
@@ -94,12 +94,33 @@ impl KNearestNeighbours {
             Aggregation::Median => (near[(count - 1) / 2].distance + near[count / 2].distance) / 2.0,
         }
     }
+
+    /// The weight of the distance of the neighbour of each rank, of so many.
+    fn weights(&self, count: usize) -> Vec<f64> {
+        let mut weights = vec![0.0; count];
+        match self.method {
+            Aggregation::Largest => weights[count - 1] = 1.0,
+            Aggregation::Mean => weights.fill(1.0 / count as f64),
+            Aggregation::Median => [(count - 1) / 2, count / 2].into_iter().for_each(|rank| weights[rank] += 0.5),
+        }
+        weights
+    }
 }
 
 impl Detector for KNearestNeighbours {
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         let rows = rows_of_width(samples, self.neighbourhood.width())?;
         Ok(self.neighbourhood.of_each(&rows, self.neighbours, |_, near| self.aggregate(near)))
+    }
+
+    /// As its distances: the share of a number is that of its power in their sums, the neighbours held constant.
+    fn parts(&self, row: &[f64]) -> Option<Parts> {
+        let near = self.neighbourhood.parts(row, self.neighbours)?;
+        let mut parts = Parts::none(row.len());
+        for (weight, (_, of_distance)) in self.weights(near.len()).into_iter().zip(&near) {
+            parts.add(weight, of_distance);
+        }
+        Some(parts)
     }
 
     fn numbers(&self) -> Numbers {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::distance::MetricName;
 use super::neighbours::{Neighbour, Neighbourhood};
 use super::rows::{rows_of_width, training_rows};
-use super::{Auto, Contamination, Detector, Numbers, Samples};
+use super::{Auto, Contamination, Detector, Numbers, Parts, Samples};
 use crate::{Error, Result};
 
 /// The offset where `contamination` is `auto`.
@@ -149,6 +149,22 @@ impl Detector for LocalOutlierFactor {
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         let rows = rows_of_width(samples, self.neighbourhood.width())?;
         Ok(self.neighbourhood.of_each(&rows, self.neighbours, |_, near| self.factor(near)))
+    }
+
+    /// The score is the mean density of the neighbours times the mean reach: the reaches that are distances are shared out as such, the
+    /// neighbours held constant; those that are a neighbour's own, and the least reach, are a constant.
+    fn parts(&self, row: &[f64]) -> Option<Parts> {
+        let near = self.neighbourhood.parts(row, self.neighbours)?;
+        let count = near.len() as f64;
+        let density = near.iter().map(|(other, _)| self.densities[other.row]).sum::<f64>() / count;
+        let mut parts = Parts { constant: density * LEAST_REACH, ..Parts::none(row.len()) };
+        for (other, of_distance) in &near {
+            match self.k_distances[other.row] {
+                own if own > other.distance => parts.constant += density * own / count,
+                _ => parts.add(density / count, of_distance),
+            }
+        }
+        Some(parts)
     }
 
     fn numbers(&self) -> Numbers {

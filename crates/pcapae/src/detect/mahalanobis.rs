@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::moments::{Moments, centred, of_blocks};
 use super::rows::{rows_of_width, training_rows};
-use super::{Detector, Numbers, Samples};
+use super::{Detector, Numbers, Parts, Samples};
 use crate::Result;
 
 /// How the covariance is estimated.
@@ -100,6 +100,20 @@ impl Detector for Mahalanobis {
             // Rounding may leave a hair below zero.
             centred.column_iter().zip(product.column_iter()).map(|(x, y)| x.dot(&y).max(0.0)).collect()
         }))
+    }
+
+    /// The share of number k is (x − mean)ₖ·(Σ⁻¹·(x − mean))ₖ, which may be below 0 where it goes along with others.
+    fn parts(&self, row: &[f64]) -> Option<Parts> {
+        if row.len() != self.mean.len() {
+            return None;
+        }
+        let centred = DVector::from_column_slice(row) - &self.mean;
+        let product = &self.precision * &centred;
+        Some(Parts {
+            shares: centred.component_mul(&product).as_slice().to_vec(),
+            constant: 0.0,
+            slopes: (product * 2.0).as_slice().to_vec(),
+        })
     }
 
     fn numbers(&self) -> Numbers {

@@ -6,6 +6,8 @@ mod samples;
 
 mod numbers;
 
+mod parts;
+
 mod detector;
 
 mod rows;
@@ -83,6 +85,7 @@ pub use numbers::{Array, Numbers};
 pub(crate) use one_class_svm::Kernel;
 pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmConfig};
 pub use packet_scores::PacketScores;
+pub use parts::Parts;
 pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};
 pub use principal_components::{Components, PrincipalComponents, PrincipalComponentsConfig};
 pub use reconstruction::reconstruction_error;

@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use rayon::prelude::*;
 
-use super::Numbers;
 use super::distance::Distance;
+use super::{Numbers, Parts};
 use crate::engine::{Columns, Differences, Instructions};
 
 /// The name of the rows among the numbers of a detector.
@@ -117,6 +117,17 @@ impl Neighbourhood {
         let mut told: Vec<(usize, T)> = blocks.par_iter().flat_map_iter(of_block).collect();
         told.sort_unstable_by_key(|(place, _)| *place);
         told.into_iter().map(|(_, told)| told).collect()
+    }
+
+    /// The `count` nearest of one row, the nearest first, and the parts of each distance; `None` where the distance has none, or the row is of
+    /// another width.
+    pub fn parts(&self, row: &[f64], count: usize) -> Option<Vec<(Neighbour, Parts)>> {
+        if row.len() != self.width {
+            return None;
+        }
+        let query: Vec<f32> = row.iter().map(|value| *value as f32).collect();
+        let of_one = |near: Neighbour| Some((near, self.distance.parts(row, self.row(near.row))?));
+        self.nearest(&query, count, None).into_iter().map(of_one).collect()
     }
 
     fn row(&self, place: usize) -> &[f32] {

@@ -4,6 +4,8 @@ mod cache;
 
 mod kernel;
 
+mod parts;
+
 mod smo;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,7 @@ use self::kernel::Columns;
 pub(crate) use self::kernel::Kernel;
 use self::smo::{Stopping, minimise};
 use super::rows::{rows_of_width, training_rows};
-use super::{Detector, Numbers, Samples};
+use super::{Detector, Numbers, Parts, Samples};
 use crate::{Error, Result};
 
 /// Steps without end where `max_iter` is −1, as in LIBSVM: so many, or so many a sample if that is more.
@@ -307,6 +309,10 @@ impl OneClassSvm {
 }
 
 impl Detector for OneClassSvm {
+    fn parts(&self, row: &[f64]) -> Option<Parts> {
+        self.taken_apart(row)
+    }
+
     fn own_threshold(&self) -> Option<f64> {
         Some(self.offset())
     }

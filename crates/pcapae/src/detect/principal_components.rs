@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::eigen::{Eigen, leading};
 use super::moments::{Moments, centred, of_blocks};
 use super::rows::{rows_of_width, training_rows};
-use super::{Detector, Numbers, Samples};
+use super::{Detector, Numbers, Parts, Samples};
 use crate::{Error, Result};
 
 /// How many components are kept.
@@ -127,6 +127,20 @@ impl Detector for PrincipalComponents {
             let explained = &self.components * self.components.tr_mul(&centred);
             (centred - explained).column_iter().map(|left| left.norm_squared()).collect()
         }))
+    }
+
+    /// The share of number k is the square of what is left of it.
+    fn parts(&self, row: &[f64]) -> Option<Parts> {
+        if row.len() != self.mean.len() {
+            return None;
+        }
+        let centred = DVector::from_column_slice(row) - &self.mean;
+        let left = &centred - &self.components * self.components.tr_mul(&centred);
+        Some(Parts {
+            shares: left.component_mul(&left).as_slice().to_vec(),
+            constant: 0.0,
+            slopes: (left * 2.0).as_slice().to_vec(),
+        })
     }
 
     fn numbers(&self) -> Numbers {

@@ -4,26 +4,20 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::detect::{Detector, KernelName, OneClassSvm, Samples};
+use crate::detect::{Detector, Parts, Samples};
 use crate::{Error, Result};
 
 /// Step of the slope by differences, in single precision.
 const STEP: f32 = 1.0 / 256.0;
 
-/// A fitted detector, as far as its score can be taken apart.
+/// A fitted detector, whose score of a code is taken apart.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum CodeScore<'a> {
-    /// A one-class support vector machine. Its kernel decides how:
-    ///
-    /// - linear: −Σᵢ αᵢ·xᵢₖ·cₖ is the share of number k, exactly;
-    /// - radial: the score above its lowest, s + Σα, is shared out among the support vectors by how near they are (softmin,
-    ///   pᵢ ∝ αᵢ·k(xᵢ, c)), and for each among the numbers by their part of the squared distance, (cₖ − xᵢₖ)²/|c − xᵢ|². −Σα, the score of a
-    ///   code as normal as can be, is a constant. Kauffmann, Müller, Montavon, *Towards Explaining Anomalies: A Deep Taylor Decomposition
-    ///   of One-Class Models*, 2020;
-    /// - others: by sampling, as for other detectors.
-    Svm(&'a OneClassSvm, Sampling<'a>),
-    /// Any other detector, by sampling: Shapley values over orders in which the numbers of a reference are replaced by the code's.
+    /// By the closed form that the detector has ([`Detector::parts`]): one-class support vector machines with linear or radial kernel, nearest
+    /// neighbours and the local outlier factor, Mahalanobis distance, principal components. Where it has none, by sampling.
+    Detector(&'a dyn Detector, Sampling<'a>),
+    /// By sampling in any case: Shapley values over orders in which the numbers of a reference are replaced by the code's.
     ///
     /// Štrumbelj & Kononenko, *Explaining Prediction Models and Individual Predictions with Feature Contributions*, 2014. The score of the
     /// reference is a constant; shares and constant add up to the score exactly, whatever the number of orders.
@@ -53,10 +47,7 @@ pub struct CodeShares {
 impl CodeScore<'_> {
     /// True where the shares are sampled, false where they are a closed form.
     pub fn is_sampled(&self) -> bool {
-        match self {
-            CodeScore::Svm(svm, _) => !matches!(svm.kernel(), KernelName::Linear | KernelName::Rbf),
-            CodeScore::Sampled(..) => true,
-        }
+        self.parts(&vec![0.0; self.sampling().reference.len()]).is_none()
     }
 
     /// The score; higher is more anomalous. Refuses codes of another width than the detector's.
@@ -66,58 +57,47 @@ impl CodeScore<'_> {
 
     /// Scores of codes, one after the other, of the width of the reference.
     pub(super) fn scores(&self, codes: &[f32]) -> Result<Vec<f64>> {
-        let (detector, sampling): (&dyn Detector, &Sampling) = match self {
-            CodeScore::Svm(svm, sampling) => (*svm, sampling),
-            CodeScore::Sampled(detector, sampling) => (*detector, sampling),
-        };
+        let (CodeScore::Detector(detector, sampling) | CodeScore::Sampled(detector, sampling)) = self;
         detector.score(&Samples::of_numbers(codes.to_vec(), sampling.reference.len()))
     }
 
     /// The score taken apart.
     pub fn shares(&self, code: &[f64]) -> Result<CodeShares> {
-        match self {
-            CodeScore::Svm(svm, _) if svm.width() != code.len() => self.value(code).map(|_| CodeShares::of(code.len())),
-            CodeScore::Svm(svm, sampling) => match svm.kernel() {
-                KernelName::Linear => Ok(linear(svm, code)),
-                KernelName::Rbf => Ok(radial(svm, code)),
-                _ => self.sampled(code, sampling),
-            },
-            CodeScore::Sampled(_, sampling) => self.sampled(code, sampling),
+        match self.parts(code) {
+            Some(Parts { shares, constant, .. }) => Ok(CodeShares { shares, constant }),
+            None => self.sampled(code, self.sampling()),
         }
     }
 
     /// The slope of the score at each of the code's numbers: by formula where it has one, else by differences.
     pub(super) fn slopes(&self, code: &[f64]) -> Result<Vec<f64>> {
-        match self {
-            CodeScore::Svm(svm, _) if svm.kernel() == KernelName::Linear && svm.width() == code.len() => {
-                Ok(weights(svm, |_| -1.0))
-            }
-            CodeScore::Svm(svm, _) if svm.kernel() == KernelName::Rbf && svm.width() == code.len() => {
-                let gamma = svm.gamma();
-                let mut slopes = vec![0.0; code.len()];
-                for (alpha, x) in svm.support() {
-                    let k = alpha * (-gamma * distance_squared(code, x)).exp();
-                    for ((slope, c), x) in slopes.iter_mut().zip(code).zip(x) {
-                        *slope += 2.0 * gamma * k * (c - f64::from(*x));
-                    }
-                }
-                Ok(slopes)
-            }
-            _ => {
-                let code = single(code);
-                let moved = |by: f32| {
-                    (0..code.len())
-                        .flat_map(|k| {
-                            let mut moved = code.clone();
-                            moved[k] += by;
-                            moved
-                        })
-                        .collect::<Vec<f32>>()
-                };
-                let (above, below) = (self.scores(&moved(STEP))?, self.scores(&moved(-STEP))?);
-                Ok(above.iter().zip(below).map(|(above, below)| (above - below) / f64::from(2.0 * STEP)).collect())
-            }
+        if let Some(Parts { slopes, .. }) = self.parts(code) {
+            return Ok(slopes);
         }
+        let code = single(code);
+        let moved = |by: f32| {
+            (0..code.len())
+                .flat_map(|k| {
+                    let mut moved = code.clone();
+                    moved[k] += by;
+                    moved
+                })
+                .collect::<Vec<f32>>()
+        };
+        let (above, below) = (self.scores(&moved(STEP))?, self.scores(&moved(-STEP))?);
+        Ok(above.iter().zip(below).map(|(above, below)| (above - below) / f64::from(2.0 * STEP)).collect())
+    }
+
+    fn parts(&self, code: &[f64]) -> Option<Parts> {
+        match self {
+            CodeScore::Detector(detector, _) => detector.parts(code),
+            CodeScore::Sampled(..) => None,
+        }
+    }
+
+    fn sampling(&self) -> &Sampling<'_> {
+        let (CodeScore::Detector(_, sampling) | CodeScore::Sampled(_, sampling)) = self;
+        sampling
     }
 
     fn sampled(&self, code: &[f64], sampling: &Sampling) -> Result<CodeShares> {
@@ -157,48 +137,6 @@ impl CodeShares {
     }
 }
 
-/// Σᵢ factor(αᵢ)·αᵢ·xᵢ.
-fn weights(svm: &OneClassSvm, factor: impl Fn(f64) -> f64) -> Vec<f64> {
-    let mut sum = vec![0.0; svm.width()];
-    for (alpha, x) in svm.support() {
-        sum.iter_mut().zip(x).for_each(|(sum, x)| *sum += factor(alpha) * alpha * f64::from(*x));
-    }
-    sum
-}
-
-fn linear(svm: &OneClassSvm, code: &[f64]) -> CodeShares {
-    let shares = weights(svm, |_| -1.0).iter().zip(code).map(|(w, c)| w * c).collect();
-    CodeShares { shares, constant: 0.0 }
-}
-
-fn radial(svm: &OneClassSvm, code: &[f64]) -> CodeShares {
-    let support: Vec<(f64, &[f32], f64)> = svm.support().map(|(a, x)| (a, x, distance_squared(code, x))).collect();
-    let all: f64 = support.iter().map(|(alpha, ..)| alpha).sum();
-    let score: f64 = -support.iter().map(|(alpha, _, d)| alpha * (-svm.gamma() * d).exp()).sum::<f64>();
-    // pᵢ by differences to the nearest, so that far codes do not make all of them zero.
-    let nearness = |(alpha, _, d): &(f64, &[f32], f64)| alpha.ln() - svm.gamma() * d;
-    let nearest = support.iter().map(nearness).fold(f64::NEG_INFINITY, f64::max);
-    let p: Vec<f64> = support.iter().map(|s| (nearness(s) - nearest).exp()).collect();
-    let total: f64 = p.iter().sum();
-    let mut result = CodeShares { constant: -all, ..CodeShares::of(code.len()) };
-    for ((_, x, d), p) in support.iter().zip(p) {
-        let part = (score + all) * p / total;
-        if *d == 0.0 {
-            // The code is this support vector: no number is further away than another.
-            result.constant += part;
-            continue;
-        }
-        for ((share, c), x) in result.shares.iter_mut().zip(code).zip(*x) {
-            *share += part * (c - f64::from(*x)).powi(2) / d;
-        }
-    }
-    result
-}
-
-fn distance_squared(code: &[f64], x: &[f32]) -> f64 {
-    code.iter().zip(x).map(|(c, x)| (c - f64::from(*x)).powi(2)).sum()
-}
-
 fn single(code: &[f64]) -> Vec<f32> {
     code.iter().map(|c| *c as f32).collect()
 }
@@ -206,7 +144,7 @@ fn single(code: &[f64]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Gamma, OneClassSvmConfig};
+    use crate::detect::{Gamma, KernelName, OneClassSvmConfig};
 
     fn samples() -> Samples {
         let wave = |i: usize| ((i * 7919 % 101) as f32 / 101.0 - 0.5) * 0.4;
@@ -222,7 +160,7 @@ mod tests {
             let config = OneClassSvmConfig { kernel, gamma: Gamma::Value(3.0), ..Default::default() };
             let svm = config.fit(&samples()).unwrap();
             let sampling = Sampling { reference: &[0.0; 6], orders: 20, seed: 1 };
-            let score = CodeScore::Svm(&svm, sampling);
+            let score = CodeScore::Detector(&svm, sampling);
             let taken_apart = score.shares(&CODE).unwrap();
             let sum = taken_apart.shares.iter().sum::<f64>() + taken_apart.constant;
             let value = score.value(&CODE).unwrap();
@@ -235,7 +173,7 @@ mod tests {
         let config = OneClassSvmConfig { gamma: Gamma::Value(3.0), ..Default::default() };
         let svm = config.fit(&samples()).unwrap();
         let sampling = Sampling { reference: &[0.0; 6], orders: 20, seed: 1 };
-        for score in [CodeScore::Svm(&svm, sampling), CodeScore::Sampled(&svm, sampling)] {
+        for score in [CodeScore::Detector(&svm, sampling), CodeScore::Sampled(&svm, sampling)] {
             let shares = score.shares(&CODE).unwrap().shares;
             assert!(shares[3] > 0.8 * shares.iter().map(|share| share.abs()).sum::<f64>(), "{shares:?}");
         }
@@ -247,7 +185,7 @@ mod tests {
             let config = OneClassSvmConfig { kernel, gamma: Gamma::Value(3.0), ..Default::default() };
             let svm = config.fit(&samples()).unwrap();
             let sampling = Sampling { reference: &[0.0; 6], orders: 1, seed: 1 };
-            let exact = CodeScore::Svm(&svm, sampling).slopes(&CODE).unwrap();
+            let exact = CodeScore::Detector(&svm, sampling).slopes(&CODE).unwrap();
             let close = CodeScore::Sampled(&svm, sampling).slopes(&CODE).unwrap();
             let largest = exact.iter().fold(0.0, |most: f64, slope| most.max(slope.abs()));
             for (a, b) in exact.iter().zip(close) {
@@ -259,7 +197,7 @@ mod tests {
     #[test]
     fn a_code_of_another_width_is_refused() {
         let svm = OneClassSvmConfig::default().fit(&samples()).unwrap();
-        let score = CodeScore::Svm(&svm, Sampling { reference: &[0.0; 5], orders: 1, seed: 1 });
+        let score = CodeScore::Detector(&svm, Sampling { reference: &[0.0; 5], orders: 1, seed: 1 });
         assert!(score.shares(&[0.0; 5]).is_err());
     }
 }

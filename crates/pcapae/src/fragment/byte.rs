@@ -88,7 +88,8 @@ mod tests {
         let size = FragmentSize::new(size, Shape::Line).unwrap();
         let mut fragmenter = Box::new(ByteFragmenter::new(size, semantics));
         for (data, number) in packets.iter().zip(1..) {
-            let packet = Packet { number, time_ns: 0, link: LinkType(1), data };
+            let packet =
+                Packet { number, time_ns: 0, link: LinkType(1), interface: 0, wire_length: data.len() as u32, data };
             fragmenter.push(&packet, Label::Unknown, &mut sink).unwrap();
         }
         fragmenter.finish(&mut sink).unwrap();

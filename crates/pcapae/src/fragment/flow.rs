@@ -402,7 +402,14 @@ mod tests {
         };
         let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics, Mask::NONE));
         for (packet, number) in packets.iter().zip(1..) {
-            let packet_read = Packet { number, time_ns: 0, link: LinkType::ETHERNET, data: &packet.frame() };
+            let packet_read = Packet {
+                number,
+                time_ns: 0,
+                link: LinkType::ETHERNET,
+                interface: 0,
+                wire_length: packet.frame().len() as u32,
+                data: &packet.frame(),
+            };
             fragmenter.push(&packet_read, packet.label, &mut sink).unwrap();
         }
         let left_out = fragmenter.finish(&mut sink).unwrap();

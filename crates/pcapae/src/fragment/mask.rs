@@ -193,7 +193,7 @@ mod tests {
     proptest! {
         #[test]
         fn masked_fields_are_zero_and_all_else_is_as_it_was(data in prop::collection::vec(any::<u8>(), 0..100), bits in 0u16..1024) {
-            let packet = Packet { number: 1, time_ns: 0, link: LinkType::ETHERNET, data: &data };
+            let packet = Packet { number: 1, time_ns: 0, link: LinkType::ETHERNET, interface: 0, wire_length: data.len() as u32, data: &data };
             let mask = Mask(bits);
             let mut expected = data.clone();
             header_fields(packet.link, &data, |field, range| {

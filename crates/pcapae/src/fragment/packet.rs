@@ -55,7 +55,7 @@ mod tests {
             };
             let mut fragmenter = Box::new(PacketFragmenter::new(FragmentSize::new(size, Shape::Line).unwrap()));
             for (data, number) in packets.iter().zip(1..) {
-                let packet = Packet { number, time_ns: 0, link: LinkType::ETHERNET, data };
+                let packet = Packet { number, time_ns: 0, link: LinkType::ETHERNET, interface: 0, wire_length: data.len() as u32, data };
                 fragmenter.push(&packet, Label::Normal, &mut sink).unwrap();
             }
             prop_assert_eq!(fragmenter.finish(&mut sink).unwrap().total(), 0);
@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn an_empty_packet_keeps_its_place() {
         let mut fragmenter = PacketFragmenter::new(FragmentSize::new(16, Shape::Square).unwrap());
-        let packet = Packet { number: 5, time_ns: 0, link: LinkType::ETHERNET, data: &[] };
+        let packet =
+            Packet { number: 5, time_ns: 0, link: LinkType::ETHERNET, interface: 0, wire_length: 0, data: &[] };
         let mut sink = |fragment: Fragment<'_>| {
             assert_eq!((fragment.bytes, fragment.segments.len()), (&[0; 16][..], 1));
             assert_eq!((fragment.segments[0].packet, fragment.segments[0].length), (5, 0));

@@ -198,7 +198,14 @@ mod tests {
             (0..70_000u32).map(|i| (0, ethernet(1, 2, (i % 48_000 + 1000) as u16, 42))).collect();
         let mut pass = Pass::default();
         for (number, (time_ns, data)) in (1..).zip(&packets) {
-            pass.take(&Packet { number, time_ns: *time_ns, link: LinkType(1), data });
+            pass.take(&Packet {
+                number,
+                time_ns: *time_ns,
+                link: LinkType(1),
+                interface: 0,
+                wire_length: data.len() as u32,
+                data,
+            });
         }
         pass.put_streams();
         assert_eq!(pass.inspection.protocols.of(&"UDP").packets, 70_000);
@@ -212,7 +219,7 @@ mod tests {
         )) {
             let mut pass = Pass::default();
             for (number, (link, time_ns, data)) in (1..).zip(&packets) {
-                pass.take(&Packet { number, time_ns: *time_ns, link: LinkType(*link), data });
+                pass.take(&Packet { number, time_ns: *time_ns, link: LinkType(*link), interface: 0, wire_length: data.len() as u32, data });
             }
             pass.put_streams();
             let found = &pass.inspection;

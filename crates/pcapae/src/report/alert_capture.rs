@@ -5,7 +5,7 @@ use std::io::Write;
 
 use super::Event;
 use crate::bundle::{Alert, Detection};
-use crate::capture::{Captures, LinkType, Packet};
+use crate::capture::{CaptureSummary, Captures, LinkType, Packet};
 use crate::{Error, Result};
 
 /// Block types, and options, of pcapng: draft-ietf-opsawg-pcapng.
@@ -13,15 +13,16 @@ const SECTION_HEADER: u32 = 0x0a0d_0d0a;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const ENHANCED_PACKET: u32 = 6;
 const COMMENT: u16 = 1;
+const DESCRIPTION: u16 = 3;
 const USER_APPLICATION: u16 = 4;
 const TIME_RESOLUTION: u16 = 9;
+/// An option's length is a number of 16 bits; longer paths than this have few.
+const LONGEST_DESCRIPTION: usize = 4096;
 /// Times in units of 10⁻⁹ s.
 const NANOSECONDS: u8 = 9;
 
-/// Writes a pcapng file of the packets of `captures`, the same that `detection` was made of, that raised alerts: with their times and bytes, an
-/// interface for each link type, and a comment each.
-///
-/// Lengths are those captured: what was cut off when the packet was captured is not counted.
+/// Writes a pcapng file of the packets of `captures`, the same that `detection` was made of, that raised alerts: with their times, bytes and
+/// lengths on the wire, and a comment each. Each interface of each capture is an interface here, which names the capture.
 pub fn alert_capture(
     detection: &Detection,
     events: &[Event],
@@ -30,7 +31,7 @@ pub fn alert_capture(
 ) -> Result<()> {
     let of_event = |event: &Event| event.packets.iter().map(|packet| (*packet, event.number)).collect::<Vec<_>>();
     let numbers: HashMap<u64, usize> = events.iter().flat_map(of_event).collect();
-    let mut file = AlertCapture { writer, interfaces: HashMap::new() };
+    let mut file = AlertCapture { writer, sources: &detection.captures, interfaces: HashMap::new() };
     file.section()?;
     let mut alerts = detection.alerts().peekable();
     while alerts.peek().is_some() {
@@ -57,12 +58,14 @@ fn comment(alert: &Alert, number: Option<usize>) -> String {
     )
 }
 
-struct AlertCapture<W> {
+struct AlertCapture<'a, W> {
     writer: W,
-    interfaces: HashMap<LinkType, u32>,
+    sources: &'a CaptureSummary,
+    /// By the capture's place, the interface's number in it, and its link type.
+    interfaces: HashMap<(usize, u32, LinkType), u32>,
 }
 
-impl<W: Write> AlertCapture<W> {
+impl<W: Write> AlertCapture<'_, W> {
     fn section(&mut self) -> Result<()> {
         let mut body = Vec::new();
         body.extend(0x1a2b_3c4d_u32.to_le_bytes());
@@ -75,24 +78,40 @@ impl<W: Write> AlertCapture<W> {
 
     fn packet(&mut self, packet: &Packet<'_>, comment: &str) -> Result<()> {
         let next = self.interfaces.len() as u32;
-        let interface = *self.interfaces.entry(packet.link).or_insert(next);
+        let (source, path) = self.source(packet.number);
+        let key = (source, packet.interface, packet.link);
+        let interface = *self.interfaces.entry(key).or_insert(next);
         if interface == next {
             let mut body = Vec::new();
             // Link types are 16 bits wide in pcapng, and all that were read are.
             body.extend((packet.link.0 as u16).to_le_bytes());
             body.extend([0; 6]);
+            let name = format!("interface {} of {path}", packet.interface);
+            option(DESCRIPTION, first_bytes(&name, LONGEST_DESCRIPTION).as_bytes(), &mut body);
             option(TIME_RESOLUTION, &[NANOSECONDS], &mut body);
             self.block(INTERFACE_DESCRIPTION, body)?;
         }
         let (time, length) = (packet.time_ns as u64, packet.data.len() as u32);
         let mut body = Vec::new();
-        for word in [interface, (time >> 32) as u32, time as u32, length, length] {
+        for word in [interface, (time >> 32) as u32, time as u32, length, packet.wire_length] {
             body.extend(word.to_le_bytes());
         }
         body.extend(packet.data);
         pad(&mut body);
         option(COMMENT, comment.as_bytes(), &mut body);
         self.block(ENHANCED_PACKET, body)
+    }
+
+    /// Which capture holds a packet, and its path.
+    fn source(&self, packet: u64) -> (usize, String) {
+        let mut before = 0;
+        for (place, source) in self.sources.sources.iter().enumerate() {
+            before += source.packets;
+            if packet <= before {
+                return (place, source.path.display().to_string());
+            }
+        }
+        (self.sources.sources.len(), String::new())
     }
 
     /// Writes a block whose options end here.
@@ -102,6 +121,11 @@ impl<W: Write> AlertCapture<W> {
         let parts = [&kind.to_le_bytes()[..], &length, &body, &length];
         self.writer.write_all(&parts.concat()).map_err(unwritable)
     }
+}
+
+/// The text's front, at most so many bytes of whole letters.
+fn first_bytes(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
 }
 
 fn option(code: u16, value: &[u8], to: &mut Vec<u8>) {

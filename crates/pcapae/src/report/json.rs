@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 
 use super::community_id::community_id;
 use super::log_line::signature;
-use super::{Event, Summary};
+use super::{Event, Summary, TopField};
 use crate::capture::CaptureSummary;
 use crate::capture::headers::Endpoint;
 
 /// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
 /// packet with the highest score in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
-/// the event's number, score, threshold, the detectors' shares and packets, whose numbers are counted over all captures.
-pub fn event_json(event: &Event, captures: &CaptureSummary) -> Value {
+/// the event's number, score, threshold, the detectors' shares, the fields that mattered (null where nobody looked) and packets, whose numbers are counted over all captures.
+pub fn event_json(event: &Event, captures: &CaptureSummary, fields: Option<&[TopField]>) -> Value {
     let peak = &event.peak;
     let talk = &peak.conversation;
     let mut object = Map::new();
@@ -44,6 +44,7 @@ pub fn event_json(event: &Event, captures: &CaptureSummary) -> Value {
         "packet_score": shortest(peak.packet_score),
         "connection_score": peak.connection_score.map(shortest),
         "shares": Value::Object(shares.collect()),
+        "top_fields": fields.map(|fields| fields.iter().map(field_json).collect::<Vec<Value>>()),
         "packet_alerts": event.by_packet,
         "connection_alerts": event.by_connection,
         "first_packet": event.packets.first(),
@@ -116,6 +117,10 @@ pub fn summary_json(summary: &Summary) -> Value {
         fields.insert("metrics".into(), metrics);
     }
     object
+}
+
+fn field_json(field: &TopField) -> Value {
+    json!({ "name": field.name, "share": rounded(field.share) })
 }
 
 /// A share of 1, to a thousandth.

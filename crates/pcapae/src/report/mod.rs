@@ -3,6 +3,8 @@
 
 mod event;
 
+mod top_fields;
+
 mod html;
 
 mod community_id;
@@ -77,4 +79,5 @@ pub use score_chart::score_chart;
 pub use scores::scores_csv;
 pub use summary::Summary;
 pub use tensorboard::{Ending, HyperParameter, Moment, TensorBoardFile, tensorboard_file_name};
+pub use top_fields::{TOP_FIELDS, TopField, top_fields};
 pub use training_picture::{TrainingPicture, entropy_of_code};

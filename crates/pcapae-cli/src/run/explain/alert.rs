@@ -8,9 +8,11 @@ use pcapae::bundle::{Bundle, Detection, Exhibits, Wanted};
 use pcapae::capture::Captures;
 use pcapae::explain::{Aim, ExplainedWindow, Target, explain_windows, joined_fields};
 use pcapae::label::{Label, Labels};
+use pcapae::model::Autoencoder;
 use pcapae::report::{Event, alert_explanation_json, events, timestamp};
 use pcapae::{Error, Result};
 
+use super::detector::CodeDetector;
 use super::settings::{Form, method};
 use super::shown::Shown;
 use crate::args::{ExplainArgs, TargetArg};
@@ -29,10 +31,12 @@ pub(super) fn run(args: &ExplainArgs, number: usize, talk: &Talk) -> anyhow::Res
         Some(place) => Some(output(place, args.force, args.inputs.iter().chain([&args.model.path]))?),
         None => None,
     };
-    let aim = match args.target {
-        TargetArg::Score => Aim::Score,
-        TargetArg::Code(entry) => Aim::Target(Target::Code { entry }),
-        TargetArg::Brightest => Aim::Target(Target::Brightest),
+    let detector = detector(args, &model, &bundle)?;
+    let aim = match (&args.target, &detector) {
+        (TargetArg::Score, _) => Aim::Score,
+        (TargetArg::Code(entry), _) => Aim::Target(Target::Code { entry: *entry }),
+        (TargetArg::Detector(_), Some(detector)) => Aim::Target(detector.target()),
+        (TargetArg::Brightest | TargetArg::Detector(_), _) => Aim::Target(Target::Brightest),
     };
     let detection = bundle.detect(captures, Labels::All(Label::Unknown), talk)?;
     let events = events(detection.alerts());
@@ -44,12 +48,15 @@ pub(super) fn run(args: &ExplainArgs, number: usize, talk: &Talk) -> anyhow::Res
     warn_of(&detection.captures, talk);
     let peak = peak(&windows, event).ok_or_else(|| changed(args))?;
     let fields = joined_fields(&windows);
+    let mut remarks = remarks(event, &packets);
+    remarks.extend(detector.iter().map(CodeDetector::remark));
     let mut json = alert_explanation_json(event, &packets, &windows, &fields);
+    json["remarks"] = remarks.clone().into();
     json["model"] = args.model.path.display().to_string().into();
     json["captures"] = args.inputs.iter().map(|path| path.display().to_string()).collect();
     let shown = Shown {
         headline: headline(event, peak),
-        remarks: remarks(event, &packets),
+        remarks,
         explanation: &peak.explanation,
         window: &peak.window.bytes,
         frames: (0..peak.window.segments.len()).map(|frame| frame_name(peak, frame)).collect(),
@@ -60,6 +67,25 @@ pub(super) fn run(args: &ExplainArgs, number: usize, talk: &Talk) -> anyhow::Res
     };
     shown.deliver(args, file.zip(form), &json, talk)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The detector whose score is to be explained, with a usual code where it needs one: that of the bundle's normal fragments.
+fn detector(args: &ExplainArgs, model: &Autoencoder, bundle: &Bundle) -> Result<Option<CodeDetector>> {
+    let TargetArg::Detector(path) = &args.target else { return Ok(None) };
+    let detector = CodeDetector::open(path, model, &args.model.path)?;
+    if !detector.is_sampled() {
+        return Ok(Some(detector));
+    }
+    match &bundle.normal {
+        Some(normal) => Ok(Some(detector.with_usual(&normal.codes(model), "normal fragments in the bundle"))),
+        None => Err(Error::Setting {
+            setting: "target",
+            got: format!("detector:{}", path.display()),
+            expected: "a detector whose score has a closed form: others are sampled from normal fragments, and the bundle keeps none"
+                .into(),
+            remedy: Some("learn again without --normal-fragments 0".into()),
+        }),
+    }
 }
 
 /// Refuses standard input, which cannot be read twice.

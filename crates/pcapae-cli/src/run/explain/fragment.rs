@@ -4,11 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use pcapae::dataset::Dataset;
-use pcapae::explain::{Explainer, Explanation, Place, fields};
+use pcapae::explain::{Explainer, Explanation, Place, Target, fields};
 use pcapae::model::Autoencoder;
 use pcapae::report::explanation_json;
 use pcapae::{Error, Result};
 
+use super::detector::{CodeDetector, codes_of};
 use super::settings::{Form, method};
 use super::shown::Shown;
 use crate::args::{ExplainArgs, TargetArg};
@@ -27,28 +28,32 @@ pub(super) fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         (Some(fragment), _) => (fragment, Place::of(&dataset, model.config(), fragment)?),
         (None, packet) => Place::of_packet(&dataset, &model, packet.unwrap_or_default())?,
     };
+    let detector = detector(args, &model, &dataset)?;
     let file = match &args.output {
         Some(place) => Some(output(place, args.force, args.inputs.iter().chain([&args.model.path]))?),
         None => None,
     };
     let model = place.model(&model)?;
     let window = place.bytes(&dataset)?;
-    let target = match args.target {
-        TargetArg::Score => place.target(),
-        TargetArg::Code(entry) => pcapae::explain::Target::Code { entry },
-        TargetArg::Brightest => pcapae::explain::Target::Brightest,
+    let target = match (&args.target, &detector) {
+        (TargetArg::Score, _) => place.target(),
+        (TargetArg::Code(entry), _) => Target::Code { entry: *entry },
+        (TargetArg::Detector(_), Some(detector)) => detector.target(),
+        (TargetArg::Brightest | TargetArg::Detector(_), _) => Target::Brightest,
     };
     let explanation = Explainer::new(&model).explain(&window, &target, &method, talk)?;
     talk.clear();
     let fields = fields(&explanation, &dataset, place.window.clone())?;
+    let remarks: Vec<String> = detector.iter().map(CodeDetector::remark).collect();
     let mut json = explanation_json(&explanation, &fields);
     json["fragment"] = fragment.into();
     json["window"] = serde_json::json!([place.window.start, place.window.end - 1]);
     json["dataset"] = path.display().to_string().into();
+    json["remarks"] = remarks.clone().into();
     json["model"] = args.model.path.display().to_string().into();
     let shown = Shown {
         headline: headline(&dataset, (fragment, &place), &explanation),
-        remarks: vec![],
+        remarks,
         explanation: &explanation,
         window: &window,
         frames: place.window.clone().map(|fragment| format!("fragment {fragment}")).collect(),
@@ -59,6 +64,16 @@ pub(super) fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     };
     shown.deliver(args, file.zip(form), &json, talk)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The detector whose score is to be explained, with a usual code where it needs one.
+fn detector(args: &ExplainArgs, model: &Autoencoder, dataset: &Dataset) -> Result<Option<CodeDetector>> {
+    let TargetArg::Detector(path) = &args.target else { return Ok(None) };
+    let detector = CodeDetector::open(path, model, &args.model.path)?;
+    Ok(Some(match detector.is_sampled() {
+        true => detector.with_usual(&codes_of(dataset, model)?, &dataset.path().display().to_string()),
+        false => detector,
+    }))
 }
 
 /// The one dataset that is given.

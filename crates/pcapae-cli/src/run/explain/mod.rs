@@ -1,6 +1,7 @@
 //! `pcapae explain`: which bytes, and why.
 
 mod alert;
+mod detector;
 mod fragment;
 mod settings;
 mod shown;

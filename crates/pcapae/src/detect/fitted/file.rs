@@ -63,7 +63,7 @@ impl Fitted {
 
     /// Reads the bytes of a detector's file; says in a few words what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Fitted, String> {
-        let metadata = tensor_file::metadata(bytes, FORMAT, VERSION)?;
+        let metadata = tensor_file::metadata(bytes, FORMAT, &[VERSION])?;
         let record = metadata.get(RECORD).ok_or("its metadata has no entry `detector`")?;
         let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
         record.rows.check()?;

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::base64::encoded;
+use super::relevance::Explained;
 use super::{Evidence, strongest};
-use crate::bundle::{Alert, Exhibit, Heat};
+use crate::bundle::{Alert, Exhibit, Heat, Wanted};
 use crate::label::Label;
 use crate::report::json::shortest;
-use crate::report::{Event, timestamp};
+use crate::report::{Event, timestamp, top_fields};
 
 /// Most packets of an event that are shown, beside the one with the highest score: the first ones.
 pub(super) const PACKETS_OF_EVENT: usize = 8;
@@ -17,38 +18,69 @@ pub(super) const PACKETS_OF_EVENT: usize = 8;
 pub(super) const PACKETS_MAX: usize = 2000;
 
 /// A byte that a detector did not see.
-const UNSEEN: u8 = 255;
+pub(super) const UNSEEN: u8 = 255;
 /// The level of the hottest byte of a packet.
 const HOTTEST: f32 = 254.0;
 
-/// The packets that a report shows in full: of every event the one with the highest score and the first few, as far as there is room.
-pub fn packets_to_exhibit(events: &[Event]) -> BTreeSet<u64> {
+/// Most bytes of windows that are explained for a report, which bounds the time that takes.
+const EXPLAINED_BYTES_MAX: usize = 1 << 20;
+/// So many packets are explained however long their windows are.
+const EXPLAINED_LEAST: usize = 16;
+
+/// The packets that a report shows in full: of every event the one with the highest score and the first few, as far as there is room. Of them,
+/// as many are explained as there is time for, with windows of this many bytes.
+pub fn packets_to_exhibit(events: &[Event], window_size: usize) -> Wanted {
+    let packets = ranked(events);
+    let explained = (EXPLAINED_BYTES_MAX / window_size.max(1)).max(EXPLAINED_LEAST);
+    Wanted { explained: packets.iter().take(explained).copied().collect(), shown: packets.into_iter().collect() }
+}
+
+/// The packets to show, the most important first.
+fn ranked(events: &[Event]) -> Vec<u64> {
     let mut shown = strongest(events);
     shown.sort_by(|a, b| b.peak.multiple().total_cmp(&a.peak.multiple()));
-    let mut wanted: BTreeSet<u64> = shown.iter().map(|event| event.peak.packet).collect();
+    let mut packets: Vec<u64> = shown.iter().map(|event| event.peak.packet).collect();
+    let mut wanted: BTreeSet<u64> = packets.iter().copied().collect();
     for rank in 0..PACKETS_OF_EVENT {
         for packet in shown.iter().filter_map(|event| event.packets.get(rank)) {
-            if wanted.len() >= PACKETS_MAX {
-                return wanted;
+            if packets.len() >= PACKETS_MAX {
+                return packets;
             }
-            wanted.insert(*packet);
+            if wanted.insert(*packet) {
+                packets.push(*packet);
+            }
         }
     }
-    wanted
+    packets
 }
 
 /// The packets of an event that are shown, as JSON.
-pub(super) fn of_event(event: &Event, alerts: &BTreeMap<u64, Alert>, evidence: Evidence<'_>) -> Value {
+pub(super) fn of_event(
+    event: &Event,
+    alerts: &BTreeMap<u64, Alert>,
+    evidence: Evidence<'_>,
+    explained: &Explained<'_>,
+) -> Value {
     let exhibit = |packet: u64| match evidence {
-        Evidence::Shown(exhibits) => exhibits.packet(packet),
+        Evidence::Shown(exhibits, _) => exhibits.packet(packet),
         Evidence::NotKept(_) => None,
     };
+    let fields = match evidence {
+        Evidence::Shown(exhibits, windows) => top_fields(event, exhibits, windows),
+        Evidence::NotKept(_) => vec![],
+    };
     let shown = event.packets.iter().filter_map(|packet| alerts.get(packet));
-    let packets: Vec<Value> = shown.map(|alert| of_packet(alert, exhibit(alert.packet))).collect();
-    json!({ "peak": event.peak.packet, "alerts": event.packets.len(), "packets": packets })
+    let packets: Vec<Value> = shown.map(|alert| of_packet(alert, exhibit(alert.packet), explained)).collect();
+    json!({
+        "number": event.number,
+        "peak": event.peak.packet,
+        "alerts": event.packets.len(),
+        "fields": fields.iter().map(|field| (field.name.as_str(), field.share)).collect::<Vec<_>>(),
+        "packets": packets,
+    })
 }
 
-fn of_packet(alert: &Alert, exhibit: Option<&Exhibit>) -> Value {
+fn of_packet(alert: &Alert, exhibit: Option<&Exhibit>, explained: &Explained<'_>) -> Value {
     let talk = &alert.conversation;
     json!({
         "number": alert.packet,
@@ -68,6 +100,8 @@ fn of_packet(alert: &Alert, exhibit: Option<&Exhibit>) -> Value {
         "length": exhibit.map(|exhibit| exhibit.length),
         "fields": exhibit.map(fields),
         "heat": exhibit.map(|exhibit| exhibit.heat.iter().map(of_heat).collect::<Vec<_>>()),
+        "relevance": exhibit.map(|exhibit| explained.relevance(exhibit)),
+        "normal": explained.nearest_normal(alert.packet),
     })
 }
 

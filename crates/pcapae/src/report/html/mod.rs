@@ -4,6 +4,8 @@ mod base64;
 
 mod evidence;
 
+mod relevance;
+
 mod timeline;
 
 mod view;
@@ -17,7 +19,9 @@ use sha2::{Digest, Sha256};
 
 use super::Event;
 use crate::bundle::{Alert, Bundle, Detection, Exhibits};
+use crate::explain::ExplainedWindow;
 use crate::{Error, Result};
+use relevance::Explained;
 use timeline::Timeline;
 use view::View;
 
@@ -33,8 +37,9 @@ const EVENTS_MAX: usize = 2000;
 /// Where the bytes of alert packets are.
 #[derive(Debug, Clone, Copy)]
 pub enum Evidence<'a> {
-    /// The captures were read again: [`Bundle::exhibits`] with [`packets_to_exhibit`].
-    Shown(&'a Exhibits),
+    /// The captures were read again, [`Bundle::exhibits`] with [`packets_to_exhibit`], and what was to be explained was:
+    /// [`explain_windows`](crate::explain::explain_windows).
+    Shown(&'a Exhibits, &'a [ExplainedWindow<'a>]),
     /// They were not kept; why, as a sentence.
     NotKept(&'a str),
 }
@@ -76,14 +81,22 @@ impl HtmlReport<'_> {
 
     /// What the script draws, as JSON inside a `script` element: no `<` in it can end the element.
     fn data(&self, shown: &[&Event]) -> String {
-        let wanted = packets_to_exhibit(self.events);
+        let bundle = self.bundle.0;
+        let wanted = packets_to_exhibit(self.events, 0).shown;
+        let windows = match self.evidence {
+            Evidence::Shown(_, windows) => windows,
+            Evidence::NotKept(_) => &[],
+        };
+        let model = bundle.detectors.autoencoder.as_ref().map(|scored| &scored.model);
+        let explained = Explained::new(windows, bundle.cutting.mode, model, bundle.normal.as_ref());
         let alerts: BTreeMap<u64, Alert> = self
             .detection
             .alerts()
             .filter(|alert| wanted.contains(&alert.packet))
             .map(|alert| (alert.packet, alert))
             .collect();
-        let events: Vec<_> = shown.iter().map(|event| evidence::of_event(event, &alerts, self.evidence)).collect();
+        let of_event = |event: &&Event| evidence::of_event(event, &alerts, self.evidence, &explained);
+        let events: Vec<_> = shown.iter().map(of_event).collect();
         let data = json!({ "timeline": Timeline::of(self.detection).to_json(), "events": events });
         data.to_string().replace('<', "\\u003c")
     }

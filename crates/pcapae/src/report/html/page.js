@@ -357,7 +357,7 @@
     const peak = event.packets.find((packet) => packet.number === event.peak) || event.packets[0];
     if (!peak) return [make("p", {}, "No packet of this event was kept.")];
     choose(peak);
-    return [picker, box];
+    return [...mattered(event), picker, box];
   }
 
   function onePacket(packet) {
@@ -377,32 +377,46 @@
     return [list, ...shares(packet), ...evidence(packet)];
   }
 
-  function shares(packet) {
+  // Names and shares of 1, as bars.
+  function bars(title, className, rows) {
     const body = make("tbody");
-    for (const [name, part] of packet.shares) {
+    for (const [name, part] of rows) {
       const bar = make("span", { className: "bar", "aria-hidden": "true" });
       bar.style.width = `${Math.max(part, 0) * 100}%`;
       body.append(make("tr", {}, make("td", {}, name), make("td", {}, bar), make("td", { className: "number" }, percent(part))));
     }
-    const title = "Share of each detector in the score";
-    return [make("h3", {}, title), make("table", { className: "shares", "aria-label": title }, body)];
+    return [make("h3", {}, title), make("table", { className: `shares ${className}`, "aria-label": title }, body)];
+  }
+  const shares = (packet) => bars("Share of each detector in the score", "of-detectors", packet.shares);
+
+  function mattered(event) {
+    if (!event.fields.length) return [];
+    const note = "Over the event's packets that are kept here: relevance for the autoencoder and surprise for the histograms, weighted by their shares in the highest score.";
+    return [...bars(`Alert ${event.number}: the fields that mattered`, "of-fields", event.fields), make("p", { className: "note" }, note)];
   }
 
   function evidence(packet) {
     if (packet.bytes === null) return [make("p", { className: "note" }, "The bytes of this packet were not kept.")];
     const bytes = bytesOf(packet.bytes);
-    const box = make("div");
-    const sources = packet.heat.slice().sort((a, b) => shareOf(packet, b) - shareOf(packet, a));
-    if (!sources.length) return [make("h3", {}, "Bytes"), make("p", { className: "note" }, "No detector of this bundle looks at bytes."), hexDump(packet, bytes, null)];
-    const buttons = sources.map((heat) => make("button", { type: "button", onclick: () => choose(heat) }, heat.detector));
-    const choose = (heat) => {
-      buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(sources[i] === heat)));
-      box.replaceChildren(...heatMap(packet, bytes, heat));
+    const box = make("div", { className: "heat" });
+    const strongest = packet.heat.slice().sort((a, b) => shareOf(packet, b) - shareOf(packet, a));
+    if (!strongest.length) return [make("h3", {}, "Bytes"), make("p", { className: "note" }, "No detector of this bundle looks at bytes."), hexDump(packet, bytes, null)];
+    // Each way to see the bytes: its name, and what it draws.
+    const ways = strongest.flatMap((heat) => {
+      const own = [`${heat.detector}: ${HEATS[heat.detector] || "heat"}`, () => heatMap(packet, bytes, heat)];
+      const explained = heat.detector === "autoencoder" && packet.relevance;
+      return explained ? [own, ["autoencoder: relevance (LRP)", () => relevanceMap(packet, bytes, packet.relevance)]] : [own];
+    });
+    const buttons = ways.map((way) => make("button", { type: "button", onclick: () => choose(way) }, way[0]));
+    const choose = (way) => {
+      buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(ways[i] === way)));
+      box.replaceChildren(...way[1]());
     };
-    choose(sources[0]);
+    choose(ways[0]);
     const tools = make("div", { className: "tools", role: "group", "aria-label": "Heat by" }, make("span", { className: "note" }, "Heat by"), ...buttons);
-    return [make("h3", {}, "Which bytes are odd"), tools, box];
+    return [make("h3", {}, "Which bytes are odd"), tools, box, ...nearestNormal(packet)];
   }
+  const HEATS = { autoencoder: "residual", histograms: "surprise" };
   const shareOf = (packet, heat) => (packet.shares.find(([name]) => name === heat.detector) || [0, 0])[1];
 
   function heatMap(packet, bytes, heat) {
@@ -420,9 +434,70 @@
     }
     const missing = packet.length - seen.length;
     if (missing > 0) parts.push(make("p", { className: "note" }, `${missing} of ${packet.length} bytes were not looked at; those shown are in italics.`));
-    parts.push(hexDump(packet, bytes, { levels, top: new Set(top), heat }));
+    const level = (i) => (i < levels.length && levels[i] < 255 ? levels[i] : null);
+    parts.push(hexDump(packet, bytes, {
+      top: new Set(top),
+      isSeen: (i) => level(i) !== null,
+      paint: (i) => (level(i) > 0 ? `rgba(var(--heat), ${((level(i) / 254) * 0.9).toFixed(3)})` : ""),
+      tell: (i) => `heat ${digits((level(i) / 254) * heat.hottest, 2)} of at most ${digits(heat.hottest, 2)}`,
+    }));
     parts.push(make("div", { className: "scale" }, "usual", make("i", { "aria-hidden": "true" }), `oddest byte of this packet, ${digits(heat.hottest)}`));
     return parts;
+  }
+
+  // Red speaks for a higher score, blue for a lower one.
+  function relevanceMap(packet, bytes, relevance) {
+    const levels = bytesOf(relevance.levels);
+    const part = (i) => (i < levels.length && levels[i] < 255 ? (levels[i] - 127) / 127 : null);
+    const order = [...levels.keys()].filter((i) => Math.abs(part(i)) > 0.1).sort((a, b) => Math.abs(part(b)) - Math.abs(part(a)));
+    const top = order.slice(0, 8);
+    const signed = (i) => `${part(i) > 0 ? "+" : ""}${digits(part(i) * relevance.greatest, 2)}`;
+    const words = (i) => `byte ${i} = ${hex(bytes[i], 2)}${fieldOf(packet, i) ? ` (${fieldOf(packet, i)})` : ""}, ${signed(i)}`;
+    const parts = [make("p", { className: "note" }, top.length ? `Most relevant: ${top.map(words).join("; ")}.` : "No byte is relevant.")];
+    if (relevance.elsewhere > 0.005) {
+      const where = relevance.padding ? "in the zeros behind the packet's end, or in packets before it" : "in other packets";
+      parts.push(make("p", { className: "note" }, `${percent(relevance.elsewhere)} of the relevance lies ${where}.`));
+    }
+    parts.push(hexDump(packet, bytes, {
+      top: new Set(top),
+      isSeen: (i) => part(i) !== null,
+      // By the square root, so that lesser ones are seen.
+      paint: (i) => (part(i) ? `rgba(var(${part(i) > 0 ? "--heat" : "--cool"}), ${(Math.sqrt(Math.abs(part(i))) * 0.9).toFixed(3)})` : ""),
+      tell: (i) => `relevance ${signed(i)}, at most ±${digits(relevance.greatest, 2)}`,
+    }));
+    parts.push(make("div", { className: "scale both" }, "for a lower score", make("i", { "aria-hidden": "true" }), `for a higher score, by ${relevance.rule}`));
+    return parts;
+  }
+
+  // The packet's fragment as the autoencoder saw it, and the normal one that is most like it to the autoencoder.
+  function nearestNormal(packet) {
+    const title = make("h3", {}, "The nearest normal fragment");
+    if (!packet.normal) {
+      return [title, make("p", { className: "note" }, packet.relevance ? "The bundle keeps no normal fragments to compare with." : "This packet was not compared with normal fragments.")];
+    }
+    const [own, normal] = [bytesOf(packet.normal.own), bytesOf(packet.normal.bytes)];
+    const length = Math.max(own.length, normal.length);
+    let different = 0;
+    for (let i = 0; i < length; i++) different += own[i] !== normal[i];
+    const says = `${different} of ${length} bytes differ; the distance of the two codes is ${digits(packet.normal.distance)}. Masked fields are zeros in both.`;
+    const side = (name, bytes, other) => make("figure", {}, make("figcaption", {}, name), make("div", { className: "hexbox" }, plainDump(name, bytes, other, length)));
+    return [title, make("p", { className: "note" }, says), make("div", { className: "pair" },
+      side(`Packet ${packet.number}`, own, normal), side(`Normal: packet ${packet.normal.packet} of those learned from`, normal, own))];
+  }
+
+  // Bytes, eight in a row, with those that differ from others marked.
+  function plainDump(name, bytes, other, length) {
+    const body = make("tbody");
+    for (let start = 0; start < length; start += 8) {
+      const row = make("tr", {}, make("th", { scope: "row" }, hex(start, 4)));
+      for (let i = start; i < start + 8; i++) {
+        const there = i < bytes.length;
+        const differs = i < length && bytes[i] !== other[i];
+        row.append(make("td", { className: differs ? "differs" : "" }, there ? hex(bytes[i], 2) : differs ? "··" : ""));
+      }
+      body.append(row);
+    }
+    return make("table", { className: "hex compare", "aria-label": `Bytes: ${name}` }, body);
   }
 
   const hex = (value, width) => value.toString(16).padStart(width, "0");
@@ -440,11 +515,7 @@
     const tell = (i) => {
       const field = fieldOf(packet, i);
       const printable = bytes[i] > 32 && bytes[i] < 127 ? ` "${String.fromCharCode(bytes[i])}"` : "";
-      let odd = "";
-      if (heat) {
-        const level = i < heat.levels.length ? heat.levels[i] : 255;
-        odd = level === 255 ? ", not looked at" : `, heat ${digits((level / 254) * heat.heat.hottest, 2)} of at most ${digits(heat.heat.hottest, 2)}`;
-      }
+      const odd = !heat ? "" : heat.isSeen(i) ? `, ${heat.tell(i)}` : ", not looked at";
       readout.textContent = `Byte ${i} (0x${hex(i, 4)}): 0x${hex(bytes[i], 2)} = ${bytes[i]}${printable}${field ? `, ${field}` : ""}${odd}`;
     };
     for (let start = 0; start < bytes.length; start += width) {
@@ -454,9 +525,8 @@
         const cell = make("td", { tabIndex: i === 0 ? 0 : -1 }, hex(bytes[i], 2));
         if (i - start === 8) cell.classList.add("half");
         if (heat) {
-          const level = i < heat.levels.length ? heat.levels[i] : 255;
-          if (level === 255) cell.classList.add("unseen");
-          else if (level > 0) cell.style.backgroundColor = `rgba(var(--heat), ${((level / 254) * 0.9).toFixed(3)})`;
+          if (heat.isSeen(i)) cell.style.backgroundColor = heat.paint(i);
+          else cell.classList.add("unseen");
           if (heat.top.has(i)) cell.classList.add("top");
         }
         // A page that scrolls under a resting pointer must not speak over the keyboard.

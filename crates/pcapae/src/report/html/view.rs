@@ -31,6 +31,8 @@ pub(super) struct View {
     packets_of_event: usize,
     packets_max: usize,
     bytes_of_packet: usize,
+    /// Whether the bundle keeps normal fragments.
+    compares: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -109,7 +111,7 @@ impl View {
             labelled: summary.confusion.is_some(),
             not_kept: match report.evidence {
                 Evidence::NotKept(why) => Some(why.to_owned()),
-                Evidence::Shown(_) => None,
+                Evidence::Shown(..) => None,
             },
             metrics: summary.confusion.map(|confusion| MetricsView::of(&confusion, summary.average_precision)),
             lesson: lesson(bundle),
@@ -117,6 +119,7 @@ impl View {
             packets_of_event: PACKETS_OF_EVENT,
             packets_max: PACKETS_MAX,
             bytes_of_packet: EXHIBIT_BYTES,
+            compares: bundle.normal.is_some(),
         }
     }
 }
@@ -212,14 +215,14 @@ impl MetricsView {
 
 /// Bytes that got into no fragment, where the captures were read again.
 fn unseen(evidence: Evidence<'_>) -> Option<UnseenView> {
-    let Evidence::Shown(exhibits) = evidence else { return None };
+    let Evidence::Shown(exhibits, _) = evidence else { return None };
     let unseen = exhibits.bytes.saturating_sub(exhibits.bytes_in_fragments);
     let share = unseen as f64 / exhibits.bytes.max(1) as f64;
     Some(UnseenView { bytes: exhibits.bytes, unseen, percent: percent(share) })
 }
 
 fn lesson(bundle: &Bundle) -> Vec<(&'static str, String)> {
-    let Bundle { cutting, detectors, judge, lesson } = bundle;
+    let Bundle { cutting, detectors, judge, lesson, normal } = bundle;
     let split = &lesson.split;
     let mask = if cutting.mask.is_empty() { "none".into() } else { cutting.mask.to_string().replace(',', ", ") };
     let mut rows = vec![
@@ -237,6 +240,8 @@ fn lesson(bundle: &Bundle) -> Vec<(&'static str, String)> {
         rows.push(("autoencoder", format!("{epochs} epochs, best validation error {:.5}", best.validation)));
     }
     rows.push(("wanted false-alarm rate", wanted_rate(&judge.packet_threshold(), percent(judge.rate().share()))));
+    let kept = normal.as_ref().map_or_else(|| "none".into(), |normal| normal.len().to_string());
+    rows.push(("normal fragments kept to compare with", kept));
     rows.push(("alarms among the validation packets", percent(lesson.validation_alarm_rate)));
     rows
 }
