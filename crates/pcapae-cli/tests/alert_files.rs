@@ -129,7 +129,7 @@ fn lengths_on_the_wire_and_interfaces_are_kept() {
         .unwrap();
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     let written = plant.path("alerts/alerts.pcapng");
-    let mut captures = pcapae::capture::Captures::open(&[written.clone()]).unwrap();
+    let mut captures = pcapae::capture::Captures::open(std::slice::from_ref(&written)).unwrap();
     let mut found = Vec::new();
     while let Some(packet) = captures.next_packet().unwrap() {
         found.push((packet.interface, packet.wire_length, packet.data.len()));

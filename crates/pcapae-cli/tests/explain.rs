@@ -192,7 +192,7 @@ fn a_fitted_detector_is_explained_by_its_closed_form_or_by_sampling() {
     let plant = Plant::new("packet", ModelConfig::new(Side::Sixteen), &[]);
     let run = |arguments: &[&str], files: [&str; 3]| {
         let run = pcapae(arguments)
-            .args(&[files[0], files[1]].map(|file| plant.path(file)))
+            .args([files[0], files[1]].map(|file| plant.path(file)))
             .arg("-o")
             .arg(plant.path(files[2]))
             .output();

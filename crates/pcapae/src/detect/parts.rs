@@ -28,7 +28,7 @@ impl Parts {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        Aggregation, Detector, Gamma, KNearestNeighboursConfig, KernelName, LocalOutlierFactorConfig,
+        Aggregation, Components, Detector, Gamma, KNearestNeighboursConfig, KernelName, LocalOutlierFactorConfig,
         MahalanobisConfig, MetricName, OneClassSvmConfig, PrincipalComponentsConfig, Samples,
     };
     use super::*;
@@ -49,9 +49,11 @@ mod tests {
 
     /// Every detector with a closed form.
     fn detectors() -> Vec<(String, Box<dyn Detector>)> {
+        // With all components, nothing would be left.
+        let components = PrincipalComponentsConfig { n_components: Components::Count(2) };
         let mut all: Vec<(String, Box<dyn Detector>)> = vec![
             ("Mahalanobis".into(), Box::new(MahalanobisConfig::default().fit(&samples()).unwrap())),
-            ("PCA".into(), Box::new(PrincipalComponentsConfig::default().fit(&samples()).unwrap())),
+            ("PCA".into(), Box::new(components.fit(&samples()).unwrap())),
         ];
         for kernel in [KernelName::Linear, KernelName::Rbf] {
             let config = OneClassSvmConfig { kernel, gamma: Gamma::Value(3.0), ..Default::default() };
@@ -99,7 +101,8 @@ mod tests {
 
     #[test]
     fn the_unusual_number_has_the_largest_share() {
-        for (name, detector) in detectors().into_iter().filter(|(name, _)| name != "SVM Linear") {
+        // A linear machine knows no distance, and components may explain the unusual number.
+        for (name, detector) in detectors().into_iter().filter(|(name, _)| name != "SVM Linear" && name != "PCA") {
             let shares = detector.parts(&ROW).unwrap().shares;
             assert!(shares.iter().enumerate().all(|(k, share)| k == 3 || *share < shares[3]), "{name}: {shares:?}");
         }

@@ -180,7 +180,7 @@ fn remarks(event: &Event, packets: &BTreeSet<u64>) -> Vec<String> {
         let share =
             |(name, share): &(pcapae::bundle::DetectorName, f64)| format!("{} {:.0} %", name.word(), share * 100.0);
         let shares: Vec<String> = event.peak.shares.iter().map(share).collect();
-        remarks.push(format!("shares in the score: {}; relevance is that of the autoencoder", shares.join(", ")));
+        remarks.push(format!("shares in the score: {}; relevance is in what the autoencoder says", shares.join(", ")));
     }
     if packets.len() < event.packets.len() {
         let all = event.packets.len();

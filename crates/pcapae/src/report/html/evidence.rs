@@ -23,7 +23,7 @@ pub(super) const UNSEEN: u8 = 255;
 const HOTTEST: f32 = 254.0;
 
 /// Most bytes of windows that are explained for a report, which bounds the time that takes.
-const EXPLAINED_BYTES_MAX: usize = 1 << 20;
+const EXPLAINED_BYTES_MAX: usize = 1 << 19;
 /// So many packets are explained however long their windows are.
 const EXPLAINED_LEAST: usize = 16;
 

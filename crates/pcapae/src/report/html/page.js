@@ -455,7 +455,7 @@
     const words = (i) => `byte ${i} = ${hex(bytes[i], 2)}${fieldOf(packet, i) ? ` (${fieldOf(packet, i)})` : ""}, ${signed(i)}`;
     const parts = [make("p", { className: "note" }, top.length ? `Most relevant: ${top.map(words).join("; ")}.` : "No byte is relevant.")];
     if (relevance.elsewhere > 0.005) {
-      const where = relevance.padding ? "in the zeros behind the packet's end, or in packets before it" : "in other packets";
+      const where = relevance.padding ? `in the zeros behind the packet's end${relevance.context ? ", or in packets before it" : ""}` : "in other packets";
       parts.push(make("p", { className: "note" }, `${percent(relevance.elsewhere)} of the relevance lies ${where}.`));
     }
     parts.push(hexDump(packet, bytes, {
@@ -477,12 +477,14 @@
     }
     const [own, normal] = [bytesOf(packet.normal.own), bytesOf(packet.normal.bytes)];
     const length = Math.max(own.length, normal.length);
+    const whole = packet.relevance.padding;
     let different = 0;
     for (let i = 0; i < length; i++) different += own[i] !== normal[i];
     const says = `${different} of ${length} bytes differ; the distance of the two codes is ${digits(packet.normal.distance)}. Masked fields are zeros in both.`;
-    const side = (name, bytes, other) => make("figure", {}, make("figcaption", {}, name), make("div", { className: "hexbox" }, plainDump(name, bytes, other, length)));
+    const side = (name, bytes, other) => make("figure", {}, make("figcaption", {}, name), make("div", { className: "hexbox", tabIndex: 0, role: "region", "aria-label": name }, plainDump(name, bytes, other, length)));
     return [title, make("p", { className: "note" }, says), make("div", { className: "pair" },
-      side(`Packet ${packet.number}`, own, normal), side(`Normal: packet ${packet.normal.packet} of those learned from`, normal, own))];
+      side(`${whole ? "Packet" : "Fragment with bytes of packet"} ${packet.number}`, own, normal),
+      side(`Normal: ${whole ? "packet" : "fragment from packet"} ${packet.normal.packet} of those learned from`, normal, own))];
   }
 
   // Bytes, eight in a row, with those that differ from others marked.

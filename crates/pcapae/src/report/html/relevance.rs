@@ -41,10 +41,11 @@ impl<'a> Explained<'a> {
     pub fn relevance(&self, exhibit: &Exhibit) -> Value {
         let mut relevance = vec![f64::NAN; exhibit.bytes.len()];
         let (mut own, mut all) = (0.0, 0.0);
-        let mut rule = None;
+        let (mut rule, mut context) = (None, false);
         for explained in self.of_packet(exhibit.packet) {
             let of_frame = &explained.explanation.relevance[explained.window.frame];
             rule = Some(explained.explanation.rule.as_str());
+            context |= explained.window.segments.len() > 1;
             all += explained.explanation.relevance.iter().flatten().map(|r| r.abs()).sum::<f64>();
             let segments = explained.window.segments[explained.window.frame].iter();
             for segment in segments.filter(|segment| segment.packet == exhibit.packet) {
@@ -70,6 +71,7 @@ impl<'a> Explained<'a> {
             "rule": rule,
             "elsewhere": if all > 0.0 { shortest((1.0 - own / all) as f32) } else { 0.0 },
             "padding": self.mode == Mode::Packet,
+            "context": context,
         })
     }
 
