@@ -127,7 +127,7 @@ impl Neighbourhood {
         }
         let query: Vec<f32> = row.iter().map(|value| *value as f32).collect();
         let of_one = |near: Neighbour| Some((near, self.distance.parts(row, self.row(near.row))?));
-        self.nearest(&query, count, None).into_iter().map(of_one).collect()
+        self.nearest(&[Query { row: &query, itself: None }], count).into_iter().flatten().map(of_one).collect()
     }
 
     fn row(&self, place: usize) -> &[f32] {

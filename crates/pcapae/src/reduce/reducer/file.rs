@@ -57,7 +57,7 @@ impl Reducer {
 
     /// Reads the bytes of a reducer's file; says in a few words what is wrong with them.
     pub fn from_bytes(bytes: &[u8]) -> Result<Reducer, String> {
-        let metadata = tensor_file::metadata(bytes, FORMAT, VERSION)?;
+        let metadata = tensor_file::metadata(bytes, FORMAT, &[VERSION])?;
         let record = metadata.get(RECORD).ok_or("its metadata has no entry `reducer`")?;
         let Record { reduction, rows, frames, count, sources } =
             serde_json::from_str(record).map_err(|error| error.to_string())?;
