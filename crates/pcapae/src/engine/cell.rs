@@ -13,8 +13,8 @@ use crate::model::{CellParameters, NormedConv, STATE_CHANNELS};
 /// A recurrent cell of either kind.
 #[derive(Debug, Clone)]
 pub(crate) enum Cell {
-    Gru(Gru),
-    Lstm(Lstm),
+    Gru(Box<Gru>),
+    Lstm(Box<Lstm>),
 }
 
 /// One step of a cell: what came in, what went out, and what the way back needs.
@@ -107,8 +107,8 @@ impl Cell {
     /// A cell whose steps see these sources, but for a first step without a state, which sees the input alone.
     pub fn new(shape: Shape, parameters: &CellParameters, sources: Sources) -> Cell {
         match parameters {
-            CellParameters::Gru { gates, candidate } => Cell::Gru(Gru::new(shape, gates, candidate, sources)),
-            CellParameters::Lstm { gates } => Cell::Lstm(Lstm::new(shape, gates, sources)),
+            CellParameters::Gru { gates, candidate } => Cell::Gru(Box::new(Gru::new(shape, gates, candidate, sources))),
+            CellParameters::Lstm { gates } => Cell::Lstm(Box::new(Lstm::new(shape, gates, sources))),
         }
     }
 
