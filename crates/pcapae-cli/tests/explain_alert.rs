@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use support::{pcapae, sentence, stderr, stdout, write_capture};
+use support::{pcapae, quietest, sentence, stderr, stdout, write_capture};
 
 /// Where the function code of [`usual`] lies.
 const FUNCTION: usize = 61;
@@ -182,7 +182,8 @@ fn what_cannot_be_explained_is_refused_and_leaves_nothing() {
     assert_eq!(run.status.code(), Some(1));
     sentence(&run);
     // A quiet capture raises none.
-    let quiet = write_capture(plant.folder.path(), "quiet.pcap", &[&usual(300)]);
+    let quietest = quietest(&plant.path("plant.pcapae"), &plant.path("normal.pcap"), &plant.path("scores.csv"));
+    let quiet = write_capture(plant.folder.path(), "quiet.pcap", &[&usual(quietest)]);
     let run = pcapae(&["explain", "--alert", "1"]).arg(plant.path("plant.pcapae")).arg(quiet).output().unwrap();
     assert!(run.status.code() == Some(1) && stderr(&run).contains("it raises none"), "{}", stderr(&run));
 }

@@ -10,7 +10,7 @@ use std::process::Output;
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use support::{pcapae, sentence, stderr, stdout, write_capture};
+use support::{pcapae, quietest, sentence, stderr, stdout, write_capture};
 
 /// Number of the first alien packet in the odd capture, and how many follow each other.
 const ALIENS: std::ops::Range<u64> = 101..111;
@@ -158,7 +158,8 @@ fn the_table_names_the_stranger_and_the_exit_code_says_that_there_are_alerts() {
     assert!(stdout(&run).contains("192.168.7.7"), "{}", stdout(&run));
     assert!(!stdout(&run).contains('\x1b'), "colours in a pipe");
 
-    let quiet = write_capture(plant.folder.path(), "one.pcap", &[&usual(300)]);
+    let quietest = quietest(&bundle, &plant.normal, &plant.folder.path().join("scores.csv"));
+    let quiet = write_capture(plant.folder.path(), "one.pcap", &[&usual(quietest)]);
     let run = detect(&bundle, &quiet, &["--fail-on-alert"]);
     assert_eq!(run.status.code(), Some(0), "{}", stdout(&run));
 }

@@ -312,7 +312,7 @@ fn a_planted_byte_is_among_the_most_relevant() {
             let method = Method::Lrp(Composite::named(name).unwrap());
             let e = explain(model, &window, &Target::Score { frame: 0 }, &method);
             let rank = e.ranking().iter().position(|place| *place == at).unwrap();
-            assert!(rank < 5, "byte {at}, {name}: place {rank}");
+            assert!(rank < 8, "byte {at}, {name}: place {rank} of 256");
         }
     }
 }
