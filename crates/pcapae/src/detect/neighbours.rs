@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::distance::Distance;
 use super::{Numbers, Parts};
-use crate::engine::{Columns, Differences, Instructions};
+use crate::engine::{Columns, Differences, Instructions, Sums};
 
 /// The name of the rows among the numbers of a detector.
 const ROWS: &str = "rows";
@@ -184,8 +184,8 @@ impl Neighbourhood {
                 rows.clear();
                 rows.extend(wanting.iter().map(|&i| queries[i].row));
                 leaf.columns.differences_to(&rows, what, Instructions::best(), sums);
-                for (&i, sums) in wanting.iter().zip(sums.chunks(leaf.columns.padded())) {
-                    found[i].take(sums, &leaf.places, queries[i].itself);
+                for (number, &i) in wanting.iter().enumerate() {
+                    found[i].take(sums.groups(number), &leaf.places, queries[i].itself);
                 }
             }
         });
@@ -195,7 +195,7 @@ impl Neighbourhood {
 
 thread_local! {
     /// Room for the sums of a leaf.
-    static SUMS: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    static SUMS: RefCell<Sums> = RefCell::default();
 }
 
 /// Rows in groups of at most `most` near ones: split at the median of the column in which they differ most, until they are small enough.
@@ -249,25 +249,37 @@ impl Bounds {
 
     /// No rows of the two boxes are nearer to each other than this, but for rounding.
     fn gap(&self, other: &Bounds, what: Differences) -> f32 {
-        let other = other.lowest.iter().zip(&other.highest);
-        let columns = self.lowest.iter().zip(&self.highest).zip(other);
-        sum_of(columns.map(|((low, high), (other_low, other_high))| (low - other_high).max(other_low - high)), what)
+        gap([&self.lowest, &self.highest], [&other.lowest, &other.highest], what)
     }
 
     /// No row of the box is nearer to `row` than this, but for rounding.
     fn gap_to(&self, row: &[f32], what: Differences) -> f32 {
-        let columns = self.lowest.iter().zip(&self.highest).zip(row);
-        sum_of(columns.map(|((low, high), x)| (low - x).max(x - high)), what)
+        gap([&self.lowest, &self.highest], [row, row], what)
     }
 }
 
-/// The sum over the columns, of which those that are not positive overlap.
-fn sum_of(gaps: impl Iterator<Item = f32>, what: Differences) -> f32 {
-    let gaps = gaps.map(|gap| gap.max(0.0));
-    match what {
-        Differences::Squared => gaps.map(|gap| gap * gap).sum(),
-        Differences::Absolute => gaps.sum(),
+/// The sum over the columns of what lies between the ends of two boxes, which are the lowest and the highest numbers; in sixteen sums, so that
+/// they can be computed side by side.
+fn gap(one: [&[f32]; 2], other: [&[f32]; 2], what: Differences) -> f32 {
+    const LANES: usize = 16;
+    let greater = |a: f32, b: f32| if a > b { a } else { b };
+    let mut sums = [0.0; LANES];
+    let [(lowest, last_lowest), (highest, last_highest)] = one.map(<[f32]>::as_chunks::<LANES>);
+    let [(other_lowest, last_other_lowest), (other_highest, last_other_highest)] =
+        other.map(<[f32]>::as_chunks::<LANES>);
+    let mut add = |lane: usize, low: f32, high: f32, other_low: f32, other_high: f32| {
+        let gap = greater(greater(low - other_high, other_low - high), 0.0);
+        sums[lane] += if what == Differences::Squared { gap * gap } else { gap };
+    };
+    for (((low, high), other_low), other_high) in lowest.iter().zip(highest).zip(other_lowest).zip(other_highest) {
+        for lane in 0..LANES {
+            add(lane, low[lane], high[lane], other_low[lane], other_high[lane]);
+        }
     }
+    for lane in 0..last_lowest.len() {
+        add(lane, last_lowest[lane], last_highest[lane], last_other_lowest[lane], last_other_highest[lane]);
+    }
+    sums.iter().sum()
 }
 
 /// Rows that may be among the nearest.
@@ -285,15 +297,17 @@ impl Found {
     }
 
     /// Takes those rows of a leaf that are near enough.
-    fn take(&mut self, sums: &[f32], places: &[usize], itself: Option<usize>) {
-        const LOOK: usize = 16;
-        for (sums, places) in sums.chunks(LOOK).zip(places.chunks(LOOK)) {
-            // Most of the time none is, which is seen at once.
-            if sums.iter().fold(false, |any, sum| any | (*sum <= self.bound)) {
-                for (&sum, &place) in sums.iter().zip(places) {
-                    if sum <= self.bound && Some(place) != itself {
-                        self.add(sum, place);
-                    }
+    fn take<'a>(&mut self, groups: impl Iterator<Item = (f32, &'a [f32])>, places: &[usize], itself: Option<usize>) {
+        let mut places = places;
+        for (least, sums) in groups {
+            let (of_group, others) = places.split_at(sums.len().min(places.len()));
+            places = others;
+            if least > self.bound {
+                continue;
+            }
+            for (&sum, &place) in sums.iter().zip(of_group) {
+                if sum <= self.bound && Some(place) != itself {
+                    self.add(sum, place);
                 }
             }
         }

@@ -36,36 +36,54 @@ impl Columns {
         Columns { rows: places.len(), width, values }
     }
 
-    /// How far the sums of a row are from those of the next: there may be sums of no meaning behind those of the rows here.
-    pub fn padded(&self) -> usize {
-        self.rows.next_multiple_of(TOGETHER)
+    fn groups(&self) -> usize {
+        self.rows.div_ceil(TOGETHER)
     }
 
-    /// For each of `rows` the sums against every row here, in their order, into `sums`, of [`padded`](Self::padded) places a row.
+    /// For each of `rows` the sums against every row here, into `sums`.
     ///
     /// A sum of w terms differs from the exact one by at most about (w + 2)·2⁻²⁴ of it, since no terms cancel each other.
-    pub fn differences_to(&self, rows: &[&[f32]], what: Differences, instructions: Instructions, sums: &mut Vec<f32>) {
+    pub fn differences_to(&self, rows: &[&[f32]], what: Differences, instructions: Instructions, sums: &mut Sums) {
         assert!(rows.iter().all(|row| row.len() == self.width), "a row of another width");
-        let needed = rows.len() * self.padded();
-        if sums.len() < needed {
-            sums.resize(needed, 0.0);
+        sums.groups = self.groups();
+        let needed = rows.len() * self.groups();
+        if sums.least.len() < needed {
+            sums.values.resize(needed * TOGETHER, 0.0);
+            sums.least.resize(needed, 0.0);
         }
-        instructions.run(Sums { columns: self, rows, what, sums });
+        instructions.run(Summing { columns: self, rows, what, sums });
     }
 }
 
-struct Sums<'a> {
+/// Sums of a few rows against many, `[row][group][row of the group]`, and the least of each group, so that those far away are passed over.
+#[derive(Debug, Default)]
+pub(crate) struct Sums {
+    groups: usize,
+    values: Vec<f32>,
+    least: Vec<f32>,
+}
+
+impl Sums {
+    /// For the row of this number, group by group: no sum of the group is less than this, and the sums. There are sums of no meaning at the
+    /// end of the last group.
+    pub fn groups(&self, row: usize) -> impl Iterator<Item = (f32, &[f32])> {
+        let groups = row * self.groups..(row + 1) * self.groups;
+        groups.map(|group| (self.least[group], &self.values[group * TOGETHER..(group + 1) * TOGETHER]))
+    }
+}
+
+struct Summing<'a> {
     columns: &'a Columns,
     rows: &'a [&'a [f32]],
     what: Differences,
-    sums: &'a mut [f32],
+    sums: &'a mut Sums,
 }
 
-impl Work for Sums<'_> {
+impl Work for Summing<'_> {
     type Output = ();
 
     fn run<S: Simd>(self, s: S) {
-        let Sums { columns, rows, what, sums } = self;
+        let Summing { columns, rows, what, sums } = self;
         s.vectorize(
             #[inline(always)]
             || match what {
@@ -96,37 +114,38 @@ impl Work for Sums<'_> {
 /// Adds up what `add` makes of each difference. A group stays in the cache while all rows are compared with it, and some rows at a time share
 /// what is loaded of it.
 #[inline(always)]
-fn sum_up<S: Simd>(s: S, columns: &Columns, rows: &[&[f32]], sums: &mut [f32], add: impl Fn(S::F, S::F) -> S::F) {
-    let padded = columns.padded();
+fn sum_up<S: Simd>(s: S, columns: &Columns, rows: &[&[f32]], sums: &mut Sums, add: impl Fn(S::F, S::F) -> S::F) {
     for (number, group) in columns.values.chunks_exact(TOGETHER * columns.width).enumerate() {
         let mut done = 0;
         while S::MANY_REGISTERS && done + 4 <= rows.len() {
-            let sums = &mut sums[done * padded + number * TOGETHER..];
-            sum_up_rows::<S, 4>(s, group, std::array::from_fn(|i| rows[done + i]), sums, padded, &add);
+            let four = std::array::from_fn(|i| rows[done + i]);
+            sum_up_rows::<S, 4>(s, group, four, sums, done * columns.groups() + number, &add);
             done += 4;
         }
         while done + 2 <= rows.len() {
-            let sums = &mut sums[done * padded + number * TOGETHER..];
-            sum_up_rows::<S, 2>(s, group, std::array::from_fn(|i| rows[done + i]), sums, padded, &add);
+            let two = std::array::from_fn(|i| rows[done + i]);
+            sum_up_rows::<S, 2>(s, group, two, sums, done * columns.groups() + number, &add);
             done += 2;
         }
         if done < rows.len() {
-            sum_up_rows::<S, 1>(s, group, [rows[done]], &mut sums[done * padded + number * TOGETHER..], padded, &add);
+            sum_up_rows::<S, 1>(s, group, [rows[done]], sums, done * columns.groups() + number, &add);
         }
     }
 }
 
-/// `R` rows against a group.
+/// `R` rows against a group, which is number `first` of the first row's groups.
 #[inline(always)]
 fn sum_up_rows<S: Simd, const R: usize>(
     s: S,
     group: &[f32],
     rows: [&[f32]; R],
-    sums: &mut [f32],
-    apart: usize,
+    sums: &mut Sums,
+    first: usize,
     add: &impl Fn(S::F, S::F) -> S::F,
 ) {
     const VECTORS: usize = 4;
+    let of_row: [usize; R] = std::array::from_fn(|i| first + i * sums.groups);
+    let mut least = [s.splat(f32::INFINITY); R];
     for first in (0..TOGETHER).step_by(VECTORS * S::LANES) {
         let mut acc = [[s.splat(0.0); VECTORS]; R];
         for (column, group) in group.as_chunks::<TOGETHER>().0.iter().enumerate() {
@@ -138,11 +157,17 @@ fn sum_up_rows<S: Simd, const R: usize>(
                 }
             }
         }
-        for (i, acc) in acc.iter().enumerate() {
-            for (v, acc) in acc.iter().enumerate() {
-                s.store(*acc, &mut sums[i * apart + first + v * S::LANES..][..S::LANES]);
+        for i in 0..R {
+            let values = &mut sums.values[of_row[i] * TOGETHER + first..][..VECTORS * S::LANES];
+            for (acc, values) in acc[i].iter().zip(values.chunks_exact_mut(S::LANES)) {
+                s.store(*acc, values);
+                least[i] = s.min(*acc, least[i]);
             }
         }
+    }
+    for i in 0..R {
+        let lanes = s.to_array(least[i]);
+        sums.least[of_row[i]] = lanes[..S::LANES].iter().copied().fold(f32::INFINITY, f32::min);
     }
 }
 
@@ -167,10 +192,14 @@ mod tests {
             let columns = Columns::of(others, width, &places);
             for instructions in Instructions::available() {
                 for what in [Differences::Squared, Differences::Absolute] {
-                    let mut sums = vec![1.0; 3];
+                    // What others left behind must not matter.
+                    let mut sums = Sums { groups: 7, values: vec![1.0; 3 * TOGETHER], least: vec![1.0; 3] };
                     columns.differences_to(&to, what, instructions, &mut sums);
-                    for (row, sums) in to.iter().zip(sums.chunks(columns.padded().max(1))) {
-                        for (sum, &place) in sums.iter().zip(&places) {
+                    for (number, row) in to.iter().enumerate() {
+                        prop_assert_eq!(sums.groups(number).count(), rows.div_ceil(TOGETHER));
+                        prop_assert!(sums.groups(number).all(|(least, sums)| sums.iter().all(|sum| *sum >= least)));
+                        let sums = sums.groups(number).flat_map(|(_, sums)| sums);
+                        for (sum, &place) in sums.zip(&places) {
                             let other = &others[place * width..][..width];
                             let terms = row.iter().zip(other).map(|(x, y)| f64::from(*x) - f64::from(*y));
                             let exact: f64 = match what {

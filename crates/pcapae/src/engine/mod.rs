@@ -71,7 +71,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rayon::prelude::*;
 
-pub(crate) use distances::{Columns, Differences};
+pub(crate) use distances::{Columns, Differences, Sums};
 
 use categorical::{MEAN, SURPRISE};
 use instructions::Work;
