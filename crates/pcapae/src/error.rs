@@ -4,6 +4,8 @@ mod hint;
 
 mod io_error;
 
+mod setting;
+
 use std::io;
 use std::path::PathBuf;
 

@@ -105,19 +105,19 @@ impl IsolationForestConfig {
     pub fn check(&self) -> Result<()> {
         let share = |share: f64| share > 0.0 && share <= 1.0;
         if !(1..=TREES_MAX).contains(&self.n_estimators) {
-            return Err(refusal("n_estimators", self.n_estimators, "1 to 100000"));
+            return Err(Error::setting("n_estimators", self.n_estimators, "1 to 100000"));
         }
         match self.max_samples {
-            MaxSamples::Count(0) => Err(refusal("max_samples", 0, "auto, a number from 1 or a share up to 1.0")),
+            MaxSamples::Count(0) => Err(Error::setting("max_samples", 0, "auto, a number from 1 or a share up to 1.0")),
             MaxSamples::Share(s) if !share(s) => {
-                Err(refusal("max_samples", s, "auto, a number from 1 or a share up to 1.0"))
+                Err(Error::setting("max_samples", s, "auto, a number from 1 or a share up to 1.0"))
             }
             _ => Ok(()),
         }?;
         match self.max_features {
-            MaxFeatures::Count(0) => Err(refusal("max_features", 0, "a number from 1 or a share up to 1.0")),
+            MaxFeatures::Count(0) => Err(Error::setting("max_features", 0, "a number from 1 or a share up to 1.0")),
             MaxFeatures::Share(s) if !share(s) => {
-                Err(refusal("max_features", s, "a number from 1 or a share up to 1.0"))
+                Err(Error::setting("max_features", s, "a number from 1 or a share up to 1.0"))
             }
             _ => Ok(()),
         }?;
@@ -138,7 +138,7 @@ impl IsolationForestConfig {
             MaxFeatures::Share(share) => ((share * width as f64) as usize).max(1),
         };
         if features > width {
-            return Err(refusal("max_features", features, &format!("at most {width}, the width of the samples")));
+            return Err(Error::setting("max_features", features, format!("at most {width}, the width of the samples")));
         }
         let max_depth = (per_tree.max(2) as f64).log2().ceil() as usize;
         let grow = |tree: usize| {
@@ -170,10 +170,6 @@ impl IsolationForestConfig {
             sample(rng, count, per_tree).into_vec()
         }
     }
-}
-
-fn refusal(setting: &'static str, got: impl ToString, expected: &str) -> Error {
-    Error::Setting { setting, got: got.to_string(), expected: expected.to_owned(), remedy: None }
 }
 
 /// A fitted isolation forest. Scores are above 0 up to 1.

@@ -54,17 +54,14 @@ impl Default for LocalOutlierFactorConfig {
 impl LocalOutlierFactorConfig {
     /// Refuses parameters out of range, by name.
     pub fn check(&self) -> Result<()> {
-        let refusal = |setting, got: String, expected: &str| {
-            Err(Error::Setting { setting, got, expected: expected.to_owned(), remedy: None })
-        };
         if self.n_neighbors == 0 {
-            return refusal("n_neighbors", "0".into(), "a number from 1");
+            return Err(Error::setting("n_neighbors", 0, "a number from 1"));
         }
         if !self.novelty {
-            return refusal("novelty", "false".into(), "true: what is scored are samples that were not fitted to");
+            return Err(Error::setting("novelty", false, "true: what is scored are samples that were not fitted to"));
         }
         if !["auto", "ball_tree", "kd_tree", "brute"].contains(&self.algorithm.as_str()) {
-            return refusal("algorithm", self.algorithm.clone(), "auto, ball_tree, kd_tree or brute");
+            return Err(Error::setting("algorithm", &self.algorithm, "auto, ball_tree, kd_tree or brute"));
         }
         self.metric.distance(self.p)?;
         self.contamination.check()

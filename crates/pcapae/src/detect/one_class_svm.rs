@@ -110,27 +110,27 @@ impl OneClassSvmConfig {
     pub fn check(&self) -> Result<()> {
         let above_zero = |value: f64| value > 0.0 && value.is_finite();
         if self.degree > DEGREE_MAX {
-            return Err(refusal("degree", self.degree, "0 to 1000"));
+            return Err(Error::setting("degree", self.degree, "0 to 1000"));
         }
         if let Gamma::Value(gamma) = self.gamma
             && !(gamma >= 0.0 && gamma.is_finite())
         {
-            return Err(refusal("gamma", gamma, "scale, auto or a number from 0"));
+            return Err(Error::setting("gamma", gamma, "scale, auto or a number from 0"));
         }
         if !self.coef0.is_finite() {
-            return Err(refusal("coef0", self.coef0, "a finite number"));
+            return Err(Error::setting("coef0", self.coef0, "a finite number"));
         }
         if !above_zero(self.tol) {
-            return Err(refusal("tol", self.tol, "a number above 0"));
+            return Err(Error::setting("tol", self.tol, "a number above 0"));
         }
         if !(self.nu > 0.0 && self.nu <= 1.0) {
-            return Err(refusal("nu", self.nu, "a number above 0 up to 1"));
+            return Err(Error::setting("nu", self.nu, "a number above 0 up to 1"));
         }
         if !above_zero(self.cache_size) {
-            return Err(refusal("cache_size", self.cache_size, "a number of megabytes above 0"));
+            return Err(Error::setting("cache_size", self.cache_size, "a number of megabytes above 0"));
         }
         if self.max_iter < -1 {
-            return Err(refusal("max_iter", self.max_iter, "-1, or a number of steps from 0"));
+            return Err(Error::setting("max_iter", self.max_iter, "-1, or a number of steps from 0"));
         }
         Ok(())
     }
@@ -149,7 +149,11 @@ impl OneClassSvmConfig {
         let room = (self.cache_size * f64::from(1 << 20)) as usize / size_of::<f32>();
         let solution = minimise(Matrix::new(kernel, columns, room), alpha, start, self.stopping(count));
         if !solution.rho.is_finite() {
-            return Err(refusal("kernel", format!("{:?}", self.kernel), "one whose values for the samples are finite"));
+            return Err(Error::setting(
+                "kernel",
+                format!("{:?}", self.kernel),
+                "one whose values for the samples are finite",
+            ));
         }
         let support = |i: &usize| solution.alpha[*i] > 0.0;
         let support: Vec<usize> = (0..count).filter(support).collect();
@@ -195,10 +199,6 @@ impl OneClassSvmConfig {
         };
         Stopping { tolerance: self.tol, max_steps, shrinking: self.shrinking }
     }
-}
-
-fn refusal(setting: &'static str, got: impl ToString, expected: &str) -> Error {
-    Error::Setting { setting, got: got.to_string(), expected: expected.to_owned(), remedy: None }
 }
 
 /// The first ν·n samples at 1, the rest at 0, and what is left of the sum at the one between. ν·n is a sum of n terms as in scikit-learn's

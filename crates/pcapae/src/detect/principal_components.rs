@@ -33,17 +33,15 @@ impl Default for PrincipalComponentsConfig {
     }
 }
 
-fn refusal(got: String, expected: String) -> Error {
-    Error::Setting { setting: "n_components", got, expected, remedy: None }
-}
-
 impl PrincipalComponentsConfig {
     /// Refuses parameters out of range, by name.
     pub fn check(&self) -> Result<()> {
-        let expected = || "a number from 1, or a share above 0 and below 1.0".to_owned();
+        let expected = "a number from 1, or a share above 0 and below 1.0";
         match self.n_components {
-            Components::Count(0) => Err(refusal("0".into(), expected())),
-            Components::Share(share) if !(share > 0.0 && share < 1.0) => Err(refusal(share.to_string(), expected())),
+            Components::Count(0) => Err(Error::setting("n_components", 0, expected)),
+            Components::Share(share) if !(share > 0.0 && share < 1.0) => {
+                Err(Error::setting("n_components", share, expected))
+            }
             _ => Ok(()),
         }
     }
@@ -57,7 +55,7 @@ impl PrincipalComponentsConfig {
         if let Components::Count(count) = self.n_components
             && count > width
         {
-            return Err(refusal(count.to_string(), format!("at most {width}, the width of the samples")));
+            return Err(Error::setting("n_components", count, format!("at most {width}, the width of the samples")));
         }
         let moments = Moments::of(&rows, width);
         let wanted = match self.n_components {
@@ -122,9 +120,11 @@ impl PrincipalComponents {
 impl Detector for PrincipalComponents {
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         let rows = rows_of_width(samples, self.mean.len())?;
+        // Turned round once: products of the transpose would be taken column by column.
+        let across = self.components.transpose();
         Ok(of_blocks(&rows, samples.width(), |block| {
             let centred = centred(block, &self.mean);
-            let explained = &self.components * self.components.tr_mul(&centred);
+            let explained = &self.components * (&across * &centred);
             (centred - explained).column_iter().map(|left| left.norm_squared()).collect()
         }))
     }

@@ -79,7 +79,7 @@ impl Rule {
             }
             _ => return Ok(()),
         };
-        Err(refusal(self.to_string(), expected))
+        Err(Error::setting("rule", self, expected))
     }
 
     /// The rule as sums of products, for the engine.
@@ -231,7 +231,8 @@ impl FromStr for Rule {
 
     fn from_str(text: &str) -> Result<Rule> {
         let unknown = || {
-            refusal(
+            Error::setting(
+                "rule",
                 text.to_owned(),
                 "epsilon, gamma, z-plus, alpha-beta, z-box, w-square, flat or pass, the first two and alpha-beta with a number, as gamma:0.25",
             )
@@ -257,10 +258,6 @@ impl FromStr for Rule {
         rule.check()?;
         Ok(rule)
     }
-}
-
-fn refusal(got: String, expected: &str) -> Error {
-    Error::Setting { setting: "rule", got, expected: expected.to_owned(), remedy: None }
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ impl Side {
     /// The side of fragments of `size` bytes; refused unless 256, 1024 or 4096.
     pub fn of_fragment_size(size: usize) -> Result<Side> {
         let found = Side::ALL.into_iter().find(|side| side.fragment_size() == size);
-        found.ok_or(refusal("fragment size of a model", "256, 1024 or 4096", size))
+        found.ok_or(Error::setting("fragment size of a model", size, "256, 1024 or 4096"))
     }
 
     /// Stages of the encoder, and of the decoder: each halves the side, down to a code of 4 × 4.
@@ -202,7 +202,7 @@ impl TryFrom<usize> for Side {
 
     fn try_from(pixels: usize) -> Result<Side> {
         let found = Side::ALL.into_iter().find(|side| side.pixels() == pixels);
-        found.ok_or(refusal("side of a model", "16, 32 or 64", pixels))
+        found.ok_or(Error::setting("side of a model", pixels, "16, 32 or 64"))
     }
 }
 
@@ -237,7 +237,7 @@ impl TryFrom<usize> for Frames {
         if (1..=MAX_FRAMES).contains(&count) {
             Ok(Frames(count))
         } else {
-            Err(refusal("number of frames", "1 to 256", count))
+            Err(Error::setting("number of frames", count, "1 to 256"))
         }
     }
 }
@@ -267,7 +267,7 @@ impl TryFrom<usize> for PredictFrames {
         if count <= MAX_FRAMES {
             Ok(PredictFrames(count))
         } else {
-            Err(refusal("number of predicted frames", "0 to 256", count))
+            Err(Error::setting("number of predicted frames", count, "0 to 256"))
         }
     }
 }
@@ -276,10 +276,6 @@ impl From<PredictFrames> for usize {
     fn from(frames: PredictFrames) -> usize {
         frames.0
     }
-}
-
-fn refusal(setting: &'static str, expected: &str, got: usize) -> Error {
-    Error::Setting { setting, got: got.to_string(), expected: expected.to_owned(), remedy: None }
 }
 
 #[cfg(test)]

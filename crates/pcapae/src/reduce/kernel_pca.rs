@@ -4,7 +4,7 @@ use nalgebra::{DMatrix, DVector};
 use serde::{Deserialize, Serialize};
 
 use super::TrainingWindows;
-use super::parameters::{COMPONENTS, SEED, check_above_zero, check_count, check_directions, check_enough, refusal};
+use super::parameters::{COMPONENTS, SEED, check_above_zero, check_count, check_directions, check_enough};
 use super::projection::Projection;
 use crate::detect::{Eigen, Kernel, KernelName, Numbers, leading};
 use crate::progress::Progress;
@@ -65,10 +65,10 @@ impl KernelPcaConfig {
             check_above_zero("gamma", gamma)?;
         }
         if self.degree > DEGREE_MAX {
-            return Err(refusal("degree", self.degree, format!("0 to {DEGREE_MAX}")));
+            return Err(Error::setting("degree", self.degree, format!("0 to {DEGREE_MAX}")));
         }
         if !self.coef0.is_finite() {
-            return Err(refusal("coef0", self.coef0, "a finite number"));
+            return Err(Error::setting("coef0", self.coef0, "a finite number"));
         }
         check_above_zero("alpha", self.alpha)
     }
@@ -92,7 +92,11 @@ impl KernelPcaConfig {
         let kernel = self.kernel(sample.nrows());
         let mut matrix = values(&kernel, &sample, &sample);
         if matrix.iter().any(|value| !value.is_finite()) {
-            return Err(refusal("kernel", format!("{:?}", self.kernel), "one whose values for the windows are finite"));
+            return Err(Error::setting(
+                "kernel",
+                format!("{:?}", self.kernel),
+                "one whose values for the windows are finite",
+            ));
         }
         let means = DVector::from_iterator(matrix.ncols(), matrix.column_iter().map(|column| column.mean()));
         let mean = means.mean();

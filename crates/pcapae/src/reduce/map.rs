@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::parameters::{SEED, check_count, refusal};
+use super::parameters::{SEED, check_count};
 use super::t_sne::t_sne;
 use super::training_windows::{MOMENTS_WIDTH_MAX, chosen};
 use crate::dataset::Origin;
@@ -135,9 +135,9 @@ impl MapConfig {
             }
         }
         match (file.len().min(self.max_samples), file.rows().width()) {
-            (0..2, _) => Err(refusal("number of rows", file.len().min(self.max_samples), "at least 2")),
+            (0..2, _) => Err(Error::setting("number of rows", file.len().min(self.max_samples), "at least 2")),
             (_, width) if width > MOMENTS_WIDTH_MAX => {
-                Err(refusal("bytes in a fragment", width, format!("at most {MOMENTS_WIDTH_MAX} for a map")))
+                Err(Error::setting("bytes in a fragment", width, format!("at most {MOMENTS_WIDTH_MAX} for a map")))
             }
             _ => Ok(()),
         }

@@ -9,18 +9,14 @@ pub(super) const COMPONENTS: usize = crate::model::CODE_SIZE;
 /// The project's seed.
 pub(super) const SEED: u64 = 1994;
 
-pub(super) fn refusal(setting: &'static str, got: impl ToString, expected: impl Into<String>) -> Error {
-    Error::Setting { setting, got: got.to_string(), expected: expected.into(), remedy: None }
-}
-
 /// Refuses a number below 1.
 pub(super) fn check_count(setting: &'static str, count: usize) -> Result<()> {
-    if count == 0 { Err(refusal(setting, count, "at least 1")) } else { Ok(()) }
+    if count == 0 { Err(Error::setting(setting, count, "at least 1")) } else { Ok(()) }
 }
 
 /// Refuses a number that is not above 0 and finite.
 pub(super) fn check_above_zero(setting: &'static str, value: f64) -> Result<()> {
-    if value > 0.0 && value.is_finite() { Ok(()) } else { Err(refusal(setting, value, "a number above 0")) }
+    if value > 0.0 && value.is_finite() { Ok(()) } else { Err(Error::setting(setting, value, "a number above 0")) }
 }
 
 /// Refuses more components than a window has bytes, or than there are windows to find them in.
@@ -33,7 +29,7 @@ pub(super) fn check_components(components: usize, windows: &TrainingWindows<'_>)
 pub(super) fn check_width(components: usize, windows: &TrainingWindows<'_>) -> Result<()> {
     match windows.width() {
         width if components > width => {
-            Err(refusal("n_components", components, format!("at most {width}, the bytes in a window")))
+            Err(Error::setting("n_components", components, format!("at most {width}, the bytes in a window")))
         }
         _ => Ok(()),
     }

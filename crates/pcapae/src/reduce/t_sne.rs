@@ -2,10 +2,9 @@
 
 use bhtsne::{Neighbor, tSNE};
 
-use super::parameters::refusal;
-use crate::Result;
 use crate::detect::{Distance, Neighbourhood};
 use crate::progress::Progress;
+use crate::{Error, Result};
 
 /// How far a cell of the tree may be to be taken as one point, by its width; as scikit-learn's `angle`.
 const ANGLE: f64 = 0.5;
@@ -33,7 +32,7 @@ pub(super) fn t_sne(
     let most = (count.saturating_sub(1) as f64 / NEIGHBOURS).floor();
     if !(1.0..=most).contains(&perplexity) {
         let expected = format!("1 to {most}, a third of the other rows");
-        return Err(refusal("perplexity", perplexity, expected));
+        return Err(Error::setting("perplexity", perplexity, expected));
     }
     let width = rows.len() / count;
     if rows.chunks(width).all(|row| *row == rows[..width]) {
@@ -46,7 +45,7 @@ pub(super) fn t_sne(
     });
     progress.begin("mapping", Some(iterations as u64));
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let one = one.map_err(|error| refusal("threads", 1, format!("a thread to be had ({error})")))?;
+    let one = one.map_err(|error| Error::setting("threads", 1, format!("a thread to be had ({error})")))?;
     let flat = one.install(|| {
         let items: Vec<usize> = (0..count).collect();
         let mut map: tSNE<f64, usize> = tSNE::new(&items);

@@ -73,13 +73,13 @@ impl TrainConfig {
         Dropout::new(self.dropout, 0)?;
         let above_zero = |setting, value: f64| {
             let expected = "above 0";
-            if value > 0.0 { Ok(()) } else { Err(out_of_range(setting, value, expected)) }
+            if value > 0.0 { Ok(()) } else { Err(Error::setting(setting, value, expected)) }
         };
         above_zero("learning rate", self.learning_rate)?;
         above_zero("clipping norm", self.clip.unwrap_or(f64::INFINITY))?;
         match self.fraction > 0.0 && self.fraction <= 1.0 {
             true => Ok(()),
-            false => Err(out_of_range("fraction of the windows", self.fraction, "above 0 and at most 1")),
+            false => Err(Error::setting("fraction of the windows", self.fraction, "above 0 and at most 1")),
         }
     }
 
@@ -101,10 +101,6 @@ impl TrainConfig {
             }),
         }
     }
-}
-
-fn out_of_range(setting: &'static str, got: f64, expected: &str) -> Error {
-    Error::Setting { setting, got: got.to_string(), expected: expected.to_owned(), remedy: None }
 }
 
 #[cfg(test)]
