@@ -226,5 +226,10 @@ clearTimeout(patience);
 const gone = new Promise((done) => browser.on("exit", done));
 browser.kill("SIGKILL");
 await gone;
-rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+// Its helpers may still write while they die; what is left then is the temporary folder's.
+try {
+  rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 });
+} catch (error) {
+  console.error(`left behind: ${profile} (${error.code})`);
+}
 process.exit(code);
