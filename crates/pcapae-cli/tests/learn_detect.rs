@@ -165,6 +165,18 @@ fn the_table_names_the_stranger_and_the_exit_code_says_that_there_are_alerts() {
 }
 
 #[test]
+fn a_flood_of_alerts_is_said_to_be_one() {
+    let plant = plant();
+    let bundle = plant.trained();
+    let aliens: Vec<Vec<u8>> = (0..200).map(|i| if i < 150 { alien() } else { usual(i) }).collect();
+    let flood = write_capture(plant.folder.path(), "flood.pcap", &aliens.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let run = detect(&bundle, &flood, &[]);
+    assert!(stderr(&run).contains("of 200 packets raise alerts: if that is no attack"), "{}", stderr(&run));
+    let run = detect(&bundle, &plant.odd, &[]);
+    assert!(!stderr(&run).contains("raise alerts"), "{}", stderr(&run));
+}
+
+#[test]
 fn scores_are_a_csv_with_a_row_a_packet() {
     let plant = plant();
     let bundle = plant.trained();

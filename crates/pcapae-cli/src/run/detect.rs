@@ -45,6 +45,7 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     talk.clear();
     warn_of(&detection.captures, talk);
     say_left_out(&detection.left_out, &detection.captures, talk);
+    warn_of_flood(&Summary::of(&detection), talk);
 
     let objects = objects(&events, &detection, evidence);
     if let Some(files) = files {
@@ -53,6 +54,17 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let printed = if args.json { json_lines(objects, &detection) } else { text(&events, &detection, args.top) };
     print(&printed)?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
+}
+
+/// Where most of the traffic raises alerts, an attack is only one of the reasons that come to mind.
+fn warn_of_flood(summary: &Summary, talk: &Talk) {
+    const FEW: u64 = 100;
+    if summary.scored >= FEW && summary.alerts > summary.scored / 2 {
+        talk.warn(format_args!(
+            "{} of {} packets raise alerts: if that is no attack, this is no longer the network that was learned, as after a change of hardware; learn again from its normal traffic, or without addresses by --mask volatile,addresses",
+            summary.alerts, summary.scored
+        ));
+    }
 }
 
 /// The events as JSON, with the fields that mattered where there was a second look.
