@@ -11,7 +11,7 @@ use std::process::Output;
 
 use pcapae::model::{Autoencoder, Cell, Frames, ModelConfig, Side};
 use serde_json::Value;
-use support::{pcapae, sentence, shared, stderr, stdout, write_capture};
+use support::{assert_refused, pcapae, shared, stderr, stdout, write_capture};
 
 /// A Modbus request over TCP over IPv4 over Ethernet.
 fn request(i: u8) -> Vec<u8> {
@@ -64,10 +64,7 @@ impl Plant {
     #[track_caller]
     fn refused(&self, options: &[&str], expected: &str) {
         let run = self.explain(options);
-        assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
-        assert!(stderr(&run).contains(expected), "{expected:?} is not in {}", stderr(&run));
-        assert_eq!(stdout(&run), "");
-        sentence(&run);
+        assert_refused(&run, expected);
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use support::{pcapae, quietest, sentence, stderr, stdout, write_capture};
+use support::{assert_refused, pcapae, quietest, sentence, stderr, stdout, write_capture};
 
 /// Where the function code of [`usual`] lies.
 const FUNCTION: usize = 61;
@@ -77,10 +77,7 @@ impl Plant {
     #[track_caller]
     fn refused(&self, options: &[&str], expected: &str) {
         let run = self.explain(options);
-        assert_eq!(run.status.code(), Some(1), "{}", stderr(&run));
-        assert!(stderr(&run).contains(expected), "{expected:?} is not in {}", stderr(&run));
-        assert_eq!(stdout(&run), "");
-        sentence(&run);
+        assert_refused(&run, expected);
     }
 
     /// The events that detect prints.

@@ -10,7 +10,7 @@ use std::process::Output;
 
 use pcapae::code::Codes;
 use pcapae::label::Label;
-use support::{pcapae, sentence, stderr, stdout, write_capture};
+use support::{pcapae, sentence, stderr, stdout, write_dataset};
 
 /// A folder with two datasets of 60 packets, `train.h5` and `test.h5`. The last 10 packets of the test are unlike all others and labelled so.
 struct Plant {
@@ -42,14 +42,7 @@ impl Plant {
 
     fn dataset(&self, name: &str, odd: usize, options: &[&str]) {
         let packets: Vec<Vec<u8>> = (0..PACKETS).map(|i| packet(i, i >= PACKETS - odd)).collect();
-        let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
-        let capture = write_capture(self.folder.path(), &format!("{name}.pcap"), &packets);
-        let labels = self.path("labels.csv");
-        fs::write(&labels, "-1\n".repeat(PACKETS - odd) + &"1\n".repeat(odd)).unwrap();
-        let mut run = pcapae(&["dataset", "--fragment-size", "256"]);
-        run.args(options).arg("-g").arg(&labels).arg("-o").arg(self.path(&format!("{name}.h5"))).arg(capture);
-        let run = run.output().unwrap();
-        assert!(run.status.success(), "{}", stderr(&run));
+        write_dataset(self.folder.path(), name, &packets, odd, options);
     }
 
     fn path(&self, name: &str) -> PathBuf {

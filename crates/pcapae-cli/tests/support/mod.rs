@@ -69,3 +69,24 @@ pub fn quietest(bundle: &Path, capture: &Path, scores: &Path) -> usize {
     let lowest = table.rows().min_by(|a, b| a.score.total_cmp(&b.score)).unwrap();
     lowest.first_packet.unwrap() as usize - 1
 }
+
+/// Checks that a run printed nothing and was refused with one sentence that has `expected` in it.
+#[track_caller]
+pub fn assert_refused(run: &Output, expected: &str) {
+    assert_eq!(run.status.code(), Some(1), "{}", stderr(run));
+    assert!(stderr(run).contains(expected), "{expected:?} is not in {}", stderr(run));
+    assert_eq!(stdout(run), "");
+    sentence(run);
+}
+
+/// Writes `NAME.pcap`, and with these options its dataset of fragments of 256 bytes, `NAME.h5`; the last `odd` packets are labelled anomalous.
+pub fn write_dataset(folder: &Path, name: &str, packets: &[Vec<u8>], odd: usize, options: &[&str]) {
+    let slices: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
+    let capture = write_capture(folder, &format!("{name}.pcap"), &slices);
+    let labels = folder.join("labels.csv");
+    fs::write(&labels, "-1\n".repeat(packets.len() - odd) + &"1\n".repeat(odd)).unwrap();
+    let mut run = pcapae(&["dataset", "--fragment-size", "256"]);
+    run.args(options).arg("-g").arg(&labels).arg("-o").arg(folder.join(format!("{name}.h5"))).arg(capture);
+    let run = run.output().unwrap();
+    assert!(run.status.success(), "{}", stderr(&run));
+}

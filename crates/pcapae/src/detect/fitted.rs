@@ -107,11 +107,9 @@ impl Fitted {
             }
             let block = first..(first + at_once).min(file.len());
             let scores = score(&file.samples(block.clone())?)?;
-            let origins = file.origins(block.clone())?;
-            let lists = file.packet_lists(block.clone())?;
-            for (i, ((row, origin), value)) in block.clone().zip(origins).zip(scores).enumerate() {
-                let list = lists.as_ref().map(|lists| lists[i].as_str());
-                sink(&score_row(row, origin, value), list.as_slice())?;
+            let origins = file.listed_origins(block.clone())?;
+            for ((row, (origin, list)), value) in block.clone().zip(origins).zip(scores) {
+                sink(&score_row(row, origin, value), list.as_deref().as_slice())?;
             }
             progress.advance(block.len() as u64);
         }

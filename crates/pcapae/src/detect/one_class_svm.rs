@@ -85,6 +85,18 @@ pub enum KernelName {
     Sigmoid,
 }
 
+impl KernelName {
+    /// The kernel with these parameters, as far as it has them.
+    pub(crate) fn with(self, gamma: f64, coef0: f64, degree: usize) -> Kernel {
+        match self {
+            KernelName::Linear => Kernel::Linear,
+            KernelName::Poly => Kernel::Poly { gamma, coef0, degree: degree as i32 },
+            KernelName::Rbf => Kernel::Rbf { gamma },
+            KernelName::Sigmoid => Kernel::Sigmoid { gamma, coef0 },
+        }
+    }
+}
+
 /// The kernel's γ.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -183,13 +195,7 @@ impl OneClassSvmConfig {
     }
 
     fn kernel(&self, gamma: f64) -> Kernel {
-        let (coef0, degree) = (self.coef0, self.degree as i32);
-        match self.kernel {
-            KernelName::Linear => Kernel::Linear,
-            KernelName::Poly => Kernel::Poly { gamma, coef0, degree },
-            KernelName::Rbf => Kernel::Rbf { gamma },
-            KernelName::Sigmoid => Kernel::Sigmoid { gamma, coef0 },
-        }
+        self.kernel.with(gamma, self.coef0, self.degree)
     }
 
     fn stopping(&self, count: usize) -> Stopping {

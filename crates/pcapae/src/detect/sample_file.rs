@@ -140,19 +140,11 @@ impl SampleFile {
         Ok(match self {
             SampleFile::Codes(codes) => rows.map(|row| codes.origin(row)).collect(),
             SampleFile::Fragments(dataset) => {
-                let mut origins = Vec::with_capacity(rows.len());
-                for first in rows.clone().step_by(ORIGINS_AT_ONCE) {
-                    let block = first..(first + ORIGINS_AT_ONCE).min(rows.end);
-                    let provenance = dataset.provenance(block.clone())?;
-                    origins.extend(block.map(|row| provenance.origin(row..row + 1)));
-                }
-                origins
+                from_provenance(dataset, rows, |provenance, row| provenance.origin(row..row + 1))?
             }
         })
     }
-}
 
-impl SampleFile {
     /// The columns that the scores of these rows have beside the usual ones: [`PACKETS_COLUMN`] in flow mode, and where the mode is not known.
     pub fn further_columns(&self) -> &'static [&'static str] {
         match self {
@@ -164,22 +156,33 @@ impl SampleFile {
         }
     }
 
-    /// The packets of each of some rows, where [`further_columns`](Self::further_columns) has a column for them.
-    pub(super) fn packet_lists(&self, rows: Range<usize>) -> Result<Option<Vec<String>>> {
-        if self.further_columns().is_empty() {
-            return Ok(None);
-        }
+    /// The [origins](Self::origins) of some rows, each with the list of its packets where [`further_columns`](Self::further_columns) has a
+    /// column for it.
+    pub(super) fn listed_origins(&self, rows: Range<usize>) -> Result<Vec<(Option<Origin>, Option<String>)>> {
+        let listed = !self.further_columns().is_empty();
         match self {
             SampleFile::Codes(codes) => {
-                let list = |row| packet_list(codes.segments(row).iter().copied().flatten().map(|s| s.packet).collect());
-                Ok(Some(rows.map(list).collect()))
+                let packets =
+                    |row| codes.segments(row).iter().copied().flatten().map(|segment| segment.packet).collect();
+                Ok(rows.map(|row| (codes.origin(row), listed.then(|| packet_list(packets(row))))).collect())
             }
-            SampleFile::Fragments(dataset) => {
-                let provenance = dataset.provenance(rows.clone())?;
-                Ok(Some(rows.map(|row| packets_of_window(&provenance, row..row + 1)).collect()))
-            }
+            SampleFile::Fragments(dataset) => from_provenance(dataset, rows, |provenance, row| {
+                let list = listed.then(|| packets_of_window(provenance, row..row + 1));
+                (provenance.origin(row..row + 1), list)
+            }),
         }
     }
+}
+
+/// What `tell` says of each of some fragments, whose provenance is read a block at a time.
+fn from_provenance<T>(dataset: &Dataset, rows: Range<usize>, tell: impl Fn(&Provenance, usize) -> T) -> Result<Vec<T>> {
+    let mut told = Vec::with_capacity(rows.len());
+    for first in rows.clone().step_by(ORIGINS_AT_ONCE) {
+        let block = first..(first + ORIGINS_AT_ONCE).min(rows.end);
+        let provenance = dataset.provenance(block.clone())?;
+        told.extend(block.map(|row| tell(&provenance, row)));
+    }
+    Ok(told)
 }
 
 /// The columns beside the usual ones of scores of fragments or windows in this mode.

@@ -125,14 +125,7 @@ impl KernelPcaConfig {
     }
 
     fn kernel(&self, width: usize) -> Kernel {
-        let gamma = self.gamma.unwrap_or(1.0 / width as f64);
-        let (coef0, degree) = (self.coef0, self.degree as i32);
-        match self.kernel {
-            KernelName::Linear => Kernel::Linear,
-            KernelName::Poly => Kernel::Poly { gamma, coef0, degree },
-            KernelName::Rbf => Kernel::Rbf { gamma },
-            KernelName::Sigmoid => Kernel::Sigmoid { gamma, coef0 },
-        }
+        self.kernel.with(self.gamma.unwrap_or(1.0 / width as f64), self.coef0, self.degree)
     }
 
     pub(super) fn projection(&self, width: usize, numbers: &Numbers) -> Result<KernelPca, String> {
