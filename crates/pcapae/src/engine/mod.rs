@@ -15,6 +15,8 @@
 
 #![allow(unsafe_code, reason = "the processor's own instructions, and inner loops whose bounds are checked beforehand")]
 
+mod aligned;
+
 mod categorical;
 
 mod cell;

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::aligned::Aligned;
 use super::simd::{LANES_MAX, Simd};
 use crate::fragment::Shape;
 use crate::model::Grid;
@@ -11,9 +12,6 @@ const SQUARE_HALO: Grid = Grid { height: 2, width: 2 };
 
 /// Zeros beside a line, as far as a kernel of 25 taps reaches.
 const LINE_HALO: Grid = Grid { height: 0, width: 12 };
-
-/// Bytes in a line of the processor's cache: a vector that lies across two of them costs twice.
-const CACHE_LINE: usize = 64;
 
 /// A number for each lane of a vector: that of the window which the lane holds a pixel of.
 pub(crate) type PerLane = [f32; LANES_MAX];
@@ -67,28 +65,24 @@ impl Raster {
 #[derive(Debug, Clone)]
 pub(crate) struct Planes {
     pub raster: Raster,
-    values: Vec<f32>,
-    /// The values begin here, at the start of a line of the cache.
-    start: usize,
+    values: Aligned,
 }
 
 impl Planes {
     pub fn zeros(raster: Raster, channels: usize) -> Planes {
-        let values = vec![0.0; channels * raster.size + CACHE_LINE / 4];
-        let start = values.as_ptr().align_offset(CACHE_LINE).min(CACHE_LINE / 4);
-        Planes { raster, values, start }
+        Planes { raster, values: Aligned::zeros(channels * raster.size) }
     }
 
     /// Some channels, one after the other.
     pub fn channels(&self, channels: Range<usize>) -> &[f32] {
         let size = self.raster.size;
-        &self.values[self.start + channels.start * size..self.start + channels.end * size]
+        &self.values[channels.start * size..channels.end * size]
     }
 
     /// Some channels, to be changed.
     pub fn channels_mut(&mut self, channels: Range<usize>) -> &mut [f32] {
         let size = self.raster.size;
-        &mut self.values[self.start + channels.start * size..self.start + channels.end * size]
+        &mut self.values[channels.start * size..channels.end * size]
     }
 
     /// How many channels there are.
@@ -269,7 +263,7 @@ mod tests {
     fn channels_begin_at_lines_of_the_cache() {
         let planes = Planes::zeros(Raster::new(Shape::Square, Grid { height: 4, width: 4 }, 16), 3);
         for c in 0..3 {
-            assert_eq!(planes.channels(c..c + 1).as_ptr().align_offset(CACHE_LINE), 0);
+            assert_eq!(planes.channels(c..c + 1).as_ptr().align_offset(64), 0);
         }
     }
 }

@@ -87,6 +87,25 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn load_halves(self, from: &[f32], [low, high]: [usize; 2]) -> __m512 {
+        let (low, high) = (&from[low..low + 8], &from[high..high + 8]);
+        // SAFETY: as above, and each slice has as many floats as are read.
+        unsafe {
+            let low = _mm512_castps256_ps512(_mm256_loadu_ps(low.as_ptr()));
+            _mm512_insertf32x8::<1>(low, _mm256_loadu_ps(high.as_ptr()))
+        }
+    }
+
+    #[inline(always)]
+    fn store_halves(self, v: __m512, to: &mut [f32], [low, high]: [usize; 2]) {
+        // SAFETY: as above, and each slice has as many floats as are written.
+        unsafe {
+            _mm256_storeu_ps(to[low..low + 8].as_mut_ptr(), _mm512_castps512_ps256(v));
+            _mm256_storeu_ps(to[high..high + 8].as_mut_ptr(), _mm512_extractf32x8_ps::<1>(v));
+        }
+    }
+
+    #[inline(always)]
     fn sum(self, v: __m512) -> f32 {
         // SAFETY: a value of this type exists only where the processor has the instructions.
         unsafe { _mm512_reduce_add_ps(v) }

@@ -56,6 +56,25 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Fills a slice shorter than a vector.
     fn store_part(self, v: Self::F, to: &mut [f32]);
 
+    /// The lower half of the lanes from the first place of a slice, the upper half from the second.
+    #[inline(always)]
+    fn load_halves(self, from: &[f32], [low, high]: [usize; 2]) -> Self::F {
+        let half = Self::LANES / 2;
+        let mut lanes = [0.0; LANES_MAX];
+        lanes[..half].copy_from_slice(&from[low..low + half]);
+        lanes[half..Self::LANES].copy_from_slice(&from[high..high + half]);
+        self.load(&lanes)
+    }
+
+    /// Writes the lower half of the lanes to the first place of a slice, the upper half to the second.
+    #[inline(always)]
+    fn store_halves(self, v: Self::F, to: &mut [f32], [low, high]: [usize; 2]) {
+        let half = Self::LANES / 2;
+        let lanes = self.to_array(v);
+        to[low..low + half].copy_from_slice(&lanes[..half]);
+        to[high..high + half].copy_from_slice(&lanes[half..Self::LANES]);
+    }
+
     /// a + b.
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
 

@@ -9,14 +9,19 @@
 //! The gradient of the weights is the transpose: w' = Gᵀ Σ (A·y') ⊙ (Bᵀ·x). Rounding errors are about 2.5 times those of the
 //! definition.
 
+mod inputs;
 mod points;
+mod squares;
 
 use std::ops::Range;
 
+use super::aligned::Aligned;
 use super::cell_conv::{Output, QUAD, Weights};
 use super::planes::Raster;
-use super::simd::{LANES_MAX, Simd};
-use points::{G, POINTS, TAPS, TILE, input_points, output_rows, slope_points, weight_taps};
+use super::simd::Simd;
+use inputs::{apart, padded_row, transform_inputs};
+use points::{G, POINTS, TAPS, TILE, output_rows, slope_points, weight_taps};
+use squares::{Room, Squares};
 
 /// Weights at the points: [point][quad of outputs][input][tap][output of the quad].
 #[derive(Debug, Clone)]
@@ -24,26 +29,26 @@ pub(crate) struct Winograd {
     inputs: usize,
     quads: usize,
     values: Vec<f32>,
+    squares: Squares,
 }
 
 /// Room for what lies between input and output, reused from call to call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WinogradScratch {
     /// Bᵀ·x, [point][input][pixel and window].
-    inputs: Vec<f32>,
+    inputs: Aligned,
     /// Sums at the points, or A·y'.
-    outputs: Vec<f32>,
+    outputs: Aligned,
     /// Sums of products, [point][quad][input][output of the quad][tap][lane].
-    products: Vec<f32>,
+    products: Aligned,
+    squares: Room,
 }
 
 impl WinogradScratch {
     /// Sees to it that there are as many inputs, outputs and products; what is there stays, and is of no meaning.
     fn make_room(&mut self, floats: [usize; 3]) {
         for (room, floats) in [&mut self.inputs, &mut self.outputs, &mut self.products].into_iter().zip(floats) {
-            if room.len() < floats {
-                room.resize(floats, 0.0);
-            }
+            room.grow(floats);
         }
     }
 }
@@ -52,7 +57,7 @@ impl Winograd {
     /// For as many inputs and quads of outputs as `weights` has.
     pub fn new(weights: &Weights) -> Winograd {
         let (inputs, quads) = (weights.inputs(), weights.quads());
-        Winograd { inputs, quads, values: vec![0.0; POINTS * quads * inputs * TAPS * QUAD] }
+        Winograd { inputs, quads, values: vec![0.0; POINTS * quads * inputs * TAPS * QUAD], squares: Squares::new(weights) }
     }
 
     /// Takes the weights out of the line of parameters.
@@ -63,15 +68,17 @@ impl Winograd {
             for (tap, quad) in kernel.iter_mut().enumerate() {
                 *quad = std::array::from_fn(|output| index(output, tap).map_or(0.0, |i| parameters[i]));
             }
-            let first = kernel_number * TAPS * QUAD;
-            for (p, g) in G.iter().enumerate() {
-                let values = &mut self.values[p * per_point + first..][..TAPS * QUAD];
-                for (kx, values) in values.chunks_exact_mut(QUAD).enumerate() {
-                    for (c, value) in values.iter_mut().enumerate() {
-                        *value = (0..TAPS).map(|ky| g[ky] * kernel[ky * TAPS + kx][c]).sum();
+            let mut columns = [[[0.0; QUAD]; TAPS]; POINTS];
+            for (p, (g, column)) in G.iter().zip(&mut columns).enumerate() {
+                for (kx, value) in column.iter_mut().enumerate() {
+                    for (g, taps) in g.iter().zip(kernel.chunks_exact(TAPS)) {
+                        value.iter_mut().zip(taps[kx]).for_each(|(value, tap)| *value += g * tap);
                     }
                 }
+                let first = p * per_point + kernel_number * TAPS * QUAD;
+                self.values[first..first + TAPS * QUAD].copy_from_slice(column.as_flattened());
             }
+            self.squares.load(kernel_number, &columns);
         }
     }
 
@@ -84,6 +91,10 @@ impl Winograd {
         outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
+        if Squares::fit::<S>(raster) {
+            self.squares.apply(s, raster, inputs, outputs, &mut scratch.squares);
+            return;
+        }
         let row = padded_row(raster);
         scratch.make_room([POINTS * apart(self.inputs * row), self.quads * POINTS * QUAD * WIDEST * S::LANES, 0]);
         for tile in 0..raster.grid.height / TILE {
@@ -198,7 +209,7 @@ impl Winograd {
     fn add_products<S: Simd>(&self, s: S, raster: &Raster, tiles: Range<usize>, scratch: &mut WinogradScratch) {
         let (row, width) = (padded_row(raster), apart(raster.row_len()));
         let (inputs_of_tile, slopes_of_tile) = self.tile_sizes(raster);
-        let WinogradScratch { inputs, outputs, products } = scratch;
+        let WinogradScratch { inputs, outputs, products, .. } = scratch;
         let mut products = products.chunks_exact_mut(QUAD * TAPS * S::LANES);
         let start = if tiles.start == 0 { Sum::Anew } else { Sum::GoesOn };
         let dots = Dots { raster, start, tiles: tiles.len(), apart: [inputs_of_tile, slopes_of_tile] };
@@ -249,18 +260,6 @@ const WIDEST: usize = 4;
 /// Floats at the points of as many tiles of rows as are looked at together for the gradient of the weights: what leaves room for the
 /// products in a second cache of a megabyte.
 const TOGETHER: usize = 1 << 17;
-
-/// A row with the zeros beside it, and a vector's worth to read beyond it.
-fn padded_row(raster: &Raster) -> usize {
-    apart((raster.stride + WIDEST * LANES_MAX).next_multiple_of(LANES_MAX))
-}
-
-/// A distance at which eight or sixteen places do not compete for the same lines of the processor's first cache: an odd number of
-/// its lines.
-fn apart(floats: usize) -> usize {
-    let lines = floats.div_ceil(LANES_MAX);
-    (lines + 1 - lines % 2) * LANES_MAX
-}
 
 /// At one point: the sum over inputs and five taps, for a quad of outputs and `Q` vectors of columns.
 #[inline(always)]
@@ -339,32 +338,6 @@ impl Dots<'_> {
             }
         }
     }
-}
-
-/// Bᵀ·x for one tile of rows of all inputs, zeros beside the rows included.
-fn transform_inputs<S: Simd>(s: S, raster: &Raster, inputs: &[&[f32]], tile: usize, points: &mut [f32]) {
-    let row = padded_row(raster);
-    let count = inputs.iter().map(|planes| planes.len() / raster.size).sum::<usize>();
-    let (stride, distance, first) = (raster.stride, apart(count * row), tile * TILE * raster.stride);
-    assert!(first + POINTS * stride + S::LANES <= raster.size && points.len() >= POINTS * distance);
-    s.vectorize(
-        #[inline(always)]
-        move || {
-            let planes = inputs.iter().flat_map(|planes| planes.chunks_exact(raster.size));
-            for (i, plane) in planes.enumerate() {
-                let from: [usize; POINTS] = std::array::from_fn(|r| first + r * stride);
-                let to: [usize; POINTS] = std::array::from_fn(|p| p * distance + i * row);
-                for x in (0..stride).step_by(S::LANES) {
-                    // SAFETY: the last row ends before the channel does by a vector, as asserted.
-                    let load = |r: usize| unsafe { s.load_at(plane, from[r] + x) };
-                    for (p, v) in input_points(s, std::array::from_fn(load)).into_iter().enumerate() {
-                        // SAFETY: `row` is longer than `stride` by a vector and more, i < count, and there is room for as many rows.
-                        unsafe { s.store_at(v, points, to[p] + x) };
-                    }
-                }
-            }
-        },
-    );
 }
 
 /// A·y' for one tile of rows of all quads of outputs, zeros beyond the end of each row.
@@ -484,8 +457,13 @@ mod tests {
             let mut winograd = Winograd::new(&self.weights);
             winograd.load(&self.weights, &self.parameters);
             // What other layers left behind must not matter.
-            let left = || vec![1000.0; 3000];
-            let mut scratch = WinogradScratch { inputs: left(), outputs: left(), products: left() };
+            let left = || {
+                let mut room = Aligned::zeros(3000);
+                room.fill(1000.0);
+                room
+            };
+            let mut scratch =
+                WinogradScratch { inputs: left(), outputs: left(), products: left(), squares: Room::default() };
             let inputs = self.inputs.each_ref().map(Planes::all);
             let biases = &self.parameters[self.parameters.len() - self.outputs()..];
             let mut outputs = self.present.clone();
