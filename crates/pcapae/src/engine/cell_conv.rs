@@ -86,15 +86,26 @@ impl Output<'_> {
             Start::Values(values) => s.splat(values[channel % values.len()]),
             Start::Zero | Start::Present => s.splat(0.0),
         };
+        let present = matches!(self.start, Start::Present);
+        let count = raster.row_len() - x;
+        let place = |r: usize, q: usize| raster.row(y + r) + x + q * S::LANES;
+        if count >= Q * S::LANES {
+            assert!(place(R - 1, Q) <= plane.len());
+            for (r, sums) in sums.into_iter().enumerate() {
+                for (q, sum) in sums.into_iter().enumerate() {
+                    // SAFETY: that of the last row and vector is the farthest, and ends in the plane, as asserted.
+                    unsafe {
+                        let start = if present { s.load_at(plane, place(r, q)) } else { value };
+                        s.store_at(finish(s.add(start, sum)), plane, place(r, q));
+                    }
+                }
+            }
+            return;
+        }
         for (r, sums) in sums.into_iter().enumerate() {
-            let place = &mut plane[raster.row(y + r) + x..];
-            let count = raster.row_len() - x;
             for (q, sum) in sums.into_iter().enumerate() {
-                let (place, count) = (&mut place[q * S::LANES..], count - q * S::LANES);
-                let start = match self.start {
-                    Start::Present => s.load_first(place, count),
-                    Start::Zero | Start::Values(_) => value,
-                };
+                let (place, count) = (&mut plane[place(r, q)..], count - q * S::LANES);
+                let start = if present { s.load_first(place, count) } else { value };
                 s.store_first(finish(s.add(start, sum)), place, count);
             }
         }

@@ -9,6 +9,7 @@ use super::planes::{Planes, Raster};
 use super::simd::Simd;
 use super::stencil::{Finish, Link, Stencil};
 use super::winograd::{Winograd, WinogradScratch};
+use super::workspace::Purpose;
 use super::{Engine, Instructions};
 use crate::fragment::Shape;
 use crate::model::{Autoencoder, ModelConfig, Side};
@@ -91,7 +92,7 @@ impl Kernels {
             inputs.set_window(channel, window, pixels);
         }
         let gradient = vec![0.0; links.len()];
-        let scratch = WinogradScratch::default();
+        let scratch = WinogradScratch::new(Purpose::Training);
         Kernels { instructions, raster, weights, winograd, stencil, cell, tape, inputs, gradient, scratch }
     }
 

@@ -4,8 +4,8 @@
 //!
 //! * a block of windows is computed at once, a window in each lane of the processor's vectors; a single window has its pixels
 //!   there instead (`planes`);
-//! * the 5 × 5 convolutions take 2½ times fewer multiplications than their definition (`winograd`), the others are lists of
-//!   links (`stencil`);
+//! * the 5 × 5 convolutions take 2½ times fewer multiplications than their definition, in training six times (`winograd`), the
+//!   others are lists of links (`stencil`);
 //! * what would be multiplied by zero is not computed: the first step's missing state, the topmost decoder cell's missing input
 //!   (`cell::Sources`);
 //! * each thread has one workspace, and nothing is allocated from block to block.
@@ -126,6 +126,11 @@ impl Engine {
     /// The instructions that it runs with.
     pub fn instructions(&self) -> Instructions {
         self.instructions
+    }
+
+    /// Multiply-adds of a window as they are computed in a batch of so many.
+    pub fn cost(&self, windows: usize) -> Cost {
+        Cost::as_computed(self.config(), self.block(windows), self.instructions.lanes())
     }
 
     /// The code of each window, in order: the encoder's last state, four channels of 16 pixels, each in (−1, 1).

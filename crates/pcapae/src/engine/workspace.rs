@@ -130,7 +130,7 @@ impl Workspace {
                 .collect(),
             head_gradients: head(),
             sums: Vec::new(),
-            scratch: WinogradScratch::default(),
+            scratch: WinogradScratch::new(purpose),
         }
     }
 

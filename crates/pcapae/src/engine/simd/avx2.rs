@@ -82,6 +82,42 @@ impl Simd for Avx2 {
         unsafe { _mm256_maskstore_ps(to.as_mut_ptr(), first(to.len()), v) }
     }
 
+    #[inline(always)]
+    unsafe fn load_halves_at(self, from: &[f32], [low, high]: [usize; 2]) -> __m256 {
+        debug_assert!(low + 4 <= from.len() && high + 4 <= from.len());
+        // SAFETY: as above, and the caller promises that the slice has as many floats as are read.
+        unsafe {
+            let low = _mm256_castps128_ps256(_mm_loadu_ps(from.as_ptr().add(low)));
+            _mm256_insertf128_ps::<1>(low, _mm_loadu_ps(from.as_ptr().add(high)))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_halves_at(self, v: __m256, to: &mut [f32], [low, high]: [usize; 2]) {
+        debug_assert!(low + 4 <= to.len() && high + 4 <= to.len());
+        // SAFETY: as above, and the caller promises that the slice has as many floats as are written.
+        unsafe {
+            _mm_storeu_ps(to.as_mut_ptr().add(low), _mm256_castps256_ps128(v));
+            _mm_storeu_ps(to.as_mut_ptr().add(high), _mm256_extractf128_ps::<1>(v));
+        }
+    }
+
+    #[inline(always)]
+    fn sums(self, v: [__m256; 16]) -> [f32; 16] {
+        // Written without closures, which would not be compiled for these instructions.
+        let mut sums = [self.splat(0.0); 2];
+        for (sum, v) in sums.iter_mut().zip(v.as_chunks::<8>().0) {
+            // SAFETY: a value of this type exists only where the processor has the instructions.
+            *sum = unsafe {
+                let low = _mm256_hadd_ps(_mm256_hadd_ps(v[0], v[1]), _mm256_hadd_ps(v[2], v[3]));
+                let high = _mm256_hadd_ps(_mm256_hadd_ps(v[4], v[5]), _mm256_hadd_ps(v[6], v[7]));
+                _mm256_add_ps(_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+            };
+        }
+        // SAFETY: an array of sixteen floats is as large as two vectors.
+        unsafe { std::mem::transmute::<[__m256; 2], [f32; 16]>(sums) }
+    }
+
     instructions! {
         add(a, b) = _mm256_add_ps(a, b);
         sub(a, b) = _mm256_sub_ps(a, b);

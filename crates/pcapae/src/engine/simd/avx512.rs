@@ -87,21 +87,22 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn load_halves(self, from: &[f32], [low, high]: [usize; 2]) -> __m512 {
-        let (low, high) = (&from[low..low + 8], &from[high..high + 8]);
-        // SAFETY: as above, and each slice has as many floats as are read.
+    unsafe fn load_halves_at(self, from: &[f32], [low, high]: [usize; 2]) -> __m512 {
+        debug_assert!(low + 8 <= from.len() && high + 8 <= from.len());
+        // SAFETY: as above, and the caller promises that the slice has as many floats as are read.
         unsafe {
-            let low = _mm512_castps256_ps512(_mm256_loadu_ps(low.as_ptr()));
-            _mm512_insertf32x8::<1>(low, _mm256_loadu_ps(high.as_ptr()))
+            let low = _mm512_castps256_ps512(_mm256_loadu_ps(from.as_ptr().add(low)));
+            _mm512_insertf32x8::<1>(low, _mm256_loadu_ps(from.as_ptr().add(high)))
         }
     }
 
     #[inline(always)]
-    fn store_halves(self, v: __m512, to: &mut [f32], [low, high]: [usize; 2]) {
-        // SAFETY: as above, and each slice has as many floats as are written.
+    unsafe fn store_halves_at(self, v: __m512, to: &mut [f32], [low, high]: [usize; 2]) {
+        debug_assert!(low + 8 <= to.len() && high + 8 <= to.len());
+        // SAFETY: as above, and the caller promises that the slice has as many floats as are written.
         unsafe {
-            _mm256_storeu_ps(to[low..low + 8].as_mut_ptr(), _mm512_castps512_ps256(v));
-            _mm256_storeu_ps(to[high..high + 8].as_mut_ptr(), _mm512_extractf32x8_ps::<1>(v));
+            _mm256_storeu_ps(to.as_mut_ptr().add(low), _mm512_castps512_ps256(v));
+            _mm256_storeu_ps(to.as_mut_ptr().add(high), _mm512_extractf32x8_ps::<1>(v));
         }
     }
 
@@ -109,6 +110,31 @@ impl Simd for Avx512 {
     fn sum(self, v: __m512) -> f32 {
         // SAFETY: a value of this type exists only where the processor has the instructions.
         unsafe { _mm512_reduce_add_ps(v) }
+    }
+
+    #[inline(always)]
+    fn sums(self, v: [__m512; 16]) -> [f32; 16] {
+        // Written without closures, which would not be compiled for these instructions.
+        let mut quads = [self.splat(0.0); 4];
+        for (quad, v) in quads.iter_mut().zip(v.as_chunks::<4>().0) {
+            // SAFETY: a value of this type exists only where the processor has the instructions.
+            *quad = unsafe {
+                let ab = _mm512_add_ps(_mm512_unpacklo_ps(v[0], v[1]), _mm512_unpackhi_ps(v[0], v[1]));
+                let cd = _mm512_add_ps(_mm512_unpacklo_ps(v[2], v[3]), _mm512_unpackhi_ps(v[2], v[3]));
+                let (ab, cd) = (_mm512_castps_pd(ab), _mm512_castps_pd(cd));
+                let (low, high) = (_mm512_unpacklo_pd(ab, cd), _mm512_unpackhi_pd(ab, cd));
+                _mm512_add_ps(_mm512_castpd_ps(low), _mm512_castpd_ps(high))
+            };
+        }
+        // Each quarter of a vector now has a sum of each of four, the four quarters of which are still to be added.
+        let [a, b, c, d] = quads;
+        // SAFETY: as above, and an array of sixteen floats is as large as a vector.
+        unsafe {
+            let ab = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(a, b), _mm512_shuffle_f32x4::<0xdd>(a, b));
+            let cd = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(c, d), _mm512_shuffle_f32x4::<0xdd>(c, d));
+            let sums = _mm512_add_ps(_mm512_shuffle_f32x4::<0x88>(ab, cd), _mm512_shuffle_f32x4::<0xdd>(ab, cd));
+            std::mem::transmute::<__m512, [f32; 16]>(sums)
+        }
     }
 
     instructions! {

@@ -56,25 +56,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Fills a slice shorter than a vector.
     fn store_part(self, v: Self::F, to: &mut [f32]);
 
-    /// The lower half of the lanes from the first place of a slice, the upper half from the second.
-    #[inline(always)]
-    fn load_halves(self, from: &[f32], [low, high]: [usize; 2]) -> Self::F {
-        let half = Self::LANES / 2;
-        let mut lanes = [0.0; LANES_MAX];
-        lanes[..half].copy_from_slice(&from[low..low + half]);
-        lanes[half..Self::LANES].copy_from_slice(&from[high..high + half]);
-        self.load(&lanes)
-    }
-
-    /// Writes the lower half of the lanes to the first place of a slice, the upper half to the second.
-    #[inline(always)]
-    fn store_halves(self, v: Self::F, to: &mut [f32], [low, high]: [usize; 2]) {
-        let half = Self::LANES / 2;
-        let lanes = self.to_array(v);
-        to[low..low + half].copy_from_slice(&lanes[..half]);
-        to[high..high + half].copy_from_slice(&lanes[half..Self::LANES]);
-    }
-
     /// a + b.
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
 
@@ -125,6 +106,12 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         lanes[0]
     }
 
+    /// The sum of the lanes of each vector.
+    #[inline(always)]
+    fn sums(self, vectors: [Self::F; 16]) -> [f32; 16] {
+        vectors.map(|v| self.sum(v))
+    }
+
     /// [`load`](Simd::load) from place `at` of a slice, without a look at its bounds.
     ///
     /// # Safety
@@ -147,6 +134,33 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         debug_assert!(at + Self::LANES <= to.len());
         // SAFETY: the caller promises that.
         self.store(v, unsafe { to.get_unchecked_mut(at..at + Self::LANES) })
+    }
+
+    /// The lower half of the lanes from one place of a slice, the upper half from another, without a look at its bounds.
+    ///
+    /// # Safety
+    ///
+    /// The slice has at least [`LANES`](Simd::LANES) / 2 floats at both.
+    #[inline(always)]
+    unsafe fn load_halves_at(self, from: &[f32], [low, high]: [usize; 2]) -> Self::F {
+        let half = Self::LANES / 2;
+        let mut lanes = [0.0; LANES_MAX];
+        lanes[..half].copy_from_slice(&from[low..low + half]);
+        lanes[half..Self::LANES].copy_from_slice(&from[high..high + half]);
+        self.load(&lanes)
+    }
+
+    /// Writes the lower half of the lanes to one place of a slice, the upper half to another, without a look at its bounds.
+    ///
+    /// # Safety
+    ///
+    /// The slice has at least [`LANES`](Simd::LANES) / 2 floats at both.
+    #[inline(always)]
+    unsafe fn store_halves_at(self, v: Self::F, to: &mut [f32], [low, high]: [usize; 2]) {
+        let half = Self::LANES / 2;
+        let lanes = self.to_array(v);
+        to[low..low + half].copy_from_slice(&lanes[..half]);
+        to[high..high + half].copy_from_slice(&lanes[half..Self::LANES]);
     }
 
     /// [`load`](Simd::load), or [`load_part`](Simd::load_part) where fewer than a vector's lanes are wanted.
@@ -253,6 +267,18 @@ mod tests {
                 close(lanes(s.scale(va, s.round(vb)))[i], f64::from(a[i] * b[i].round_ties_even().exp2()), 0.0);
             }
             close(s.sum(va), a[..S::LANES].iter().map(|x| f64::from(*x)).sum(), 1e-6);
+            let sums = s.sums(std::array::from_fn(|i| s.mul_add(va, s.splat(i as f32), vb)));
+            for (i, sum) in sums.into_iter().enumerate() {
+                let exact = a.iter().zip(&b).take(S::LANES).map(|(a, b)| f64::from(*a) * i as f64 + f64::from(*b));
+                close(sum, exact.sum(), 1e-6);
+            }
+            let half = S::LANES / 2;
+            // SAFETY: the slices have two and three halves of a vector.
+            let (halves, mut to) = (unsafe { s.load_halves_at(&a, [half, 0]) }, [9.0; 2 * LANES_MAX]);
+            assert!(lanes(halves)[..S::LANES].iter().eq(a[half..S::LANES].iter().chain(&a[..half])));
+            unsafe { s.store_halves_at(va, &mut to, [S::LANES, half]) };
+            assert!(to[half..S::LANES + half].iter().eq(a[half..S::LANES].iter().chain(&a[..half])));
+            assert!(to[..half].iter().chain(&to[S::LANES + half..]).all(|x| *x == 9.0));
             for count in 1..S::LANES {
                 let part = lanes(s.load_part(&a[..count]));
                 assert_eq!(part[..count], a[..count]);

@@ -1,84 +1,84 @@
-//! 5 × 5 convolutions of squares with 2½ times fewer multiplications.
+//! 5 × 5 convolutions of squares with two and a half to six times fewer multiplications.
 //!
 //! Down the columns, four pixels of the output come from eight of the input. Winograd (*Arithmetic Complexity of
 //! Computations*, 1980; for networks: Lavin & Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016) computes them,
-//! which by definition takes 4·5 products, with 8: y = Aᵀ[(G·w) ⊙ (Bᵀ·x)], here F(4, 5) at the points 0, ±1, ±2, ±½ and ∞. Along
-//! the rows the five taps are summed as they are. So a row stays a line of floats in every step, whatever its lanes hold,
-//! and what is left to do per point is a convolution of 1 × 5.
+//! which by definition takes 4·5 products, with 8: y = Aᵀ[(G·w) ⊙ (Bᵀ·x)], here F(4, 5) at the points 0, ±1, ±2, ±½ and ∞. A row
+//! stays a line of floats in this, whatever its lanes hold. Along the rows the five taps are then summed as they are (`rows`), or, where
+//! the lanes hold windows rather than pixels, the same is done again in training (`squares`): y = Aᵀ[(G·w·Gᵀ) ⊙ (Bᵀ·x·B)]·A.
 //!
-//! The gradient of the weights is the transpose: w' = Gᵀ Σ (A·y') ⊙ (Bᵀ·x). Rounding errors are about 2.5 times those of the
-//! definition.
+//! The gradient of the weights is the transpose: w' = Gᵀ Σ (A·y') ⊙ (Bᵀ·x), or w' = Gᵀ [Σ (A·y'·Aᵀ) ⊙ (Bᵀ·x·B)] G. The greatest rounding
+//! error is about 2.5 times that of the definition, in squares nine times: some 5·10⁻⁶ of the largest value.
 
-mod inputs;
+mod columns;
+mod lines;
 mod points;
+mod rows;
 mod squares;
-
-use std::ops::Range;
 
 use super::aligned::Aligned;
 use super::cell_conv::{Output, QUAD, Weights};
 use super::planes::Raster;
 use super::simd::Simd;
-use inputs::{apart, padded_row, transform_inputs};
-use points::{G, POINTS, TAPS, TILE, output_rows, slope_points, weight_taps};
-use squares::{Room, Squares};
+use super::workspace::Purpose;
+use points::{G, POINTS, TAPS, TILE};
+use rows::Rows;
+use squares::Squares;
 
-/// Weights at the points: [point][quad of outputs][input][tap][output of the quad].
+/// The five columns of the kernels from an input to a quad of outputs, G·w: [point][column][output of the quad].
+type Columns = [[[f32; QUAD]; TAPS]; POINTS];
+
+/// Weights at the points, for pictures of either kind.
 #[derive(Debug, Clone)]
 pub(crate) struct Winograd {
-    inputs: usize,
-    quads: usize,
-    values: Vec<f32>,
+    rows: Rows,
     squares: Squares,
 }
 
 /// Room for what lies between input and output, reused from call to call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WinogradScratch {
-    /// Bᵀ·x, [point][input][pixel and window].
+    /// Whether pictures are looked at in squares where they can be: faster, and rounds more.
+    in_squares: bool,
+    /// Bᵀ·x, [tile of rows][point][input][pixel and window].
     inputs: Aligned,
-    /// Sums at the points, or A·y'.
-    outputs: Aligned,
-    /// Sums of products, [point][quad][input][output of the quad][tap][lane].
+    /// A·y', [tile of rows][point][output][pixel and window].
+    slopes: Aligned,
+    /// Both at one point down the columns, along the rows at every point: [point][channel][square and window].
+    square_inputs: Aligned,
+    square_slopes: Aligned,
+    /// Sums over inputs at the points: of rows [point][output][pixel and window], of squares [point][output of a quad][square and
+    /// window].
+    sums: Aligned,
+    /// Outputs of a row of squares, down the columns still at the points: [point][output][pixel and window].
+    rows: Aligned,
+    /// Sums of products: of rows [point][quad][input][output of the quad][tap][lane], of squares [point down][point along][quad][group
+    /// of inputs][output of the quad][input of the group].
     products: Aligned,
-    squares: Room,
 }
 
 impl WinogradScratch {
-    /// Sees to it that there are as many inputs, outputs and products; what is there stays, and is of no meaning.
-    fn make_room(&mut self, floats: [usize; 3]) {
-        for (room, floats) in [&mut self.inputs, &mut self.outputs, &mut self.products].into_iter().zip(floats) {
-            room.grow(floats);
-        }
+    /// In squares for training, where gradients are sums over many windows; for results in rows.
+    pub fn new(purpose: Purpose) -> WinogradScratch {
+        WinogradScratch { in_squares: purpose == Purpose::Training, ..WinogradScratch::default() }
     }
 }
 
 impl Winograd {
     /// For as many inputs and quads of outputs as `weights` has.
     pub fn new(weights: &Weights) -> Winograd {
-        let (inputs, quads) = (weights.inputs(), weights.quads());
-        Winograd { inputs, quads, values: vec![0.0; POINTS * quads * inputs * TAPS * QUAD], squares: Squares::new(weights) }
+        Winograd { rows: Rows::new(weights), squares: Squares::new(weights) }
     }
 
     /// Takes the weights out of the line of parameters.
     pub fn load(&mut self, weights: &Weights, parameters: &[f32]) {
-        let per_point = self.quads * self.inputs * TAPS * QUAD;
         let mut kernel = [[0.0; QUAD]; TAPS * TAPS];
-        for (kernel_number, index) in weights.kernels().enumerate() {
+        for (number, index) in weights.kernels().enumerate() {
             for (tap, quad) in kernel.iter_mut().enumerate() {
                 *quad = std::array::from_fn(|output| index(output, tap).map_or(0.0, |i| parameters[i]));
             }
-            let mut columns = [[[0.0; QUAD]; TAPS]; POINTS];
-            for (p, (g, column)) in G.iter().zip(&mut columns).enumerate() {
-                for (kx, value) in column.iter_mut().enumerate() {
-                    for (g, taps) in g.iter().zip(kernel.chunks_exact(TAPS)) {
-                        value.iter_mut().zip(taps[kx]).for_each(|(value, tap)| *value += g * tap);
-                    }
-                }
-                let first = p * per_point + kernel_number * TAPS * QUAD;
-                self.values[first..first + TAPS * QUAD].copy_from_slice(column.as_flattened());
-            }
-            self.squares.load(kernel_number, &columns);
+            let columns = to_points(&kernel);
+            self.rows.load(number, &columns);
+            self.squares.load(number, &columns);
         }
     }
 
@@ -91,74 +91,10 @@ impl Winograd {
         outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
-        if Squares::fit::<S>(raster) {
-            self.squares.apply(s, raster, inputs, outputs, &mut scratch.squares);
-            return;
-        }
-        let row = padded_row(raster);
-        scratch.make_room([POINTS * apart(self.inputs * row), self.quads * POINTS * QUAD * WIDEST * S::LANES, 0]);
-        for tile in 0..raster.grid.height / TILE {
-            transform_inputs(s, raster, inputs, tile, &mut scratch.inputs);
-            s.vectorize(
-                #[inline(always)]
-                || {
-                    let (row_len, mut x) = (raster.row_len(), 0);
-                    while S::MANY_REGISTERS && x + WIDEST * S::LANES <= row_len {
-                        self.columns::<S, WIDEST>(s, raster, tile, x, outputs, scratch);
-                        x += WIDEST * S::LANES;
-                    }
-                    while x + 2 * S::LANES <= row_len {
-                        self.columns::<S, 2>(s, raster, tile, x, outputs, scratch);
-                        x += 2 * S::LANES;
-                    }
-                    while x < row_len {
-                        self.columns::<S, 1>(s, raster, tile, x, outputs, scratch);
-                        x += S::LANES;
-                    }
-                },
-            );
-        }
-    }
-
-    /// `Q` vectors of columns of one tile of rows.
-    #[inline(always)]
-    fn columns<S: Simd, const Q: usize>(
-        &self,
-        s: S,
-        raster: &Raster,
-        tile: usize,
-        x: usize,
-        outputs: &mut [Output],
-        scratch: &mut WinogradScratch,
-    ) {
-        let row = padded_row(raster);
-        let weights = self.values.chunks_exact(self.inputs * TAPS * QUAD);
-        let quads = self.quads;
-        let sums = scratch.outputs.chunks_exact_mut(QUAD * WIDEST * S::LANES);
-        for ((number, weights), sums) in weights.enumerate().zip(sums) {
-            let points = &scratch.inputs[number / quads * apart(self.inputs * row)..][..self.inputs * row];
-            let acc = multiply::<S, Q>(s, raster, x, points, row, weights);
-            for (c, acc) in acc.iter().enumerate() {
-                for (q, acc) in acc.iter().enumerate() {
-                    s.store(*acc, &mut sums[(c * WIDEST + q) * S::LANES..]);
-                }
-            }
-        }
-        let channels: usize = outputs.iter().map(|output| output.planes.len() / raster.size).sum();
-        assert!(channels <= quads * QUAD && scratch.outputs.len() >= POINTS * quads * QUAD * WIDEST * S::LANES);
-        let mut first = 0;
-        for output in outputs {
-            let channels = output.planes.len() / raster.size;
-            for c in 0..channels {
-                for q in 0..Q {
-                    let place = |p: usize| ((p * quads * QUAD + first + c) * WIDEST + q) * S::LANES;
-                    // SAFETY: p < POINTS, first + c < quads·QUAD and q < WIDEST, which is what there is room for.
-                    let at = |p: usize| unsafe { s.load_at(&scratch.outputs, place(p)) };
-                    let rows = output_rows(s, std::array::from_fn(at)).map(|row| [row]);
-                    output.write(s, raster, c, [tile * TILE, x + q * S::LANES], rows, |sum| sum);
-                }
-            }
-            first += channels;
+        if scratch.in_squares && in_squares(raster.grid.width, raster.windows, S::LANES) {
+            self.squares.apply(s, raster, inputs, outputs, scratch);
+        } else {
+            self.rows.apply(s, raster, inputs, outputs, scratch);
         }
     }
 
@@ -174,193 +110,40 @@ impl Winograd {
         gradient: &mut [f32],
         scratch: &mut WinogradScratch,
     ) {
-        let (inputs_of_tile, slopes_of_tile) = self.tile_sizes(raster);
-        let tiles = raster.grid.height / TILE;
-        let together = (TOGETHER / (inputs_of_tile + slopes_of_tile)).clamp(1, tiles);
-        scratch.make_room([
-            together * inputs_of_tile,
-            together * slopes_of_tile,
-            POINTS * self.quads * self.inputs * QUAD * TAPS * S::LANES,
-        ]);
-        for first in (0..tiles).step_by(together) {
-            let group = first..tiles.min(first + together);
-            for (tile, points) in group.clone().zip(scratch.inputs.chunks_exact_mut(inputs_of_tile)) {
-                transform_inputs(s, raster, inputs, tile, points);
-            }
-            for (tile, points) in group.clone().zip(scratch.outputs.chunks_exact_mut(slopes_of_tile)) {
-                transform_slopes(s, raster, slopes, tile, points);
-            }
-            s.vectorize(
-                #[inline(always)]
-                || self.add_products(s, raster, group, scratch),
-            );
-        }
-        self.collect(s, weights, &scratch.products, gradient);
-    }
-
-    /// Floats of the points of one tile of rows: those of all inputs, and those of all outputs' slopes.
-    fn tile_sizes(&self, raster: &Raster) -> (usize, usize) {
-        let slopes = self.quads * QUAD * apart(raster.row_len());
-        (POINTS * apart(self.inputs * padded_row(raster)), POINTS * slopes)
-    }
-
-    /// For every point, output, input and tap, the products of a few tiles of rows, lane by lane, on top of those of the tiles before.
-    #[inline(always)]
-    fn add_products<S: Simd>(&self, s: S, raster: &Raster, tiles: Range<usize>, scratch: &mut WinogradScratch) {
-        let (row, width) = (padded_row(raster), apart(raster.row_len()));
-        let (inputs_of_tile, slopes_of_tile) = self.tile_sizes(raster);
-        let WinogradScratch { inputs, outputs, products, .. } = scratch;
-        let mut products = products.chunks_exact_mut(QUAD * TAPS * S::LANES);
-        let start = if tiles.start == 0 { Sum::Anew } else { Sum::GoesOn };
-        let dots = Dots { raster, start, tiles: tiles.len(), apart: [inputs_of_tile, slopes_of_tile] };
-        for p in 0..POINTS {
-            for quad in 0..self.quads {
-                let slopes = &outputs[(p * self.quads + quad) * QUAD * width..];
-                for (input, products) in (0..self.inputs).zip(&mut products) {
-                    let input = &inputs[p * apart(self.inputs * row) + input * row..];
-                    if S::MANY_REGISTERS {
-                        dots.add::<S, QUAD>(s, input, slopes, products);
-                    } else {
-                        let (above, below) = products.split_at_mut(QUAD / 2 * TAPS * S::LANES);
-                        dots.add::<S, { QUAD / 2 }>(s, input, slopes, above);
-                        dots.add::<S, { QUAD / 2 }>(s, input, &slopes[QUAD / 2 * width..], below);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Adds up the lanes and comes back from the points to the weights.
-    fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
-        s.vectorize(
-            #[inline(always)]
-            || {
-                let per_kernel = QUAD * TAPS * S::LANES;
-                let per_point = self.quads * self.inputs * per_kernel;
-                for (kernel, index) in weights.kernels().enumerate() {
-                    for i in 0..QUAD * TAPS {
-                        let (output, kx) = (i / TAPS, i % TAPS);
-                        let place = |p: usize| p * per_point + kernel * per_kernel + i * S::LANES;
-                        let sums = weight_taps(s, std::array::from_fn(|p| s.load(&products[place(p)..])));
-                        for (ky, sum) in sums.into_iter().enumerate() {
-                            if let Some(place) = index(output, ky * TAPS + kx) {
-                                gradient[place] += s.sum(sum);
-                            }
-                        }
-                    }
-                }
-            },
-        );
-    }
-}
-
-/// Vectors of columns that one output of a quad is computed for at once: with the quad, sixteen sums in registers.
-const WIDEST: usize = 4;
-
-/// Floats at the points of as many tiles of rows as are looked at together for the gradient of the weights: what leaves room for the
-/// products in a second cache of a megabyte.
-const TOGETHER: usize = 1 << 17;
-
-/// At one point: the sum over inputs and five taps, for a quad of outputs and `Q` vectors of columns.
-#[inline(always)]
-fn multiply<S: Simd, const Q: usize>(
-    s: S,
-    raster: &Raster,
-    x: usize,
-    points: &[f32],
-    row: usize,
-    weights: &[f32],
-) -> [[S::F; Q]; QUAD] {
-    let windows = raster.windows;
-    let mut acc = [[s.splat(0.0); Q]; QUAD];
-    for (input, weights) in points.chunks_exact(row).zip(weights.as_chunks::<{ TAPS * QUAD }>().0) {
-        let input = &input[x..x + (TAPS - 1) * windows + Q * S::LANES];
-        for kx in 0..TAPS {
-            // SAFETY: kx < TAPS and q < Q, and the slice ends behind the last of them.
-            let load = |q: usize| unsafe { s.load_at(input, kx * windows + q * S::LANES) };
-            let taps: [S::F; Q] = std::array::from_fn(load);
-            for (acc, w) in acc.iter_mut().zip(&weights[kx * QUAD..]) {
-                let w = s.splat(*w);
-                for (acc, tap) in acc.iter_mut().zip(taps) {
-                    *acc = s.mul_add(w, tap, *acc);
-                }
-            }
-        }
-    }
-    acc
-}
-
-/// What a sum of products starts with.
-#[derive(Clone, Copy, PartialEq)]
-enum Sum {
-    Anew,
-    GoesOn,
-}
-
-/// Sums of the products of an input with outputs' slopes, each tap on its own, over a few tiles of rows.
-struct Dots<'a> {
-    raster: &'a Raster,
-    start: Sum,
-    tiles: usize,
-    /// Floats from a tile to the next: of the input, of the slopes.
-    apart: [usize; 2],
-}
-
-impl Dots<'_> {
-    /// Of one input and `C` outputs, whose first tiles begin with the slices.
-    #[inline(always)]
-    #[allow(clippy::needless_range_loop, reason = "sums, slopes and taps are indexed alike")]
-    fn add<S: Simd, const C: usize>(&self, s: S, input: &[f32], slopes: &[f32], products: &mut [f32]) {
-        let (windows, width) = (self.raster.windows, apart(self.raster.row_len()));
-        let end = self.raster.row_len().next_multiple_of(S::LANES);
-        let mut acc = [[s.splat(0.0); TAPS]; C];
-        if self.start == Sum::GoesOn {
-            acc = std::array::from_fn(|c| std::array::from_fn(|kx| s.load(&products[(c * TAPS + kx) * S::LANES..])));
-        }
-        for tile in 0..self.tiles {
-            let input = &input[tile * self.apart[0]..][..end + (TAPS - 1) * windows];
-            let slopes = &slopes[tile * self.apart[1]..];
-            let rows: [&[f32]; C] = std::array::from_fn(|c| &slopes[c * width..][..end]);
-            for x in (0..end).step_by(S::LANES) {
-                // SAFETY: `end` is a multiple of the vector's length, and where the rows end; the input has four taps more.
-                let slopes: [S::F; C] = std::array::from_fn(|c| unsafe { s.load_at(rows[c], x) });
-                for kx in 0..TAPS {
-                    let tap = unsafe { s.load_at(input, x + kx * windows) };
-                    for c in 0..C {
-                        acc[c][kx] = s.mul_add(tap, slopes[c], acc[c][kx]);
-                    }
-                }
-            }
-        }
-        for (c, acc) in acc.iter().enumerate() {
-            for (kx, acc) in acc.iter().enumerate() {
-                s.store(*acc, &mut products[(c * TAPS + kx) * S::LANES..]);
-            }
+        if scratch.in_squares && in_squares(raster.grid.width, raster.windows, S::LANES) {
+            self.squares.add_gradient(s, raster, weights, inputs, slopes, gradient, scratch);
+        } else {
+            self.rows.add_gradient(s, raster, weights, inputs, slopes, gradient, scratch);
         }
     }
 }
 
-/// A·y' for one tile of rows of all quads of outputs, zeros beyond the end of each row.
-fn transform_slopes<S: Simd>(s: S, raster: &Raster, slopes: &[&[f32]], tile: usize, points: &mut [f32]) {
-    let width = apart(raster.row_len());
-    let count = slopes.iter().map(|planes| planes.len() / raster.size).sum::<usize>();
-    s.vectorize(
-        #[inline(always)]
-        || {
-            let planes = slopes.iter().flat_map(|planes| planes.chunks_exact(raster.size));
-            for (c, plane) in planes.enumerate() {
-                for x in (0..raster.row_len()).step_by(S::LANES) {
-                    let row = |r: usize| {
-                        let from = raster.row(tile * TILE + r) + x;
-                        s.load_first(&plane[from..], raster.row_len() - x)
-                    };
-                    for (p, v) in slope_points(s, std::array::from_fn(row)).into_iter().enumerate() {
-                        s.store(v, &mut points[(p * count + c) * width + x..]);
-                    }
-                }
+/// Whether pictures of this width, so many windows side by side, can be looked at in squares: a vector must hold the same pixel of one
+/// square, or of two.
+pub(crate) fn in_squares(width: usize, windows: usize, lanes: usize) -> bool {
+    let squares = lanes / windows;
+    squares <= 2 && width.is_multiple_of(squares * TILE)
+}
+
+/// G·w.
+fn to_points(kernel: &[[f32; QUAD]; TAPS * TAPS]) -> Columns {
+    let mut columns = [[[0.0; QUAD]; TAPS]; POINTS];
+    for (g, column) in G.iter().zip(&mut columns) {
+        for (kx, value) in column.iter_mut().enumerate() {
+            for (g, taps) in g.iter().zip(kernel.chunks_exact(TAPS)) {
+                value.iter_mut().zip(taps[kx]).for_each(|(value, tap)| *value += g * tap);
             }
-        },
-    );
+        }
+    }
+    columns
+}
+
+/// Tiles of rows of a picture, and how many are looked at together for the gradient of the weights, where one takes so many floats for
+/// inputs and slopes: what leaves room for the products in a second cache of a megabyte.
+fn tiles_together(raster: &Raster, [inputs, slopes]: [usize; 2]) -> (usize, usize) {
+    const FLOATS: usize = 1 << 17;
+    let tiles = raster.grid.height / TILE;
+    (tiles, (FLOATS / (inputs + slopes)).clamp(1, tiles))
 }
 
 #[cfg(test)]
@@ -393,10 +176,18 @@ mod tests {
         begin: Begin,
         present: Planes,
         slopes: Planes,
+        in_squares: bool,
     }
 
     impl Case {
-        fn random(raster: Raster, inputs: [usize; 2], outputs: usize, begin: Begin, seed: u64) -> Case {
+        fn random(
+            raster: Raster,
+            inputs: [usize; 2],
+            outputs: usize,
+            begin: Begin,
+            in_squares: bool,
+            seed: u64,
+        ) -> Case {
             let mut random = Random::new(seed);
             let (all, quads) = (inputs.iter().sum(), outputs.div_ceil(QUAD));
             let place = |output: usize, input: usize, tap: usize| {
@@ -414,6 +205,7 @@ mod tests {
                 begin,
                 present: random.planes(raster, outputs),
                 slopes: random.planes(raster, quads * QUAD),
+                in_squares,
             }
         }
 
@@ -462,8 +254,16 @@ mod tests {
                 room.fill(1000.0);
                 room
             };
-            let mut scratch =
-                WinogradScratch { inputs: left(), outputs: left(), products: left(), squares: Room::default() };
+            let mut scratch = WinogradScratch {
+                in_squares: self.in_squares,
+                inputs: left(),
+                slopes: left(),
+                square_inputs: left(),
+                square_slopes: left(),
+                sums: left(),
+                rows: left(),
+                products: left(),
+            };
             let inputs = self.inputs.each_ref().map(Planes::all);
             let biases = &self.parameters[self.parameters.len() - self.outputs()..];
             let mut outputs = self.present.clone();
@@ -492,15 +292,16 @@ mod tests {
         #[test]
         fn fewer_products_give_the_convolution_of_the_definition_and_its_gradient(
             tiles in 1usize..4,
-            width in 1usize..12,
+            width in prop_oneof![1usize..12, prop::sample::select(vec![4, 8, 12, 16])],
             windows in any_windows(),
             inputs in [1usize..5, 0usize..5],
             outputs in 1usize..10,
             begin in prop::sample::select(vec![Begin::Zero, Begin::Values, Begin::Present]),
+            squares: bool,
             seed: u64,
         ) {
             let raster = Raster::new(Shape::Square, Grid { height: TILE * tiles, width }, windows);
-            let case = Case::random(raster, inputs, outputs, begin, seed);
+            let case = Case::random(raster, inputs, outputs, begin, squares, seed);
             let (maps, exact) = case.by_definition();
             for instructions in instructions_for(windows) {
                 let (outputs, gradient) = instructions.run(&case);
