@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use support::{pcapae, sentence, stderr, stdout, write_capture};
+use support::{pcapae, quietest, sentence, stderr, stdout, write_capture};
 
 /// What a browser would run if a file's name were not escaped.
 const NASTY: &str = "<img src=x onerror=pwned=1>&\"'{{ 1 }}.pcap";
@@ -153,12 +153,23 @@ fn a_report_is_not_replaced_unless_asked_for_and_standard_input_has_no_bytes() {
 
 #[test]
 fn captures_without_an_alert_give_a_report_without_events() {
-    let plant = plant();
-    let quiet = write_capture(plant.folder.path(), "quiet.pcap", &[&usual(300)]);
-    let run = pcapae(&["detect", "--report"]).args([&plant.place(), &plant.bundle, &quiet]).output().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let [bundle, place, scores] = ["plant.pcapae", "report.html", "scores.csv"].map(|name| folder.path().join(name));
+    // Every packet begins a connection: so does the only one of the quiet capture.
+    let with_port = |i: usize| {
+        let mut packet = usual(i);
+        packet[34..36].copy_from_slice(&(0xc000 + i as u16).to_be_bytes());
+        packet
+    };
+    let packets: Vec<Vec<u8>> = (0..600).map(with_port).collect();
+    let normal = write_capture(folder.path(), "normal.pcap", &packets.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    let learn = ["learn", "--false-alarm-rate", "0.01", "--epochs", "2", "-o"];
+    assert!(pcapae(&learn).args([&bundle, &normal]).status().unwrap().success());
+    let quiet = write_capture(folder.path(), "quiet.pcap", &[&packets[quietest(&bundle, &normal, &scores)]]);
+    let run = pcapae(&["detect", "--report"]).args([&place, &bundle, &quiet]).output().unwrap();
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
-    let page = fs::read_to_string(plant.place()).unwrap();
-    assert!(page.contains("No packet is above the threshold"));
+    let page = fs::read_to_string(place).unwrap();
+    assert!(page.contains("No packet is above the threshold"), "{}", stdout(&run));
     assert_eq!(data(&page)["events"].as_array().unwrap().len(), 0);
 }
 
