@@ -47,9 +47,13 @@ impl Weights {
 
     /// For each quad and, within it, each input: the place of the weight by output of the quad and tap.
     pub fn kernels(&self) -> impl Iterator<Item = impl Fn(usize, usize) -> Option<usize>> {
-        self.places
-            .chunks_exact(QUAD * TAPS)
-            .map(|places| move |output: usize, tap: usize| places[output * TAPS + tap].map(|place| place as usize))
+        (0..self.quads * self.inputs).map(|number| self.kernel(number))
+    }
+
+    /// One of them.
+    pub fn kernel(&self, number: usize) -> impl Fn(usize, usize) -> Option<usize> {
+        let places = &self.places[number * QUAD * TAPS..][..QUAD * TAPS];
+        move |output: usize, tap: usize| places[output * TAPS + tap].map(|place| place as usize)
     }
 }
 

@@ -271,7 +271,6 @@ impl Squares {
     fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
         let groups_of_quad = self.inputs.div_ceil(TOGETHER);
         let mut taps = [[[0.0; PAIRS]; TAPS]; TAPS];
-        let kernels: Vec<_> = weights.kernels().collect();
         for group in 0..self.groups() {
             s.vectorize(
                 #[inline(always)]
@@ -294,7 +293,7 @@ impl Squares {
             );
             let (quad, first) = (group / groups_of_quad, group % groups_of_quad * TOGETHER);
             for input in first..self.inputs.min(first + TOGETHER) {
-                let index = &kernels[quad * self.inputs + input];
+                let index = weights.kernel(quad * self.inputs + input);
                 for output in 0..QUAD {
                     for (tap, pairs) in taps.as_flattened().iter().enumerate() {
                         if let Some(place) = index(output, tap) {
