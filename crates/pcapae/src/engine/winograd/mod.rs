@@ -15,11 +15,14 @@ mod points;
 mod rows;
 mod squares;
 
+use std::ops::Range;
+
 use super::aligned::Aligned;
 use super::cell_conv::{Output, QUAD, Weights};
 use super::planes::Raster;
 use super::simd::Simd;
 use super::workspace::Purpose;
+use columns::{transform_inputs, transform_slopes};
 use points::{G, POINTS, TAPS, TILE};
 use rows::Rows;
 use squares::Squares;
@@ -60,6 +63,25 @@ impl WinogradScratch {
     /// In squares for training, where gradients are sums over many windows; for results in rows.
     pub fn new(purpose: Purpose) -> WinogradScratch {
         WinogradScratch { in_squares: purpose == Purpose::Training, ..WinogradScratch::default() }
+    }
+
+    /// Brings a few tiles of rows of inputs and slopes to the points down the columns, where one takes so many floats.
+    fn transform_tiles<S: Simd>(
+        &mut self,
+        s: S,
+        raster: &Raster,
+        [inputs, slopes]: [&[&[f32]]; 2],
+        tiles: Range<usize>,
+        sizes: [usize; 2],
+    ) {
+        self.inputs.grow(tiles.len() * sizes[0]);
+        self.slopes.grow(tiles.len() * sizes[1]);
+        for (tile, points) in tiles.clone().zip(self.inputs.chunks_exact_mut(sizes[0])) {
+            transform_inputs(s, raster, inputs, tile, points);
+        }
+        for (tile, points) in tiles.zip(self.slopes.chunks_exact_mut(sizes[1])) {
+            transform_slopes(s, raster, slopes, tile, points);
+        }
     }
 }
 

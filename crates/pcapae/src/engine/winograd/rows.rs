@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::super::cell_conv::{Output, QUAD, Weights};
 use super::super::planes::Raster;
 use super::super::simd::Simd;
-use super::columns::{inputs_size, slopes_size, transform_inputs, transform_slopes};
+use super::columns::{inputs_size, slopes_size, transform_inputs};
 use super::lines::{WIDEST, apart, load_apart, padded_row, store_apart};
 use super::points::{POINTS, TAPS, TILE, output_rows, weight_taps};
 use super::{Columns, WinogradScratch, tiles_together};
@@ -116,17 +116,10 @@ impl Rows {
     ) {
         let sizes = [inputs_size(raster, self.inputs), slopes_size(raster, self.quads * QUAD)];
         let (tiles, together) = tiles_together(raster, sizes);
-        scratch.inputs.grow(together * sizes[0]);
-        scratch.slopes.grow(together * sizes[1]);
         scratch.products.grow(POINTS * self.quads * self.inputs * QUAD * TAPS * S::LANES);
         for first in (0..tiles).step_by(together) {
             let group = first..tiles.min(first + together);
-            for (tile, points) in group.clone().zip(scratch.inputs.chunks_exact_mut(sizes[0])) {
-                transform_inputs(s, raster, inputs, tile, points);
-            }
-            for (tile, points) in group.clone().zip(scratch.slopes.chunks_exact_mut(sizes[1])) {
-                transform_slopes(s, raster, slopes, tile, points);
-            }
+            scratch.transform_tiles(s, raster, [inputs, slopes], group.clone(), sizes);
             s.vectorize(
                 #[inline(always)]
                 || self.add_products(s, raster, group, sizes, scratch),

@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::super::cell_conv::{Output, QUAD, Weights};
 use super::super::planes::Raster;
 use super::super::simd::Simd;
-use super::columns::{inputs_size, slopes_size, transform_inputs, transform_slopes};
+use super::columns::{inputs_size, slopes_size, transform_inputs};
 use super::lines::{WIDEST, apart, load_apart, padded_row, store_apart};
 use super::points::{G, POINTS, TAPS, TILE, input_points, output_rows, slope_points, weight_taps};
 use super::{Columns, WinogradScratch, tiles_together};
@@ -181,20 +181,13 @@ impl Squares {
         let sizes = [inputs_size(raster, self.inputs), slopes_size(raster, outputs)];
         let (tiles, together) = tiles_together(raster, sizes);
         let vectors = together * raster.row_len() / TILE;
-        scratch.inputs.grow(together * sizes[0]);
-        scratch.slopes.grow(together * sizes[1]);
         scratch.square_inputs.grow(POINTS * apart(self.inputs * vectors));
         scratch.square_slopes.grow(POINTS * apart(outputs * vectors));
         scratch.products.grow(POINTS * POINTS * self.groups() * PAIRS);
         scratch.products.fill(0.0);
         for first in (0..tiles).step_by(together) {
             let group = first..tiles.min(first + together);
-            for (tile, points) in group.clone().zip(scratch.inputs.chunks_exact_mut(sizes[0])) {
-                transform_inputs(s, raster, inputs, tile, points);
-            }
-            for (tile, points) in group.clone().zip(scratch.slopes.chunks_exact_mut(sizes[1])) {
-                transform_slopes(s, raster, slopes, tile, points);
-            }
+            scratch.transform_tiles(s, raster, [inputs, slopes], group.clone(), sizes);
             s.vectorize(
                 #[inline(always)]
                 || {
