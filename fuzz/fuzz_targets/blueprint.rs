@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pcapae::detect::Blueprint;
+use pcapae::detectors::Blueprint;
 use pcapae::grid_search::Grid;
 
 fn one_sentence(reason: &str) {

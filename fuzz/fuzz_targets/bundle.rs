@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pcapae::bundle::Bundle;
+use pcapae::monitor::Bundle;
 
 fuzz_target!(|bytes: &[u8]| {
     match Bundle::from_bytes(bytes) {

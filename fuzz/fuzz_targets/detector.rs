@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pcapae::detect::{Fitted, Samples};
+use pcapae::detectors::{Fitted, Samples};
 
 /// Rows of more bytes than this are not scored, to be quick.
 const WIDTH_MAX: usize = 4096;

@@ -10,12 +10,12 @@ pub const ALERTS: u8 = 3;
 
 /// Writes the error and its hint to standard error.
 pub fn explain(error: &anyhow::Error) -> ExitCode {
-    let mut talk = anstream::stderr();
+    let mut console = anstream::stderr();
     // Where standard error is closed there is nobody to tell.
-    let _ = writeln!(talk, "\x1b[1;31merror\x1b[0m: {error}");
+    let _ = writeln!(console, "\x1b[1;31merror\x1b[0m: {error}");
     let hint = error.chain().find_map(|cause| cause.downcast_ref::<pcapae::Error>()?.hint());
     if let Some(hint) = hint {
-        let _ = writeln!(talk, "\x1b[1;36mhint\x1b[0m: {hint}");
+        let _ = writeln!(console, "\x1b[1;36mhint\x1b[0m: {hint}");
     }
     ExitCode::from(REFUSED)
 }

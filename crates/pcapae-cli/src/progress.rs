@@ -69,16 +69,16 @@ pub fn print(data: &str) -> std::io::Result<()> {
 }
 
 /// Draws a bar on standard error if that is a terminal and the user did not ask for quiet.
-pub struct Talk {
+pub struct Console {
     quiet: bool,
     bar: Mutex<ProgressBar>,
 }
 
-impl Talk {
+impl Console {
     /// Begins to listen for the stop signals.
-    pub fn new(quiet: bool) -> anyhow::Result<Talk> {
+    pub fn new(quiet: bool) -> anyhow::Result<Console> {
         ctrlc::set_handler(stop)?;
-        Ok(Talk { quiet, bar: Mutex::new(ProgressBar::hidden()) })
+        Ok(Console { quiet, bar: Mutex::new(ProgressBar::hidden()) })
     }
 
     /// Says something to the user, unless quiet.
@@ -119,7 +119,7 @@ impl Talk {
     }
 }
 
-impl Progress for Talk {
+impl Progress for Console {
     fn begin(&self, what: &str, total: Option<u64>) {
         let target = match std::io::stderr().is_terminal() && !self.quiet {
             true => ProgressDrawTarget::stderr(),

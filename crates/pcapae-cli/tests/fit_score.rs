@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use pcapae::detect::{Blueprint, Fitted};
+use pcapae::detectors::{Blueprint, Fitted};
 use pcapae::label::Label;
 use pcapae::model::{Autoencoder, Frames, ModelConfig, Side};
 use pcapae::scores::{RowPackets, ScoreTable};
@@ -266,10 +266,10 @@ fn the_best_of_a_grid_is_written_out_for_fit() {
         plant.ok(&["grid-search"], &[&grid, "train-codes.h5"], &options, "search")
     };
     let run = search("test-codes.h5", &["--draws", "2"]);
-    let (table, talk) = (stdout(&run), stderr(&run));
+    let (table, console) = (stdout(&run), stderr(&run));
     assert!(table.contains("n_neighbors") && table.contains("not fitted"), "{table}");
-    assert!(talk.contains("2 combinations could not be fitted"), "{talk}");
-    assert!(talk.contains("of 6 combinations by the average precision; one at random has 0.1667"), "{talk}");
+    assert!(console.contains("2 combinations could not be fitted"), "{console}");
+    assert!(console.contains("of 6 combinations by the average precision; one at random has 0.1667"), "{console}");
     let csv = fs::read_to_string(plant.path("search/results.csv")).unwrap();
     assert_eq!(csv.lines().count(), 7, "{csv}");
     let best = Blueprint::open(&plant.path("search/best.yaml")).unwrap();

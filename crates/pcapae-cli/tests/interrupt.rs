@@ -72,10 +72,10 @@ fn stopped_while_fed(packets: usize, signal: &str, arguments: &[&str]) {
         std::thread::sleep(Duration::from_millis(10));
     };
     feeding.join().unwrap();
-    let mut talk = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut talk).unwrap();
-    assert_eq!(status.code(), Some(1), "{talk}");
-    assert!(talk.contains("nothing was written") && talk.lines().count() == 1, "{talk}");
+    let mut console = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut console).unwrap();
+    assert_eq!(status.code(), Some(1), "{console}");
+    assert!(console.contains("nothing was written") && console.lines().count() == 1, "{console}");
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "{arguments:?} left something behind");
 }
 

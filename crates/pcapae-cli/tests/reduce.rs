@@ -138,9 +138,10 @@ fn options_change_what_is_fitted_and_are_kept() {
         (said["parameters"].clone(), stderr(&run), fs::read(plant.path("c.h5")).unwrap())
     };
     let (_, _, usual) = parameters(&["ica"]);
-    let (said, talk, other) = parameters(&["ica", "--seed", "7", "--sample", "40", "--max-iter", "1", "--tol", "1e-9"]);
+    let (said, console, other) =
+        parameters(&["ica", "--seed", "7", "--sample", "40", "--max-iter", "1", "--tol", "1e-9"]);
     assert_eq!(said["random_state"], 7);
-    assert!(talk.contains("fitted to 40 of 60 windows") && talk.contains("stopped at --max-iter"), "{talk}");
+    assert!(console.contains("fitted to 40 of 60 windows") && console.contains("stopped at --max-iter"), "{console}");
     assert!(usual != other);
     let kernel =
         ["kernel-pca", "--kernel", "poly", "--degree", "2", "--coef0", "0.5", "--gamma", "0.1", "--no-inverse"];

@@ -86,9 +86,12 @@ const SHORT: [&str; 4] = ["-b", "8", "--epochs", "3"];
 #[test]
 fn a_training_leaves_models_history_and_chart() {
     let bench = Bench::new();
-    let talk = bench.trained(&[&SHORT[..], &["-o", "a/plant", "--tensorboard"]].concat());
-    assert_eq!(talk.lines().count(), 4, "{talk}");
-    assert!(talk.starts_with("epoch 1 of 3: loss ") && talk.contains("plant/best.safetensors: epoch "), "{talk}");
+    let console = bench.trained(&[&SHORT[..], &["-o", "a/plant", "--tensorboard"]].concat());
+    assert_eq!(console.lines().count(), 4, "{console}");
+    assert!(
+        console.starts_with("epoch 1 of 3: loss ") && console.contains("plant/best.safetensors: epoch "),
+        "{console}"
+    );
     let files = ["best.safetensors", "history.csv", "last.safetensors", "loss.png", "tensorboard"];
     assert_eq!(names(&bench.path("a/plant")), files);
     let events = names(&bench.path("a/plant/tensorboard/plant"));
@@ -193,11 +196,11 @@ fn a_training_stopped_by_ctrl_c_and_resumed_equals_one_that_never_stopped() {
     std::thread::sleep(Duration::from_millis(30));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let status = child.wait().unwrap();
-    let mut talk = String::new();
-    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut talk).unwrap();
-    assert_eq!(status.code(), Some(1), "{talk}");
-    let warning = talk.lines().last().unwrap();
-    assert!(warning.starts_with("warning: stopped in epoch "), "{talk}");
+    let mut console = String::new();
+    std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut console).unwrap();
+    assert_eq!(status.code(), Some(1), "{console}");
+    let warning = console.lines().last().unwrap();
+    assert!(warning.starts_with("warning: stopped in epoch "), "{console}");
     // The command that it names goes on.
     let command = warning.split("pcapae train ").nth(1).unwrap();
     assert!(command.ends_with(" -o parts --resume parts/last.safetensors"), "{command}");
@@ -213,12 +216,12 @@ fn a_training_stopped_by_ctrl_c_and_resumed_equals_one_that_never_stopped() {
 fn weights_without_a_training_begin_a_new_one() {
     let bench = Bench::new();
     bench.trained(&[&SHORT[..], &["-o", "old"]].concat());
-    let talk = bench.trained(&["--retrain", "old/best.safetensors", "-o", "new", "--epochs", "1"]);
-    assert!(talk.contains("warning: old/best.safetensors holds weights but no training"), "{talk}");
+    let console = bench.trained(&["--retrain", "old/best.safetensors", "-o", "new", "--epochs", "1"]);
+    assert!(console.contains("warning: old/best.safetensors holds weights but no training"), "{console}");
     bench.refused(&["--resume", "old/best.safetensors", "-o", "lstm", "--cell", "lstm"], "cell lstm, but");
     let original = concat!(env!("CARGO_MANIFEST_DIR"), "/../pcapae/tests/golden/torch/checkpoint.pth.tar");
-    let talk = bench.trained(&["--retrain", original, "-o", "imported", "--epochs", "1"]);
-    assert!(talk.contains("checkpoint.pth.tar holds weights but no training"), "{talk}");
+    let console = bench.trained(&["--retrain", original, "-o", "imported", "--epochs", "1"]);
+    assert!(console.contains("checkpoint.pth.tar holds weights but no training"), "{console}");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::time::Instant;
 
-use pcapae::detect::{
+use pcapae::detectors::{
     Detector, IsolationForestConfig, KNearestNeighboursConfig, LocalOutlierFactorConfig, MahalanobisConfig,
     OneClassSvmConfig, PrincipalComponentsConfig, Samples,
 };

@@ -16,11 +16,13 @@ pub mod error;
 
 pub mod progress;
 
-pub mod whole_file;
+pub mod atomic_file;
 
-pub mod growing_table;
+pub mod append_table;
 
 pub mod tensor_file;
+
+pub mod named_arrays;
 
 pub mod capture;
 
@@ -46,13 +48,17 @@ pub mod train;
 
 pub mod scores;
 
-pub mod detect;
+pub mod numeric;
+
+pub mod detectors;
+
+pub mod calibration;
 
 pub mod residual;
 
 pub mod reduce;
 
-pub mod bundle;
+pub mod monitor;
 
 pub mod explain;
 

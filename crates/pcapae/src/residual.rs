@@ -1,7 +1,7 @@
 //! How surprising a model finds each window of a dataset: its residual, brought to one score by a head.
 
 use crate::dataset::{Dataset, WantedWindows};
-use crate::detect::{
+use crate::detectors::{
     DEVIATION_FLOOR, PositionSums, ScoreSink, ScoringHead, Standardisation, further_columns, packets_of_window,
     score_row,
 };

@@ -5,12 +5,12 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use pcapae::bundle::{Bundle, Connections, DetectorName, DetectorSet, Effort, LearnConfig, learn};
 use pcapae::capture::Captures;
-use pcapae::detect::{Detector, ScoringHead};
+use pcapae::detectors::{Detector, ScoringHead};
 use pcapae::fragment::Mode;
 use pcapae::label::{Label, Labels};
 use pcapae::model::{Frames, Head, ModelConfig, Side};
+use pcapae::monitor::{Bundle, Connections, DetectorName, DetectorSet, Effort, LearnConfig, learn};
 use pcapae::train::TrainConfig;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -119,15 +119,18 @@ fn a_bundle_survives_its_file() {
         assert_eq!(again.detectors.gaps, bundle.detectors.gaps);
         assert_eq!(again.judge, bundle.judge);
         assert_eq!(again.judge.connection().is_some(), config.connections == Connections::Judged);
-        assert_eq!(again.lesson, bundle.lesson);
+        assert_eq!(again.training_summary, bundle.training_summary);
         assert!(again.to_bytes().unwrap() == bytes, "written again, the file is another one");
     }
 }
 
 #[test]
 fn every_part_of_the_packets_has_its_use() {
-    let (lesson, judge) = (&BUNDLE.lesson, &BUNDLE.judge);
-    assert_eq!((lesson.packets, lesson.training_windows, lesson.validation_windows), (240, 144, 24));
+    let (training_summary, judge) = (&BUNDLE.training_summary, &BUNDLE.judge);
+    assert_eq!(
+        (training_summary.packets, training_summary.training_windows, training_summary.validation_windows),
+        (240, 144, 24)
+    );
     let histograms = BUNDLE.detectors.histograms.as_ref().unwrap();
     assert_eq!(histograms.numbers().get("group_rows", &[None]).unwrap().values.iter().sum::<f64>(), 144.0);
     assert!(judge.combination().detectors().iter().all(|calibration| calibration.scores().len() == 24));
@@ -248,7 +251,7 @@ fn a_bundle_of_the_version_before_is_read_and_has_no_normal_fragments() {
     });
     let old = Bundle::from_bytes(&old).unwrap();
     assert!(old.normal.is_none());
-    assert_eq!(old.lesson, BUNDLE.lesson);
+    assert_eq!(old.training_summary, BUNDLE.training_summary);
 }
 
 #[test]

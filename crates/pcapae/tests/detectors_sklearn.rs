@@ -12,10 +12,11 @@ use std::process::{Command, Stdio};
 
 use npyz::NpyFile;
 use npyz::npz::NpzArchive;
-use pcapae::detect::{
-    Contamination, Detector, KNearestNeighboursConfig, LocalOutlierFactorConfig, MahalanobisConfig, MetricName,
+use pcapae::detectors::{
+    Contamination, Detector, KNearestNeighboursConfig, LocalOutlierFactorConfig, MahalanobisConfig,
     PrincipalComponentsConfig, Samples,
 };
+use pcapae::numeric::MetricName;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -36,7 +37,7 @@ fn close(what: &str, got: &[f64], expected: &[f64]) {
     }
 }
 
-/// Numbers of either precision.
+/// NamedArrays of either precision.
 fn array_of(file: NpyFile<impl std::io::Read>) -> Vec<f64> {
     if file.dtype().descr().contains("f4") {
         file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect()

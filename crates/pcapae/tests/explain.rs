@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use npyz::NpyFile;
 use npyz::npz::NpzArchive;
 use pcapae::dataset::Windows;
-use pcapae::detect::{IsolationForestConfig, KernelName, OneClassSvmConfig, Samples};
+use pcapae::detectors::{IsolationForestConfig, KernelName, OneClassSvmConfig, Samples};
 use pcapae::engine::Engine;
 use pcapae::explain::{
     Baseline, CodeScore, Composite, ErrorRule, Explainer, Explanation, Method, NormRule, ProductRule, Rule, Sampling,
@@ -366,9 +366,9 @@ fn a_detectors_score_is_conserved_down_to_the_bytes() {
         assert!(error < 1e-3 * e.target_value.abs(), "{kernel:?}: {error} of {}", e.target_value);
         explain(model, &window, &target, &Method::Occlusion { baseline: Baseline::Zeros });
     }
-    let near = pcapae::detect::KNearestNeighboursConfig::default().fit(&samples).unwrap();
-    let far = pcapae::detect::MahalanobisConfig::default().fit(&samples).unwrap();
-    for detector in [&near as &dyn pcapae::detect::Detector, &far] {
+    let near = pcapae::detectors::KNearestNeighboursConfig::default().fit(&samples).unwrap();
+    let far = pcapae::detectors::MahalanobisConfig::default().fit(&samples).unwrap();
+    for detector in [&near as &dyn pcapae::detectors::Detector, &far] {
         let target = Target::Detector(CodeScore::Detector(detector, sampling));
         let e = explain(model, &window, &target, &Method::Lrp(Composite::default()));
         let error = (e.of_bytes() + e.of_biases() - e.target_value).abs();

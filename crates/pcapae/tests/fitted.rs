@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use pcapae::Error;
 use pcapae::dataset::Layout;
-use pcapae::detect::{Blueprint, Fitted, Rows, SampleFile, Samples};
+use pcapae::detectors::{Blueprint, Fitted, Rows, SampleFile, Samples};
 use pcapae::fragment::{Mode, Shape};
 use pcapae::grid_search::{Criterion, Grid, SearchConfig, search};
 use pcapae::label::Label;

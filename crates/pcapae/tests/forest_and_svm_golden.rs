@@ -12,10 +12,11 @@ use std::process::{Command, Stdio};
 
 use npyz::npz::NpzArchive;
 use npyz::{Deserialize, NpyFile};
-use pcapae::detect::{
+use pcapae::detectors::{
     Contamination, Detector, Gamma, GammaRule, IsolationForest, IsolationForestConfig, KernelName, MaxFeatures,
-    MaxSamples, Numbers, OneClassSvm, OneClassSvmConfig, Samples,
+    MaxSamples, OneClassSvm, OneClassSvmConfig, Samples,
 };
+use pcapae::named_arrays::NamedArrays;
 
 /// How near scores come, relative to the largest.
 const TOLERANCE: f64 = 1e-6;
@@ -62,7 +63,7 @@ fn compare(name: &str, folder: &Path, detector: &dyn Detector, offset: f64, tole
 /// A forest of the trees that scikit-learn grew.
 fn golden_forest(folder: &Path, name: &str, max_samples: usize, offset: f64) -> IsolationForest {
     let path = folder.join(format!("{name}_trees.npz"));
-    let mut numbers = Numbers::default();
+    let mut numbers = NamedArrays::default();
     let all = |field: &str| -> Vec<Vec<f64>> {
         let whole = |i: usize| array::<i32>(&path, &format!("{i}_{field}")).into_iter().map(f64::from).collect();
         (0..100).map(whole).collect()
@@ -76,7 +77,7 @@ fn golden_forest(folder: &Path, name: &str, max_samples: usize, offset: f64) -> 
     numbers.put("nodes", nodes);
     numbers.put("max_samples", vec![max_samples as f64]);
     numbers.put("offset", vec![offset]);
-    IsolationForest::from_numbers(&IsolationForestConfig::default(), 64, &numbers).unwrap()
+    IsolationForest::from_arrays(&IsolationForestConfig::default(), 64, &numbers).unwrap()
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn support_vectors_are_those_of_scikit_learn() {
         let expected: Vec<f64> = array(&folder.join(format!("{name}.npz")), "dual_coef");
         let alpha = &svm.numbers().get("alpha", &[None]).unwrap().values.clone();
         close(&format!("{name}, alpha"), alpha, &expected, TOLERANCE);
-        let read = OneClassSvm::from_numbers(&config, 64, &svm.numbers()).unwrap();
+        let read = OneClassSvm::from_arrays(&config, 64, &svm.numbers()).unwrap();
         assert_eq!(read, svm);
     }
 }

@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::Path;
 use std::process::Command;
 
-use pcapae::detect::ThresholdRule;
+use pcapae::calibration::ThresholdRule;
 use pcapae::label::Label;
 use pcapae::metrics::{Confusion, Ranking, TimeAwareConfig, time_aware};
 use pcapae::scores::{ScoreRow, ScoreTable};

@@ -8,7 +8,7 @@ mod specimen;
 use std::collections::BTreeSet;
 
 use pcapae::dataset::{Dataset, Layout};
-use pcapae::detect::{PositionSums, ScoringHead, further_columns};
+use pcapae::detectors::{PositionSums, ScoringHead, further_columns};
 use pcapae::engine::Engine;
 use pcapae::fragment::{Mode, Shape};
 use pcapae::model::{Autoencoder, Frames, Head, ModelConfig, PredictFrames, Side};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use pcapae::detect::ScoringHead;
+use pcapae::detectors::ScoringHead;
 
 use super::ThreadsArg;
 

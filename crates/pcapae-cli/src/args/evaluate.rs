@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use pcapae::detect::ThresholdRule;
+use pcapae::calibration::ThresholdRule;
 
 /// Say how good scores are: at a threshold read off scores of normal traffic, and whatever the threshold.
 ///

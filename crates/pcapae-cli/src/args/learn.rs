@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
-use pcapae::bundle::DetectorSet;
 use pcapae::fragment::Mask;
+use pcapae::monitor::DetectorSet;
 
 use super::{CaptureArgs, LossArg, ModeArg, ThreadsArg, positive};
 
@@ -66,7 +66,7 @@ pub struct LearnArgs {
     /// Keep this many different normal fragments in the bundle, at most, which the report shows beside odd ones; 0 keeps none.
     ///
     /// The bundle then holds normal traffic as it is, but for masked fields.
-    #[arg(long, value_name = "N", default_value_t = pcapae::bundle::NORMAL_FRAGMENTS)]
+    #[arg(long, value_name = "N", default_value_t = pcapae::monitor::NORMAL_FRAGMENTS)]
     pub normal_fragments: usize,
 
     /// Passes over all training windows [default: as many as make about 4,000 steps of the optimiser].

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use pcapae::detect::KernelName;
+use pcapae::detectors::KernelName;
 use pcapae::model::Frames;
 use pcapae::reduce::{FastIcaConfig, KernelPcaConfig, PcaConfig, RandomProjectionConfig, Reduction, SparsePcaConfig};
 
@@ -50,7 +50,7 @@ pub struct FitReducerArgs {
     #[arg(long, value_name = "REDUCER.safetensors")]
     pub save: Option<PathBuf>,
 
-    /// Numbers in a code.
+    /// NamedArrays in a code.
     #[arg(long, value_name = "N", default_value = "64")]
     pub components: NonZeroUsize,
 

@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-use pcapae::bundle::Detection;
+use pcapae::atomic_file::AtomicFile;
 use pcapae::capture::Captures;
+use pcapae::monitor::Detection;
 use pcapae::report::{Event, alert_capture, cef_line, syslog_line};
-use pcapae::whole_file::WholeFile;
 use pcapae::{Error, Result};
 
 use super::input::output;
@@ -16,10 +16,10 @@ use crate::args::DetectArgs;
 /// The files, begun before the long work so that what cannot be written is refused at once.
 pub struct AlertFiles {
     captures: Vec<PathBuf>,
-    jsonl: WholeFile,
-    pcapng: WholeFile,
-    syslog: Option<WholeFile>,
-    cef: Option<WholeFile>,
+    jsonl: AtomicFile,
+    pcapng: AtomicFile,
+    syslog: Option<AtomicFile>,
+    cef: Option<AtomicFile>,
 }
 
 impl AlertFiles {

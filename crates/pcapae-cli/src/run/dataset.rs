@@ -8,15 +8,15 @@ use pcapae::dataset::{Built, Description, Layout, build};
 use pcapae::fragment::{Cutting, FragmentSize, Mode, Semantics, Shape};
 use pcapae::label::Label;
 
-use super::input::{counted, labels, output, say_left_out, warn_of};
+use super::input::{counted, labels, output, say_skipped, warn_of};
 use crate::args::{DatasetArgs, LabelArg, LayoutArg};
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Endings that are no part of a dataset's name.
 const ENDINGS: [&str; 7] = ["gz", "zst", "lz4", "pcap", "pcapng", "cap", "txt"];
 
 /// Builds the dataset, then puts it in its place.
-pub fn run(args: DatasetArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: DatasetArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let mode = Mode::from(args.cutting.mode);
     let shape = if args.cutting.one_d { Shape::Line } else { Shape::Square };
@@ -33,15 +33,15 @@ pub fn run(args: DatasetArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     };
     let labels = labels(args.ground_truth.as_deref(), label_of_all(&args))?;
     if args.ground_truth.is_some() && (args.bad || args.label.is_some()) {
-        talk.warn("the ground truth goes before --label, which is not used");
+        console.warn("the ground truth goes before --label, which is not used");
     }
     let captures = Captures::open(&args.input.captures)?;
     let file = output(&place, args.force, args.input.captures.iter().chain(&args.ground_truth))?;
     let description = Description { name, cutting: Cutting { mode, size, semantics, mask: args.cutting.mask } };
-    let built = build(captures, labels, &description, layout, file.path(), talk)?;
+    let built = build(captures, labels, &description, layout, file.path(), console)?;
     file.keep()?;
-    talk.clear();
-    report(&built, mode, &place, talk);
+    console.clear();
+    report(&built, mode, &place, console);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -79,12 +79,12 @@ fn name_of(capture: &Path) -> String {
     if name.is_empty() { "capture".into() } else { name }
 }
 
-fn report(built: &Built, mode: Mode, place: &Path, talk: &Talk) {
-    warn_of(&built.captures, talk);
+fn report(built: &Built, mode: Mode, place: &Path, console: &Console) {
+    warn_of(&built.captures, console);
     if built.tally.fragments == 0 {
-        talk.warn(format_args!("{} holds no fragment at all", place.display()));
+        console.warn(format_args!("{} holds no fragment at all", place.display()));
     }
-    talk.say(format_args!(
+    console.say(format_args!(
         "{}: {} ({} anomalous) from {} ({} anomalous)",
         place.display(),
         counted(built.tally.fragments, "fragment"),
@@ -92,9 +92,9 @@ fn report(built: &Built, mode: Mode, place: &Path, talk: &Talk) {
         counted(built.tally.packets, "packet"),
         built.tally.anomalous_packets
     ));
-    say_left_out(&built.left_out, &built.captures, talk);
-    if mode == Mode::Flow && built.left_out.total() == built.tally.packets && built.tally.packets > 0 {
-        talk.warn("no packet belongs to a TCP or UDP conversation; byte and packet mode take any traffic");
+    say_skipped(&built.skipped, &built.captures, console);
+    if mode == Mode::Flow && built.skipped.total() == built.tally.packets && built.tally.packets > 0 {
+        console.warn("no packet belongs to a TCP or UDP conversation; byte and packet mode take any traffic");
     }
 }
 

@@ -6,17 +6,17 @@ use std::process::ExitCode;
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{CellAlignment, Table};
-use pcapae::bundle::{Detection, LearnConfig, learn};
+use pcapae::atomic_file::AtomicFile;
 use pcapae::capture::Captures;
 use pcapae::label::{GroundTruth, Labels};
+use pcapae::monitor::{Detection, LearnConfig, learn};
 use pcapae::report::{Summary, events};
-use pcapae::whole_file::WholeFile;
 
 use super::detect::text;
 use super::input::output;
 use super::learn::report;
 use crate::args::DemoArgs;
-use crate::progress::{Talk, print};
+use crate::progress::{Console, print};
 
 const NORMAL: &[u8] = include_bytes!("../../../../testbed/captures/normal.pcap.zst");
 const ATTACK: &[u8] = include_bytes!("../../../../testbed/captures/attack.pcap.zst");
@@ -26,22 +26,23 @@ const LABELS: &[u8] = include_bytes!("../../../../testbed/captures/attack.labels
 const EVENTS_SHOWN: usize = 15;
 
 /// Runs `learn` and `detect` with their defaults on the recordings inside the program.
-pub fn run(args: DemoArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: DemoArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let kept = args.keep.as_deref().map(|folder| Kept::create(folder, args.force)).transpose()?;
-    talk.say("learning normal.pcap: Modbus/TCP between an operator's station and a controller, recorded in the project's testbed");
-    let learned = learn(Captures::from_reader("normal.pcap.zst", Cursor::new(NORMAL)), &LearnConfig::default(), talk)?;
-    talk.clear();
-    report(&learned, talk);
+    console.say("learning normal.pcap: Modbus/TCP between an operator's station and a controller, recorded in the project's testbed");
+    let learned =
+        learn(Captures::from_reader("normal.pcap.zst", Cursor::new(NORMAL)), &LearnConfig::default(), console)?;
+    console.clear();
+    report(&learned, console);
     if let Some(kept) = kept {
         kept.write(&learned.bundle.to_bytes()?)?;
     }
 
-    talk.say("\ndetecting on attack.pcap: the same plant, attacked from a third host\n");
+    console.say("\ndetecting on attack.pcap: the same plant, attacked from a third host\n");
     let captures = Captures::from_reader("attack.pcap.zst", Cursor::new(ATTACK));
     let labels = Labels::File(GroundTruth::from_reader(Path::new("attack.labels.csv"), LABELS));
-    let detection = learned.bundle.detect(captures, labels, talk)?;
-    talk.clear();
+    let detection = learned.bundle.detect(captures, labels, console)?;
+    console.clear();
     let shown =
         format!("{}\n{}", text(&events(detection.alerts()), &detection, EVENTS_SHOWN), found_and_missed(&detection)?);
     print(&shown)?;
@@ -50,8 +51,8 @@ pub fn run(args: DemoArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
 
 /// The files that `--keep` leaves, begun before the long work so that what cannot be written is refused at once.
 struct Kept {
-    bundle: WholeFile,
-    recordings: Vec<(WholeFile, &'static [u8])>,
+    bundle: AtomicFile,
+    recordings: Vec<(AtomicFile, &'static [u8])>,
 }
 
 impl Kept {

@@ -2,21 +2,21 @@
 
 use std::process::ExitCode;
 
-use pcapae::bundle::{Bundle, Detection};
 use pcapae::capture::Captures;
 use pcapae::label::Label;
-use pcapae::report::{Event, Evidence, Summary, event_json, events, scores_csv, summary_json, top_fields};
+use pcapae::monitor::{Bundle, Detection};
+use pcapae::report::{Event, ReportEvidence, Summary, event_json, events, scores_csv, summary_json, top_fields};
 
 use super::alert_files::AlertFiles;
 use super::event_table::event_table;
-use super::input::{counted, labels, output, say_left_out, warn_of};
+use super::input::{counted, labels, output, say_skipped, warn_of};
 use super::{html_report, second_look};
 use crate::args::DetectArgs;
 use crate::failure::ALERTS;
-use crate::progress::{Talk, print};
+use crate::progress::{Console, print};
 
 /// Scores the captures and prints what exceeds the threshold.
-pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: DetectArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let bundle = Bundle::open(&args.bundle)?;
     let labels = labels(args.ground_truth.as_deref(), Label::Unknown)?;
@@ -25,27 +25,27 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let scores = args.scores.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
     let report = args.report.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
     let files = args.output.as_deref().map(|folder| AlertFiles::begin(folder, &args)).transpose()?;
-    let detection = bundle.detect(captures, labels, talk)?;
+    let detection = bundle.detect(captures, labels, console)?;
     if let Some(file) = scores {
         file.write(&scores_csv(&detection)?)?;
     }
     let events = events(detection.alerts());
-    let exhibits = match report.is_some() || files.is_some() {
-        true => second_look::exhibits(&bundle, (&detection, &events), &args.input.captures, talk)?,
+    let evidence = match report.is_some() || files.is_some() {
+        true => second_look::evidence(&bundle, (&detection, &events), &args.input.captures, console)?,
         false => Err(""),
     };
-    let explained = second_look::explained(&bundle, exhibits.as_ref().ok(), talk)?;
-    let evidence = match &exhibits {
-        Ok(exhibits) => Evidence::Shown(exhibits, &explained),
-        Err(why) => Evidence::NotKept(why),
+    let explained = second_look::explained(&bundle, evidence.as_ref().ok(), console)?;
+    let evidence = match &evidence {
+        Ok(evidence) => ReportEvidence::Shown(evidence, &explained),
+        Err(why) => ReportEvidence::NotKept(why),
     };
     if let Some(file) = report {
-        html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, talk)?;
+        html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, console)?;
     }
-    talk.clear();
-    warn_of(&detection.captures, talk);
-    say_left_out(&detection.left_out, &detection.captures, talk);
-    warn_of_flood(&Summary::of(&detection), talk);
+    console.clear();
+    warn_of(&detection.captures, console);
+    say_skipped(&detection.skipped, &detection.captures, console);
+    warn_of_flood(&Summary::of(&detection), console);
 
     let objects = objects(&events, &detection, evidence);
     if let Some(files) = files {
@@ -57,10 +57,10 @@ pub fn run(args: DetectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
 }
 
 /// Where most of the traffic raises alerts, an attack is only one of the reasons that come to mind.
-fn warn_of_flood(summary: &Summary, talk: &Talk) {
+fn warn_of_flood(summary: &Summary, console: &Console) {
     const FEW: u64 = 100;
     if summary.scored >= FEW && summary.alerts > summary.scored / 2 {
-        talk.warn(format_args!(
+        console.warn(format_args!(
             "{} of {} packets raise alerts: if that is no attack, this is no longer the network that was learned, as after a change of hardware; learn again from its normal traffic, or without addresses by --mask volatile,addresses",
             summary.alerts, summary.scored
         ));
@@ -68,11 +68,11 @@ fn warn_of_flood(summary: &Summary, talk: &Talk) {
 }
 
 /// The events as JSON, with the fields that mattered where there was a second look.
-fn objects(events: &[Event], detection: &Detection, evidence: Evidence<'_>) -> Vec<String> {
+fn objects(events: &[Event], detection: &Detection, evidence: ReportEvidence<'_>) -> Vec<String> {
     let object = |event: &Event| {
         let fields = match evidence {
-            Evidence::Shown(exhibits, explained) => Some(top_fields(event, exhibits, explained)),
-            Evidence::NotKept(_) => None,
+            ReportEvidence::Shown(evidence, explained) => Some(top_fields(event, evidence, explained)),
+            ReportEvidence::NotKept(_) => None,
         };
         event_json(event, &detection.captures, fields.as_deref()).to_string()
     };

@@ -11,28 +11,28 @@ use pcapae::progress::Progress;
 
 use super::input::{counted, output};
 use crate::args::EncodeArgs;
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Encodes, then puts the codes in their place.
-pub fn run(args: EncodeArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: EncodeArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let model = args.model.load()?;
     let dataset = Dataset::open(&args.dataset)?;
     let file = output(&args.output, args.force, [&args.model.path, &args.dataset])?;
-    let rate = Rate { talk, start: Instant::now(), codes: AtomicU64::new(0) };
+    let rate = Rate { console, start: Instant::now(), codes: AtomicU64::new(0) };
     let codes = encode(&model, &dataset, args.stride, file.path(), &rate)?;
     let entropy = entropy_of_codes(file.path())?;
     file.keep()?;
-    talk.clear();
+    console.clear();
     let (codes, fragments) = (counted(codes, "code"), counted(dataset.len() as u64, "fragment"));
     let (place, rate) = (args.output.display(), rate.text());
-    talk.say(format_args!("{place}: {codes} from {fragments}, {rate}, entropy {entropy:.2} bits"));
+    console.say(format_args!("{place}: {codes} from {fragments}, {rate}, entropy {entropy:.2} bits"));
     Ok(ExitCode::SUCCESS)
 }
 
 /// Shows beside the bar how many codes there are a second.
 struct Rate<'a> {
-    talk: &'a Talk,
+    console: &'a Console,
     start: Instant,
     codes: AtomicU64,
 }
@@ -46,16 +46,16 @@ impl Rate<'_> {
 
 impl Progress for Rate<'_> {
     fn begin(&self, what: &str, total: Option<u64>) {
-        self.talk.begin(what, total);
+        self.console.begin(what, total);
     }
 
     fn advance(&self, units: u64) {
         self.codes.fetch_add(units, Ordering::Relaxed);
-        self.talk.advance(units);
-        self.talk.remark(&self.text());
+        self.console.advance(units);
+        self.console.remark(&self.text());
     }
 
     fn interrupted(&self) -> bool {
-        self.talk.interrupted()
+        self.console.interrupted()
     }
 }

@@ -4,23 +4,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pcapae::Error;
-use pcapae::detect::ThresholdRule;
-use pcapae::growing_table::{LastRow, append_row};
+use pcapae::append_table::{LastRow, append_row};
+use pcapae::atomic_file::AtomicFile;
+use pcapae::calibration::ThresholdRule;
 use pcapae::label::PacketLabels;
 use pcapae::metrics::{Evaluated, EvaluationConfig, EvaluationInput, Outcome, Ranking, evaluate};
 use pcapae::report::{
     EVALUATION_HEADER, EvaluationSources, Picture, evaluation_json, evaluation_row, precision_recall_chart, score_chart,
 };
 use pcapae::scores::ScoreTable;
-use pcapae::whole_file::WholeFile;
 
 use super::evaluation_table::text;
 use super::input::output;
 use crate::args::EvaluateArgs;
-use crate::progress::{Talk, print};
+use crate::progress::{Console, print};
 
 /// Measures the scores, writes what is asked for and prints the table.
-pub fn run(args: &EvaluateArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &EvaluateArgs, console: &Console) -> anyhow::Result<ExitCode> {
     let rule = args.rule()?;
     check_paths(args, rule)?;
     let truth = args.ground_truth.as_deref().map(PacketLabels::open).transpose()?;
@@ -32,7 +32,7 @@ pub fn run(args: &EvaluateArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let buffer_max = args.vus_pr.map(|rows| rows as usize);
     let config = EvaluationConfig { threshold: rule, buffer_max, ..EvaluationConfig::default() };
     let evaluated = evaluate(input, &config)?;
-    warn_of(&evaluated, talk);
+    warn_of(&evaluated, console);
 
     let sources = EvaluationSources {
         scores: &args.scores,
@@ -45,7 +45,7 @@ pub fn run(args: &EvaluateArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     if let Some(results) = &args.results {
         let row = evaluation_row(&evaluated.evaluation, &sources);
         if append_row(results, &EVALUATION_HEADER, &row)? == LastRow::Torn {
-            talk.warn(format_args!("{}: the last row was torn, and was removed", results.display()));
+            console.warn(format_args!("{}: the last row was torn, and was removed", results.display()));
         }
     }
     if let Some((contents, folder)) = files {
@@ -87,17 +87,17 @@ fn check_paths(args: &EvaluateArgs, rule: ThresholdRule) -> pcapae::Result<()> {
     Ok(())
 }
 
-fn warn_of(evaluated: &Evaluated, talk: &Talk) {
+fn warn_of(evaluated: &Evaluated, console: &Console) {
     let evaluation = &evaluated.evaluation;
     let scores = evaluation.false_alarms.calibration.rows;
     if let Some(needed) = evaluation.calibration_needed.filter(|needed| (*needed as u64) > scores) {
-        talk.warn(format_args!(
+        console.warn(format_args!(
             "{scores} calibration scores are too few for {}, which needs {needed}; the threshold is the highest of them",
             evaluation.rule
         ));
     }
     if let Some(reason) = &evaluation.no_packets {
-        talk.say(format_args!("nothing is measured by packet: {reason}"));
+        console.say(format_args!("nothing is measured by packet: {reason}"));
     }
 }
 
@@ -130,7 +130,7 @@ fn contents(evaluated: &Evaluated, sources: &EvaluationSources<'_>) -> pcapae::R
 }
 
 /// The files of the folder, all begun before the first is written.
-struct Folder(Vec<WholeFile>);
+struct Folder(Vec<AtomicFile>);
 
 impl Folder {
     fn create(folder: &Path, args: &EvaluateArgs) -> pcapae::Result<Folder> {

@@ -2,7 +2,7 @@
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
-use pcapae::bundle::Alert;
+use pcapae::monitor::Alert;
 use pcapae::report::{Event, timestamp};
 
 /// The events, one a row; a column for the labels where they are known.
@@ -27,7 +27,7 @@ pub fn event_table(events: &[&Event]) -> Table {
 }
 
 fn row(event: &Event, labelled: bool) -> Vec<Cell> {
-    let talk = &event.peak.conversation;
+    let console = &event.peak.conversation;
     let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
     let start = timestamp(event.first_ns).replace('T', " ").chars().take(19).collect::<String>();
     let time = if seconds < 1.0 { start } else { format!("{start} +{seconds:.0}s") };
@@ -37,19 +37,19 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
         _ => String::new(),
     };
     let to = match event.hosts {
-        0..=2 => talk.destination.to_string(),
-        hosts => format!("{} (of {hosts} hosts)", talk.destination),
+        0..=2 => console.destination.to_string(),
+        hosts => format!("{} (of {hosts} hosts)", console.destination),
     };
-    let protocol = match talk.service {
-        Some(service) => format!("{} {service}", talk.protocol),
-        None => talk.protocol.to_string(),
+    let protocol = match console.service {
+        Some(service) => format!("{} {service}", console.protocol),
+        None => console.protocol.to_string(),
     };
     let mut row = vec![
         Cell::new(event.number),
         Cell::new(time),
         Cell::new(packets),
         Cell::new(event.packets.len()),
-        Cell::new(talk.source),
+        Cell::new(console.source),
         Cell::new(to),
         Cell::new(protocol),
         Cell::new(format!("{:.1}×", event.peak.multiple())),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use pcapae::atomic_file::{AtomicFile, Existing};
 use pcapae::experiment::{
     Charts, Plan, RunOutcome, confusion_map, run as run_plan, runs_csv, summary_map, table, table_csv, table_json,
     table_markdown,
@@ -12,22 +13,21 @@ use pcapae::experiment::{
 use pcapae::metrics::Evaluated;
 use pcapae::progress::Progress;
 use pcapae::report::Picture;
-use pcapae::whole_file::{Existing, WholeFile};
 
 use super::input::counted;
 use crate::args::ExperimentArgs;
 use crate::failure::REFUSED;
-use crate::progress::{Talk, print, remove_if_stopped};
+use crate::progress::{Console, print, remove_if_stopped};
 
 /// Checks the plan, runs it, and writes what came of it.
-pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: ExperimentArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let plan = Plan::open(&args.plan, args.captures.as_deref())?;
     let (runs, out) = (plan.runs().len(), args.output.as_path());
     let charts = out.join("runs");
     fs::create_dir_all(&charts).map_err(pcapae::Error::io("create", &charts))?;
-    talk.let_work_end();
-    let counting = Counting { talk, done: AtomicUsize::new(0), runs };
+    console.let_work_end();
+    let counting = Counting { console, done: AtomicUsize::new(0), runs };
     let mut outcomes = Vec::with_capacity(runs);
     let run = run_plan(&plan, out.join("cache"), &counting, &mut |run, outcome| {
         if let (Ok(evaluated), true) = (&outcome, run.seed == plan.seeds[0]) {
@@ -37,10 +37,10 @@ pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         outcomes.push(RunOutcome { run, outcome: outcome.map(|evaluated| evaluated.evaluation) });
         write_tables(out, &plan.name, &outcomes)
     });
-    talk.clear();
+    console.clear();
     match run {
         Err(pcapae::Error::Interrupted) => {
-            talk.warn("stopped; the same command goes on from here");
+            console.warn("stopped; the same command goes on from here");
             return Ok(ExitCode::from(REFUSED));
         }
         run => run?,
@@ -48,14 +48,14 @@ pub fn run(args: ExperimentArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     write_pictures(out, &plan.name, &outcomes)?;
     let refused = outcomes.iter().filter(|outcome| outcome.outcome.is_err()).count();
     if refused > 0 {
-        talk.warn(format_args!("{} refused; the table says why", counted(refused as u64, "run")));
+        console.warn(format_args!("{} refused; the table says why", counted(refused as u64, "run")));
     }
     let rows = table(&outcomes);
     match args.json {
         true => print(&format!("{}\n", table_json(&plan.name, &rows)))?,
         false => print(&table_markdown(&plan.name, &rows))?,
     }
-    talk.say(format_args!("{}: tables and pictures of {}", out.display(), counted(runs as u64, "run")));
+    console.say(format_args!("{}: tables and pictures of {}", out.display(), counted(runs as u64, "run")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -83,14 +83,14 @@ fn write_picture(place: &Path, picture: &Picture) -> pcapae::Result<()> {
 }
 
 fn write(place: &Path, bytes: &[u8]) -> pcapae::Result<()> {
-    let file = WholeFile::create(place, Existing::Replace)?;
+    let file = AtomicFile::create(place, Existing::Replace)?;
     remove_if_stopped(file.path());
     file.write(bytes)
 }
 
 /// Says in front of every stage which run it is for.
 struct Counting<'a> {
-    talk: &'a Talk,
+    console: &'a Console,
     done: AtomicUsize,
     runs: usize,
 }
@@ -104,18 +104,18 @@ impl Counting<'_> {
 impl Progress for Counting<'_> {
     fn begin(&self, what: &str, total: Option<u64>) {
         let run = self.done.load(Ordering::Relaxed) + 1;
-        self.talk.begin(&format!("run {run} of {}: {what}", self.runs), total);
+        self.console.begin(&format!("run {run} of {}: {what}", self.runs), total);
     }
 
     fn advance(&self, units: u64) {
-        self.talk.advance(units);
+        self.console.advance(units);
     }
 
     fn remark(&self, text: &str) {
-        self.talk.remark(text);
+        self.console.remark(text);
     }
 
     fn interrupted(&self) -> bool {
-        self.talk.interrupted()
+        self.console.interrupted()
     }
 }

@@ -6,10 +6,10 @@ use pcapae::model::Part;
 
 use super::input::output;
 use crate::args::{ExportArgs, FormatArg, PartArg};
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Writes the model in another form.
-pub fn run(args: ExportArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: ExportArgs, console: &Console) -> anyhow::Result<ExitCode> {
     let part = match args.part {
         Some(PartArg::Encoder) => Part::Encoder,
         Some(PartArg::Autoencoder) | None => Part::Autoencoder,
@@ -30,6 +30,6 @@ pub fn run(args: ExportArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         FormatArg::Safetensors => model.to_safetensors()?,
     };
     file.write(&bytes)?;
-    talk.say(format_args!("{}: {} bytes", args.output.display(), bytes.len()));
+    console.say(format_args!("{}: {} bytes", args.output.display(), bytes.len()));
     Ok(ExitCode::SUCCESS)
 }

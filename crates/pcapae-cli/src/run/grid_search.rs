@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
 use pcapae::Error;
-use pcapae::detect::SampleFile;
+use pcapae::detectors::SampleFile;
 use pcapae::grid_search::{Criterion, Grid, Search, SearchConfig, Trial, check_files, search};
 
 use super::fit::warn_of_anomalies;
 use super::input::{counted, output};
 use crate::args::GridSearchArgs;
-use crate::progress::{Talk, print};
+use crate::progress::{Console, print};
 
 /// Searches, then writes the table and the best blueprint.
-pub fn run(args: &GridSearchArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &GridSearchArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let grid = Grid::open(&args.grid)?;
     let (training, validation) = (SampleFile::open(&args.input)?, SampleFile::open(&args.validation)?);
@@ -23,12 +23,12 @@ pub fn run(args: &GridSearchArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let inputs = [&args.grid, &args.input, &args.validation];
     let results = output(&args.output.join("results.csv"), args.force, inputs)?;
     let best = output(&args.output.join("best.yaml"), args.force, inputs)?;
-    warn_of_anomalies(&training, talk)?;
+    warn_of_anomalies(&training, console)?;
     let config =
         SearchConfig { parts: args.parts.into(), draws: args.draws.into(), seed: args.seed, ..SearchConfig::default() };
-    let found = search(&grid, &training, &validation, &config, talk)?;
-    talk.clear();
-    warn_of(&found, talk);
+    let found = search(&grid, &training, &validation, &config, console)?;
+    console.clear();
+    warn_of(&found, console);
     results.write(&found.to_csv()?)?;
     print(&match args.json {
         true => found.to_json_lines(),
@@ -42,17 +42,17 @@ pub fn run(args: &GridSearchArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         );
     };
     best.write(trial.candidate.blueprint.to_yaml()?.as_bytes())?;
-    talk.say(format_args!("{}: {}", args.output.join("best.yaml").display(), verdict(&found, trial)));
+    console.say(format_args!("{}: {}", args.output.join("best.yaml").display(), verdict(&found, trial)));
     Ok(ExitCode::SUCCESS)
 }
 
-fn warn_of(found: &Search, talk: &Talk) {
+fn warn_of(found: &Search, console: &Console) {
     if found.overlapping == Some(true) {
-        talk.warn("the validation begins before the training ends: later traffic tells more");
+        console.warn("the validation begins before the training ends: later traffic tells more");
     }
     let failed = found.trials.iter().filter(|trial| trial.outcome.is_err()).count() as u64;
     if failed > 0 {
-        talk.warn(format_args!("{} could not be fitted", counted(failed, "combination")));
+        console.warn(format_args!("{} could not be fitted", counted(failed, "combination")));
     }
 }
 

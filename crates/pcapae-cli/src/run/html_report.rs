@@ -2,22 +2,22 @@
 
 use std::path::Path;
 
-use pcapae::bundle::{Bundle, Detection};
-use pcapae::report::{Event, Evidence, HtmlReport};
-use pcapae::whole_file::WholeFile;
+use pcapae::atomic_file::AtomicFile;
+use pcapae::monitor::{Bundle, Detection};
+use pcapae::report::{Event, HtmlReport, ReportEvidence};
 
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Writes the report of what the bundle, from this path, said of some captures; `evidence` is from a second look at them.
 pub fn write(
-    file: WholeFile,
+    file: AtomicFile,
     (bundle, path): (&Bundle, &Path),
     (detection, events): (&Detection, &[Event]),
-    evidence: Evidence<'_>,
-    talk: &Talk,
+    evidence: ReportEvidence<'_>,
+    console: &Console,
 ) -> pcapae::Result<()> {
-    if let Evidence::NotKept(why) = evidence {
-        talk.warn(format_args!("{}: {why}", file.place().display()));
+    if let ReportEvidence::NotKept(why) = evidence {
+        console.warn(format_args!("{}: {why}", file.place().display()));
     }
     let name = path.display().to_string();
     file.write(HtmlReport { bundle: (bundle, &name), detection, events, evidence }.render()?.as_bytes())

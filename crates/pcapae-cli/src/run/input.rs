@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use pcapae::capture::headers::{LeftOut, LeftOutCounts};
+use pcapae::atomic_file::{AtomicFile, Existing};
+use pcapae::capture::headers::{SkipCounts, SkipReason};
 use pcapae::capture::{CaptureSummary, LinkType};
 use pcapae::fragment::Mode;
 use pcapae::label::{GroundTruth, Label, Labels};
-use pcapae::whole_file::{Existing, WholeFile};
 
 use crate::args::{ModeArg, ThreadsArg};
-use crate::progress::{Talk, remove_if_stopped};
+use crate::progress::{Console, remove_if_stopped};
 
 impl ThreadsArg {
     /// Gives all parallel work the wanted number of threads.
@@ -42,13 +42,13 @@ pub fn output<'a>(
     place: &Path,
     force: bool,
     inputs: impl IntoIterator<Item = &'a PathBuf>,
-) -> pcapae::Result<WholeFile> {
+) -> pcapae::Result<AtomicFile> {
     if let Ok(there) = place.canonicalize()
         && inputs.into_iter().any(|input| input.canonicalize().is_ok_and(|input| input == there))
     {
         return Err(pcapae::Error::OutputIsInput { path: place.to_owned() });
     }
-    let file = WholeFile::create(place, existing(force))?;
+    let file = AtomicFile::create(place, existing(force))?;
     remove_if_stopped(file.path());
     Ok(file)
 }
@@ -68,26 +68,26 @@ pub fn labels(ground_truth: Option<&Path>, otherwise: Label) -> pcapae::Result<L
 }
 
 /// Tells the user what was odd about the captures.
-pub fn warn_of(summary: &CaptureSummary, talk: &Talk) {
+pub fn warn_of(summary: &CaptureSummary, console: &Console) {
     if summary.packets == 0 {
-        talk.warn("the captures hold no packets");
+        console.warn("the captures hold no packets");
     }
     for warning in &summary.warnings {
-        talk.warn(warning);
+        console.warn(warning);
     }
 }
 
 /// Tells the user which packets got into no fragment; warns where their link type is not one that flow mode reads.
-pub fn say_left_out(left_out: &LeftOutCounts, summary: &CaptureSummary, talk: &Talk) {
-    for (reason, packets) in &left_out.0 {
+pub fn say_skipped(skipped: &SkipCounts, summary: &CaptureSummary, console: &Console) {
+    for (reason, packets) in &skipped.0 {
         let sentence = format!("left out: {}, {reason}", counted(*packets, "packet"));
-        if *reason == LeftOut::LinkType {
+        if *reason == SkipReason::LinkType {
             let types: BTreeSet<LinkType> =
                 summary.sources.iter().flat_map(|source| source.link_types.keys().copied()).collect();
             let types: Vec<String> = types.iter().map(LinkType::to_string).collect();
-            talk.warn(format_args!("{sentence}; the captures' link types are {}", types.join(", ")));
+            console.warn(format_args!("{sentence}; the captures' link types are {}", types.join(", ")));
         } else {
-            talk.say(sentence);
+            console.say(sentence);
         }
     }
 }

@@ -4,18 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pcapae::Error;
+use pcapae::atomic_file::AtomicFile;
 use pcapae::capture::Captures;
 use pcapae::inspect::{Inspection, inspect};
 use pcapae::report::{InspectionTable, inspection_json, inspection_page, inspection_picture, inspection_tables};
-use pcapae::whole_file::WholeFile;
 
 use super::dense_table::{align_right, dense_table};
 use super::input::{output, warn_of};
 use crate::args::InspectArgs;
-use crate::progress::{Talk, print};
+use crate::progress::{Console, print};
 
 /// Reads the captures once, writes what is asked for and prints the tables.
-pub fn run(args: &InspectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &InspectArgs, console: &Console) -> anyhow::Result<ExitCode> {
     // Standard input can be read only once, also where it is on both sides.
     let all: Vec<PathBuf> = args.input.captures.iter().chain(&args.compare).cloned().collect();
     Captures::open(&all)?;
@@ -23,10 +23,11 @@ pub fn run(args: &InspectArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     let second = if args.compare.is_empty() { None } else { Some(Captures::open(&args.compare)?) };
     let folder = args.output.as_deref().map(|folder| Folder::create(folder, args.force, &all)).transpose()?;
     let captures = [Some(first), second].into_iter().flatten();
-    let inspections = captures.map(|captures| inspect(captures, talk)).collect::<pcapae::Result<Vec<Inspection>>>()?;
-    talk.clear();
+    let inspections =
+        captures.map(|captures| inspect(captures, console)).collect::<pcapae::Result<Vec<Inspection>>>()?;
+    console.clear();
     for inspection in &inspections {
-        warn_of(&inspection.captures, talk);
+        warn_of(&inspection.captures, console);
     }
     let inspections: Vec<&Inspection> = inspections.iter().collect();
     if let Some(folder) = folder {
@@ -52,9 +53,9 @@ fn text(shown: &InspectionTable) -> String {
 
 /// The files of the folder, all begun before the captures are read.
 struct Folder {
-    page: WholeFile,
-    picture: WholeFile,
-    json: WholeFile,
+    page: AtomicFile,
+    picture: AtomicFile,
+    json: AtomicFile,
 }
 
 impl Folder {

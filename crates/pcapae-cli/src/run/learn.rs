@@ -2,28 +2,29 @@
 
 use std::process::ExitCode;
 
-use pcapae::bundle::{Bundle, Connections, DetectorSet, Effort, LearnConfig, Learned, Lesson, learn};
+use pcapae::calibration::FalseAlarmRate;
 use pcapae::capture::Captures;
-use pcapae::detect::{FalseAlarmRate, ScoringHead};
+use pcapae::detectors::ScoringHead;
 use pcapae::fragment::Mode;
 use pcapae::model::{Frames, ModelConfig, Side};
+use pcapae::monitor::{Bundle, Connections, DetectorSet, Effort, LearnConfig, Learned, TrainingSummary, learn};
 use pcapae::train::TrainConfig;
 
-use super::input::{counted, output, say_left_out, warn_of};
+use super::input::{counted, output, say_skipped, warn_of};
 use crate::args::{ConnectionsArg, LearnArgs, ScoringArg};
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Learns, then puts the bundle in its place.
-pub fn run(args: &LearnArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &LearnArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let config = config(args)?;
     let captures = Captures::open(&args.input.captures)?;
     let file = output(&args.output, args.force, &args.input.captures)?;
-    let learned = learn(captures, &config, talk)?;
+    let learned = learn(captures, &config, console)?;
     file.write(&learned.bundle.to_bytes()?)?;
-    talk.clear();
-    report(&learned, talk);
-    talk.say(format_args!("{}: ready for pcapae detect", args.output.display()));
+    console.clear();
+    report(&learned, console);
+    console.say(format_args!("{}: ready for pcapae detect", args.output.display()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -74,16 +75,16 @@ impl From<ConnectionsArg> for Connections {
 }
 
 /// Says what was learned, and what to expect of it.
-pub fn report(learned: &Learned, talk: &Talk) {
-    warn_of(&learned.captures, talk);
-    say_left_out(&learned.left_out, &learned.captures, talk);
-    let Bundle { lesson, judge, detectors, .. } = &learned.bundle;
-    let packets = counted(lesson.packets, "packet");
-    talk.say(format_args!(
+pub fn report(learned: &Learned, console: &Console) {
+    warn_of(&learned.captures, console);
+    say_skipped(&learned.skipped, &learned.captures, console);
+    let Bundle { training_summary, judge, detectors, .. } = &learned.bundle;
+    let packets = counted(training_summary.packets, "packet");
+    console.say(format_args!(
         "learned {} from {packets}: {} to train on{}",
         detectors.set().to_string().replace(',', ", "),
-        counted(lesson.training_windows as u64, "window"),
-        course(lesson),
+        counted(training_summary.training_windows as u64, "window"),
+        course(training_summary),
     ));
     let threshold = judge.packet_threshold();
     let held_back = counted(threshold.calibrated_on as u64, "held-back packet");
@@ -92,13 +93,13 @@ pub fn report(learned: &Learned, talk: &Talk) {
         Some(_) => ", half of it for packets by themselves, half for connections",
         None => "",
     };
-    talk.say(format_args!(
+    console.say(format_args!(
         "calibrated on {held_back} for a false-alarm rate of {}{parts}; the validation packets gave {:.2} %",
         percent(judge.rate().share()),
-        lesson.validation_alarm_rate * 100.0
+        training_summary.validation_alarm_rate * 100.0
     ));
     if !threshold.promises_rate() {
-        talk.warn(format_args!(
+        console.warn(format_args!(
             "{held_back} cannot promise a false-alarm rate of {}, which takes {}: an alert is what exceeds them all",
             percent(judge.rate().share()),
             threshold.needed()
@@ -107,8 +108,8 @@ pub fn report(learned: &Learned, talk: &Talk) {
 }
 
 /// How the training of the autoencoder went, if there is one.
-fn course(lesson: &Lesson) -> String {
-    let Some(best) = lesson.history.best_epoch() else { return String::new() };
-    let epochs = counted(lesson.history.epochs.len() as u64, "epoch");
+fn course(training_summary: &TrainingSummary) -> String {
+    let Some(best) = training_summary.history.best_epoch() else { return String::new() };
+    let epochs = counted(training_summary.history.epochs.len() as u64, "epoch");
     format!(", {epochs}, validation error {:.5}", best.validation)
 }

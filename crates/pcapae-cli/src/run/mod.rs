@@ -28,27 +28,27 @@ mod train;
 use std::process::ExitCode;
 
 use crate::args::{Args, Command};
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Runs the command that the user asked for.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let talk = Talk::new(args.quiet)?;
+    let console = Console::new(args.quiet)?;
     match args.command {
-        Command::Learn(args) => learn::run(&args, &talk),
-        Command::Detect(args) => detect::run(args, &talk),
-        Command::Report(args) => report::run(&args, &talk),
-        Command::Demo(args) => demo::run(args, &talk),
-        Command::Dataset(args) => dataset::run(args, &talk),
-        Command::Encode(args) => encode::run(args, &talk),
-        Command::Reduce(args) => reduce::run(&args, &talk),
-        Command::Fit(args) => fit::run(&args, &talk),
-        Command::Score(args) => score::run(&args, &talk),
-        Command::GridSearch(args) => grid_search::run(&args, &talk),
-        Command::Evaluate(args) => evaluate::run(&args, &talk),
-        Command::Experiment(args) => experiment::run(args, &talk),
-        Command::Inspect(args) => inspect::run(&args, &talk),
-        Command::Export(args) => export::run(args, &talk),
-        Command::Explain(args) => explain::run(&args, &talk),
-        Command::Train(args) => train::run(&args, &talk),
+        Command::Learn(args) => learn::run(&args, &console),
+        Command::Detect(args) => detect::run(args, &console),
+        Command::Report(args) => report::run(&args, &console),
+        Command::Demo(args) => demo::run(args, &console),
+        Command::Dataset(args) => dataset::run(args, &console),
+        Command::Encode(args) => encode::run(args, &console),
+        Command::Reduce(args) => reduce::run(&args, &console),
+        Command::Fit(args) => fit::run(&args, &console),
+        Command::Score(args) => score::run(&args, &console),
+        Command::GridSearch(args) => grid_search::run(&args, &console),
+        Command::Evaluate(args) => evaluate::run(&args, &console),
+        Command::Experiment(args) => experiment::run(args, &console),
+        Command::Inspect(args) => inspect::run(&args, &console),
+        Command::Export(args) => export::run(args, &console),
+        Command::Explain(args) => explain::run(&args, &console),
+        Command::Train(args) => train::run(&args, &console),
     }
 }

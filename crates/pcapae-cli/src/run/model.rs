@@ -1,7 +1,7 @@
 //! Which model a command works with.
 
-use pcapae::bundle::Bundle;
 use pcapae::model::{Autoencoder, Frames};
+use pcapae::monitor::Bundle;
 use pcapae::{Error, Result};
 
 use crate::args::ModelArgs;

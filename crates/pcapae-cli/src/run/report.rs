@@ -2,37 +2,37 @@
 
 use std::process::ExitCode;
 
-use pcapae::bundle::Bundle;
 use pcapae::capture::Captures;
 use pcapae::label::Label;
-use pcapae::report::{Evidence, events};
+use pcapae::monitor::Bundle;
+use pcapae::report::{ReportEvidence, events};
 
-use super::input::{counted, labels, output, say_left_out, warn_of};
+use super::input::{counted, labels, output, say_skipped, warn_of};
 use super::{html_report, second_look};
 use crate::args::ReportArgs;
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Scores the captures and writes the page.
-pub fn run(args: &ReportArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ReportArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let bundle = Bundle::open(&args.bundle)?;
     let labels = labels(args.ground_truth.as_deref(), Label::Unknown)?;
     let captures = Captures::open(&args.input.captures)?;
     let inputs = args.input.captures.iter().chain(&args.ground_truth).chain([&args.bundle]);
     let file = output(&args.output, args.force, inputs)?;
-    let detection = bundle.detect(captures, labels, talk)?;
+    let detection = bundle.detect(captures, labels, console)?;
     let events = events(detection.alerts());
-    let exhibits = second_look::exhibits(&bundle, (&detection, &events), &args.input.captures, talk)?;
-    let explained = second_look::explained(&bundle, exhibits.as_ref().ok(), talk)?;
-    let evidence = match &exhibits {
-        Ok(exhibits) => Evidence::Shown(exhibits, &explained),
-        Err(why) => Evidence::NotKept(why),
+    let evidence = second_look::evidence(&bundle, (&detection, &events), &args.input.captures, console)?;
+    let explained = second_look::explained(&bundle, evidence.as_ref().ok(), console)?;
+    let evidence = match &evidence {
+        Ok(evidence) => ReportEvidence::Shown(evidence, &explained),
+        Err(why) => ReportEvidence::NotKept(why),
     };
-    html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, talk)?;
-    talk.clear();
-    warn_of(&detection.captures, talk);
-    say_left_out(&detection.left_out, &detection.captures, talk);
-    talk.say(format_args!(
+    html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, console)?;
+    console.clear();
+    warn_of(&detection.captures, console);
+    say_skipped(&detection.skipped, &detection.captures, console);
+    console.say(format_args!(
         "{}: {} among {}",
         args.output.display(),
         counted(events.len() as u64, "event"),

@@ -7,21 +7,21 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use pcapae::dataset::Dataset;
-use pcapae::detect::{Fitted, SampleFile, ScoreSink, ScoringHead, further_columns};
+use pcapae::detectors::{Fitted, SampleFile, ScoreSink, ScoringHead, further_columns};
 use pcapae::residual::ResidualScorer;
 use pcapae::scores::{ScoreRow, ScoreWriter};
 use pcapae::{Error, Result};
 
 use super::input::{counted, output};
 use crate::args::{ModelArgs, ScoreArgs};
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Scores, then puts the table in its place.
-pub fn run(args: &ScoreArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ScoreArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let inputs = [&args.scorer, &args.input].into_iter().chain(&args.standardise);
     let file = output(&args.output, args.force, inputs)?;
-    let work = Work::of(args, talk)?;
+    let work = Work::of(args, console)?;
     let unfinished = File::create(file.path()).with_context(|| format!("cannot write {}", args.output.display()))?;
     let mut writer = ScoreWriter::new(BufWriter::new(unfinished), work.further_columns())?;
     let mut summary = Summary { threshold: work.own_threshold(), ..Summary::default() };
@@ -30,12 +30,12 @@ pub fn run(args: &ScoreArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
             summary.take(row);
             writer.write(row, further)
         },
-        talk,
+        console,
     )?;
     writer.finish()?.into_inner().map_err(|error| Error::io("write", &args.output)(error.into_error()))?;
     file.keep()?;
-    talk.clear();
-    talk.say(format_args!("{}: {}{}", args.output.display(), counted(rows, "score"), summary.text()));
+    console.clear();
+    console.say(format_args!("{}: {}{}", args.output.display(), counted(rows, "score"), summary.text()));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -46,7 +46,7 @@ enum Work {
 }
 
 impl Work {
-    fn of(args: &ScoreArgs, talk: &Talk) -> Result<Work> {
+    fn of(args: &ScoreArgs, console: &Console) -> Result<Work> {
         if Fitted::is_recognised(&args.scorer)? {
             if args.head.is_some() || args.frames.is_some() {
                 return Err(no_model(args));
@@ -67,7 +67,7 @@ impl Work {
         for dataset in [Some(&dataset), normal.as_ref()].into_iter().flatten() {
             pcapae::residual::check(&model, dataset)?;
         }
-        let scorer = Box::new(ResidualScorer::new(model, head, normal.as_ref(), talk)?);
+        let scorer = Box::new(ResidualScorer::new(model, head, normal.as_ref(), console)?);
         Ok(Work::Model { scorer, dataset })
     }
 
@@ -85,10 +85,10 @@ impl Work {
         }
     }
 
-    fn score(&self, sink: &mut ScoreSink<'_>, talk: &Talk) -> Result<u64> {
+    fn score(&self, sink: &mut ScoreSink<'_>, console: &Console) -> Result<u64> {
         match self {
-            Work::Detector { fitted, input } => fitted.score_file(input, sink, talk),
-            Work::Model { scorer, dataset } => scorer.score(dataset, sink, talk),
+            Work::Detector { fitted, input } => fitted.score_file(input, sink, console),
+            Work::Model { scorer, dataset } => scorer.score(dataset, sink, console),
         }
     }
 }

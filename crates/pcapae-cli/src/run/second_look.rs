@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use pcapae::bundle::{Bundle, Detection, Exhibits};
 use pcapae::capture::Captures;
 use pcapae::explain::{Aim, Composite, ExplainedWindow, Method, explain_windows};
+use pcapae::monitor::{Bundle, Detection, Evidence};
 use pcapae::report::{Event, packets_to_exhibit};
 
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Why there are no bytes where something was read that cannot be read again.
 const NOT_FILES: &str = "No bytes are shown: they would have to be read again, and not all captures are files.";
@@ -15,12 +15,12 @@ const NOT_FILES: &str = "No bytes are shown: they would have to be read again, a
 const CHANGED: &str = "No bytes are shown: the captures changed while they were read.";
 
 /// The bytes of alerts, or why there are none.
-pub fn exhibits(
+pub fn evidence(
     bundle: &Bundle,
     (detection, events): (&Detection, &[Event]),
     captures: &[PathBuf],
-    talk: &Talk,
-) -> pcapae::Result<Result<Exhibits, &'static str>> {
+    console: &Console,
+) -> pcapae::Result<Result<Evidence, &'static str>> {
     // Not even opened: a pipe with a name may wait for somebody to write into it.
     if captures.iter().any(|path| !path.is_file()) {
         return Ok(Err(NOT_FILES));
@@ -30,17 +30,17 @@ pub fn exhibits(
         return Ok(Err(NOT_FILES));
     }
     let window_size = bundle.detectors.autoencoder.as_ref().map_or(0, |scored| scored.model.config().window_size());
-    let exhibits = bundle.exhibits(captures, &packets_to_exhibit(events, window_size), talk)?;
-    Ok(if exhibits.sources == detection.captures.sources { Ok(exhibits) } else { Err(CHANGED) })
+    let evidence = bundle.evidence(captures, &packets_to_exhibit(events, window_size), console)?;
+    Ok(if evidence.sources == detection.captures.sources { Ok(evidence) } else { Err(CHANGED) })
 }
 
 /// What mattered to the autoencoder in those of them that are to be explained; nothing where there is no autoencoder.
 pub fn explained<'a>(
     bundle: &Bundle,
-    exhibits: Option<&'a Exhibits>,
-    talk: &Talk,
+    evidence: Option<&'a Evidence>,
+    console: &Console,
 ) -> pcapae::Result<Vec<ExplainedWindow<'a>>> {
-    let Some((scored, exhibits)) = bundle.detectors.autoencoder.as_ref().zip(exhibits) else { return Ok(vec![]) };
+    let Some((scored, evidence)) = bundle.detectors.autoencoder.as_ref().zip(evidence) else { return Ok(vec![]) };
     let method = Method::Lrp(Composite::default());
-    explain_windows((&scored.model, bundle.cutting.mode), exhibits, (&Aim::Score, &method), talk)
+    explain_windows((&scored.model, bundle.cutting.mode), evidence, (&Aim::Score, &method), console)
 }

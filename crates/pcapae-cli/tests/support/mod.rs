@@ -25,12 +25,12 @@ pub fn stdout(run: &Output) -> String {
 
 /// Checks that a run was refused with one sentence and at most a hint, after any warnings.
 pub fn sentence(run: &Output) {
-    let talk = stderr(run);
-    let kinds: Vec<&str> = talk.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
+    let console = stderr(run);
+    let kinds: Vec<&str> = console.lines().map(|line| line.split(':').next().unwrap_or_default()).collect();
     let refusals = kinds.iter().filter(|kind| **kind == "error").count();
-    assert_eq!(refusals, 1, "{talk}");
-    assert!(kinds.iter().all(|kind| ["error", "hint", "warning"].contains(kind)), "{talk}");
-    assert!(!talk.contains("panicked") && !talk.contains('\x1b'), "{talk}");
+    assert_eq!(refusals, 1, "{console}");
+    assert!(kinds.iter().all(|kind| ["error", "hint", "warning"].contains(kind)), "{console}");
+    assert!(!console.contains("panicked") && !console.contains('\x1b'), "{console}");
 }
 
 /// A folder of the shared material beside the repository; where it is absent, says that the test is skipped.

@@ -34,7 +34,7 @@ pub struct Captures {
     buffer: Buffer,
     summary: CaptureSummary,
     clock: Clock,
-    /// Numbers of the packets that are given.
+    /// NamedArrays of the packets that are given.
     wanted: RangeInclusive<u64>,
 }
 

@@ -8,7 +8,7 @@ use crate::{Error, Result};
 /// Equal parts that values are counted in.
 pub(crate) const ENTROPY_BINS: usize = 64;
 
-/// Numbers that are read at a time: 4 MiB of them.
+/// NamedArrays that are read at a time: 4 MiB of them.
 const NUMBERS_AT_ONCE: usize = 1 << 20;
 
 /// Shannon entropy in bits, H = −Σ p log₂ p, of how often each of some cases was met; 0 where none was.

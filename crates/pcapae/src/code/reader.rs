@@ -75,7 +75,7 @@ impl Codes {
         self.values.is_empty()
     }
 
-    /// Numbers in a code.
+    /// NamedArrays in a code.
     pub fn width(&self) -> usize {
         self.width
     }

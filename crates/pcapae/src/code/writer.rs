@@ -36,7 +36,7 @@ struct Placed {
 
 impl CodesWriter {
     /// Begins a file of codes of `width` numbers each at `path`, replacing what is there. The file is whole after
-    /// [`finish`](Self::finish) only; the program writes to a [`WholeFile`](crate::whole_file::WholeFile).
+    /// [`finish`](Self::finish) only; the program writes to a [`AtomicFile`](crate::atomic_file::AtomicFile).
     pub fn create(path: &Path, description: &CodesDescription, width: usize) -> Result<CodesWriter> {
         if width == 0 {
             let expected = "at least 1".into();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Description, Layout, Writer, writer};
 use crate::Result;
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::fragment::{Fragment, Receiver};
 use crate::label::{Label, Labels};
@@ -16,7 +16,7 @@ pub struct Built {
     /// How much was read and written.
     pub tally: Tally,
     /// Packets in no fragment, by reason.
-    pub left_out: LeftOutCounts,
+    pub skipped: SkipCounts,
     /// What was read and what was odd about it.
     pub captures: CaptureSummary,
 }
@@ -64,8 +64,8 @@ pub fn build(
     progress: &dyn Progress,
 ) -> Result<Built> {
     let mut counted = Counted { writer: writer(path, description, layout)?, tally: Tally::default() };
-    let left_out = description.cutting.cut(&mut captures, labels, &mut counted, progress)?;
+    let skipped = description.cutting.cut(&mut captures, labels, &mut counted, progress)?;
     let captures = captures.into_summary();
-    counted.writer.finish(&captures.sources, &left_out)?;
-    Ok(Built { tally: counted.tally, left_out, captures })
+    counted.writer.finish(&captures.sources, &skipped)?;
+    Ok(Built { tally: counted.tally, skipped, captures })
 }

@@ -1,7 +1,7 @@
 //! The dataset: fragments with their provenance and labels in an HDF5 file, and windows over them.
 //!
 //! The file's root has the attributes `format` (`"pcapae-dataset"`), `version`, `name`, `mode`, `fragment_size`, `one_d`, `compat`, `mask`,
-//! `sources` and `left_out` (JSON), `tool`, and these datasets:
+//! `sources` and `skipped` (JSON), `tool`, and these datasets:
 //!
 //! | dataset | type, shape | meaning |
 //! |---|---|---|
@@ -55,7 +55,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Source;
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::fragment::{Cutting, Receiver};
 use crate::{Error, Result};
 
@@ -86,7 +86,7 @@ pub enum Layout {
 /// Writes a dataset piece by piece.
 pub trait Writer: Receiver {
     /// Completes the file.
-    fn finish(self: Box<Self>, sources: &[Source], left_out: &LeftOutCounts) -> Result<()>;
+    fn finish(self: Box<Self>, sources: &[Source], skipped: &SkipCounts) -> Result<()>;
 }
 
 /// Begins a dataset file of the wanted layout at `path`, replacing what is there.

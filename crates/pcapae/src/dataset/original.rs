@@ -8,7 +8,7 @@ use rust_hdf5::{H5File, Hdf5Error};
 
 use super::{Writer, hdf5};
 use crate::Result;
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::capture::{Packet, Source};
 use crate::fragment::{Fragment, FragmentSize, Receiver};
 use crate::label::Label;
@@ -63,7 +63,7 @@ impl Receiver for OriginalWriter {
 }
 
 impl Writer for OriginalWriter {
-    fn finish(self: Box<Self>, _sources: &[Source], _left_out: &LeftOutCounts) -> Result<()> {
+    fn finish(self: Box<Self>, _sources: &[Source], _left_out: &SkipCounts) -> Result<()> {
         self.file.close_no_sync().map_err(hdf5("write", &self.path))
     }
 }

@@ -7,7 +7,7 @@ use rust_hdf5::{H5File, Hdf5Error};
 use super::column::Column;
 use super::{Description, FORMAT, VERSION, Writer, hdf5};
 use crate::Result;
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::capture::{Packet, Source};
 use crate::fragment::{Fragment, Mode, Receiver, Semantics, Shape};
 use crate::label::Label;
@@ -81,7 +81,7 @@ impl DatasetWriter {
         Ok(())
     }
 
-    fn complete(mut self, sources: &[Source], left_out: &LeftOutCounts) -> Result<(), Hdf5Error> {
+    fn complete(mut self, sources: &[Source], skipped: &SkipCounts) -> Result<(), Hdf5Error> {
         self.fragments.flush()?;
         self.segment_offsets.flush()?;
         self.segments.flush()?;
@@ -96,7 +96,7 @@ impl DatasetWriter {
             value.map_err(|error| Hdf5Error::InvalidState(error.to_string()))
         };
         self.file.set_attr_string("sources", &json(serde_json::to_string(sources))?)?;
-        self.file.set_attr_string("left_out", &json(serde_json::to_string(left_out))?)?;
+        self.file.set_attr_string("skipped", &json(serde_json::to_string(skipped))?)?;
         self.file.close_no_sync()
     }
 }
@@ -124,8 +124,8 @@ impl Receiver for DatasetWriter {
 }
 
 impl Writer for DatasetWriter {
-    fn finish(self: Box<Self>, sources: &[Source], left_out: &LeftOutCounts) -> Result<()> {
+    fn finish(self: Box<Self>, sources: &[Source], skipped: &SkipCounts) -> Result<()> {
         let path = self.path.clone();
-        self.complete(sources, left_out).map_err(hdf5("write", &path))
+        self.complete(sources, skipped).map_err(hdf5("write", &path))
     }
 }

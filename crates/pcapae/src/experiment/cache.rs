@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::whole_file::{Existing, WholeFile};
+use crate::atomic_file::{AtomicFile, Existing};
 use crate::{Error, Result};
 
 /// Changes whenever a stage gives something else for the same settings, so that what older programs made is not taken.
@@ -52,7 +52,7 @@ impl Cache {
     pub fn made<S: Serialize>(&self, recipe: &Recipe<'_, S>, make: impl FnOnce(&Path) -> Result<()>) -> Result<Made> {
         let made = self.place(recipe)?;
         if !made.path.is_file() {
-            let file = WholeFile::create(&made.path, Existing::Replace)?;
+            let file = AtomicFile::create(&made.path, Existing::Replace)?;
             make(file.path())?;
             file.keep()?;
         }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Plan;
 use crate::Result;
-use crate::detect::{Blueprint, ScoringHead};
+use crate::detectors::{Blueprint, ScoringHead};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Cell, Frames, Head, ModelConfig, Side};
 use crate::reduce::Reduction;

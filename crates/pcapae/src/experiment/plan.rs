@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::detect::{Blueprint, ScoringHead, ThresholdRule};
+use crate::calibration::ThresholdRule;
+use crate::detectors::{Blueprint, ScoringHead};
 use crate::fragment::{FragmentSize, Mask, Mode, Shape};
 use crate::model::{Cell, Frames, Head, Side};
 use crate::reduce::Reduction;

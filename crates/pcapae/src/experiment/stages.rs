@@ -11,7 +11,7 @@ use super::matrix::{Coder, CuttingAxes, ModelAxes, Run, Scorer};
 use super::plan::{Part, Plan, PlanCaptures};
 use crate::capture::Captures;
 use crate::dataset::{Dataset, Description, Layout, build};
-use crate::detect::{Blueprint, Fitted, SampleFile, ScoringHead, further_columns};
+use crate::detectors::{Blueprint, Fitted, SampleFile, ScoringHead, further_columns};
 use crate::encode::encode;
 use crate::label::{GroundTruth, Label, Labels};
 use crate::model::{self, Autoencoder, Frames, TrainedOn};

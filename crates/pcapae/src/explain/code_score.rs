@@ -4,7 +4,8 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::detect::{Detector, Parts, Samples};
+use crate::detectors::{Detector, Samples};
+use crate::numeric::Parts;
 use crate::{Error, Result};
 
 /// Step of the slope by differences, in single precision.
@@ -144,7 +145,7 @@ fn single(code: &[f64]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::{Gamma, KernelName, OneClassSvmConfig};
+    use crate::detectors::{Gamma, KernelName, OneClassSvmConfig};
 
     fn samples() -> Samples {
         let wave = |i: usize| ((i * 7919 % 101) as f32 / 101.0 - 0.5) * 0.4;

@@ -9,11 +9,11 @@ use super::explanation::Explanation;
 use super::fields::{FieldRelevance, payload, shared_out, sort};
 use super::method::Method;
 use super::target::Target;
-use crate::bundle::{Exhibits, JudgedWindow};
 use crate::capture::LinkType;
 use crate::capture::headers::{NamedField, named_fields};
 use crate::fragment::{Mode, Segment};
 use crate::model::Autoencoder;
+use crate::monitor::{Evidence, JudgedWindow};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -37,25 +37,25 @@ pub struct ExplainedWindow<'a> {
     pub fields: Vec<FieldRelevance>,
 }
 
-/// Explains all windows of `exhibits`, which `model` judged in `mode`, in parallel; in their order.
+/// Explains all windows of `evidence`, which `model` judged in `mode`, in parallel; in their order.
 ///
 /// Refuses what [`Explainer::explain`] refuses. Progress counts windows.
 pub fn explain_windows<'a>(
     (model, mode): (&Autoencoder, Mode),
-    exhibits: &'a Exhibits,
+    evidence: &'a Evidence,
     (aim, method): (&Aim<'_>, &Method),
     progress: &dyn Progress,
 ) -> Result<Vec<ExplainedWindow<'a>>> {
-    progress.begin("explaining", Some(exhibits.windows.len() as u64));
-    let mut explained = Vec::with_capacity(exhibits.windows.len());
+    progress.begin("explaining", Some(evidence.windows.len() as u64));
+    let mut explained = Vec::with_capacity(evidence.windows.len());
     // Piece by piece, so that the work can be stopped.
-    for piece in exhibits.windows.chunks(8 * rayon::current_num_threads()) {
+    for piece in evidence.windows.chunks(8 * rayon::current_num_threads()) {
         if progress.interrupted() {
             return Err(Error::Interrupted);
         }
         let of_piece: Vec<ExplainedWindow<'a>> = piece
             .par_iter()
-            .map(|window| explain_window((model, mode), exhibits, window, (aim, method)))
+            .map(|window| explain_window((model, mode), evidence, window, (aim, method)))
             .collect::<Result<_>>()?;
         explained.extend(of_piece);
         progress.advance(piece.len() as u64);
@@ -65,7 +65,7 @@ pub fn explain_windows<'a>(
 
 fn explain_window<'a>(
     (model, mode): (&Autoencoder, Mode),
-    exhibits: &Exhibits,
+    evidence: &Evidence,
     window: &'a JudgedWindow,
     (aim, method): (&Aim<'_>, &Method),
 ) -> Result<ExplainedWindow<'a>> {
@@ -78,7 +78,7 @@ fn explain_window<'a>(
     let explainer = Explainer::new(shorter.as_ref().unwrap_or(model));
     let explanation = explainer.explain(&window.bytes, &target, method, &())?;
     let segments: Vec<&[Segment]> = window.segments.iter().map(Vec::as_slice).collect();
-    let mut names = Names { exhibits, mode, window, known: BTreeMap::new() };
+    let mut names = Names { evidence, mode, window, known: BTreeMap::new() };
     let fields = shared_out(&explanation, &segments, &mut |segment, frame| Ok(names.of(segment, frame)))?;
     Ok(ExplainedWindow { window, explanation, fields })
 }
@@ -106,7 +106,7 @@ pub fn joined_fields(windows: &[ExplainedWindow<'_>]) -> Vec<FieldRelevance> {
 
 /// Names for the bytes of a window's packets, each found once.
 struct Names<'a> {
-    exhibits: &'a Exhibits,
+    evidence: &'a Evidence,
     mode: Mode,
     window: &'a JudgedWindow,
     known: BTreeMap<u64, Vec<NamedField>>,
@@ -128,10 +128,10 @@ impl Names<'_> {
         fields
     }
 
-    /// The names at the front of a packet: by its own bytes where it is an exhibit, else by those in the window, as far as they are its front.
+    /// The names at the front of a packet: by its own bytes where it is an packet_evidence, else by those in the window, as far as they are its front.
     fn front(&self, segment: &Segment, frame: usize) -> Vec<NamedField> {
-        if let Some(exhibit) = self.exhibits.packet(segment.packet) {
-            return named_fields(exhibit.link, &exhibit.bytes);
+        if let Some(packet_evidence) = self.evidence.packet(segment.packet) {
+            return named_fields(packet_evidence.link, &packet_evidence.bytes);
         }
         if segment.packet_offset > 0 || self.mode == Mode::Flow {
             return vec![];
@@ -143,7 +143,7 @@ impl Names<'_> {
 
     /// The link type of the packets nearby.
     fn link(&self) -> LinkType {
-        let mut exhibits = self.window.packets().filter_map(|packet| self.exhibits.packet(packet));
-        exhibits.next().map_or(LinkType::ETHERNET, |exhibit| exhibit.link)
+        let mut evidence = self.window.packets().filter_map(|packet| self.evidence.packet(packet));
+        evidence.next().map_or(LinkType::ETHERNET, |packet_evidence| packet_evidence.link)
     }
 }

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// Fragments that are looked at together for those of a packet.
 const BLOCK: usize = 1 << 16;
 
-/// The window in which a fragment is judged, as [`bundle`](crate::bundle) does it: the one that ends with it; of the first fragments of a
+/// The window in which a fragment is judged, as [`bundle`](crate::monitor) does it: the one that ends with it; of the first fragments of a
 /// run, the run's first window; of a run shorter than a window, all of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {

@@ -85,7 +85,7 @@ pub(super) struct Run<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Numbers for every frame of a window.
+/// NamedArrays for every frame of a window.
 pub(super) type Frames = Vec<Vec<f64>>;
 
 impl Run<'_> {

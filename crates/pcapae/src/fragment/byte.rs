@@ -3,7 +3,7 @@
 use super::{Fragment, FragmentSize, Fragmenter, Segment, Semantics, Sink};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::label::Label;
 
 /// Concatenates packets and cuts; the last piece is zero-padded so that no packet escapes a score.
@@ -61,12 +61,12 @@ impl Fragmenter for ByteFragmenter {
         Ok(())
     }
 
-    fn finish(mut self: Box<Self>, sink: &mut Sink<'_>) -> Result<LeftOutCounts> {
+    fn finish(mut self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts> {
         if self.filled > 0 && self.semantics == Semantics::Complete {
             self.fragment[self.filled..].fill(0);
             self.emit(sink)?;
         }
-        Ok(LeftOutCounts::default())
+        Ok(SkipCounts::default())
     }
 }
 

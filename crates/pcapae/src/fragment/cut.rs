@@ -4,7 +4,7 @@ use super::mask::Masked;
 use super::{
     ByteFragmenter, FlowFragmenter, Fragment, FragmentSize, Fragmenter, Mask, Mode, PacketFragmenter, Semantics,
 };
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::capture::{Captures, Packet};
 use crate::label::{Label, Labels};
 use crate::progress::Progress;
@@ -56,7 +56,7 @@ impl Cutting {
         mut labels: Labels,
         receiver: &mut dyn Receiver,
         progress: &dyn Progress,
-    ) -> Result<LeftOutCounts> {
+    ) -> Result<SkipCounts> {
         let mut fragmenter = self.fragmenter();
         let (mut packets, mut bytes_reported) = (0, 0);
         progress.begin("reading", captures.total_bytes());

@@ -9,7 +9,7 @@ use super::mask::Masker;
 use super::{Fragment, FragmentSize, Fragmenter, Mask, Segment, Semantics, Sink};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::{self, LeftOutCounts, Transport};
+use crate::capture::headers::{self, SkipCounts, Transport};
 use crate::flow::FlowKey;
 use crate::label::Label;
 
@@ -31,14 +31,14 @@ pub struct FlowFragmenter {
     semantics: Semantics,
     masker: Masker,
     by_key: ExternalSort<{ KEY + CONTRIBUTION }>,
-    left_out: LeftOutCounts,
+    skipped: SkipCounts,
 }
 
 impl FlowFragmenter {
     /// Cuts fragments of `size`, with the fields of `mask` zero; flows are told apart before that. Temporary space is used where the records outgrow memory.
     pub fn new(size: FragmentSize, semantics: Semantics, mask: Mask) -> FlowFragmenter {
         let (masker, by_key) = (Masker::new(mask), ExternalSort::new());
-        FlowFragmenter { size, semantics, masker, by_key, left_out: LeftOutCounts::default() }
+        FlowFragmenter { size, semantics, masker, by_key, skipped: SkipCounts::default() }
     }
 
     /// The records in the order in which they are cut: each with the rank of its flow.
@@ -75,12 +75,12 @@ impl Fragmenter for FlowFragmenter {
                 let contribution = Contribution::new(packet.number, label, &masked);
                 self.by_key.push(concatenated(&key, &contribution.to_bytes()))?;
             }
-            Err(reason) => self.left_out.count(reason),
+            Err(reason) => self.skipped.count(reason),
         }
         Ok(())
     }
 
-    fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<LeftOutCounts> {
+    fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts> {
         let mut cutter = Cutter::new(self.size, self.semantics);
         let mut rank = None;
         for record in Self::by_rank(self.by_key)?.into_sorted()? {
@@ -93,7 +93,7 @@ impl Fragmenter for FlowFragmenter {
             cutter.push(&Contribution::from_bytes(contribution), sink)?;
         }
         cutter.end_flow(sink)?;
-        Ok(self.left_out)
+        Ok(self.skipped)
     }
 }
 
@@ -248,7 +248,7 @@ mod tests {
 
     use super::*;
     use crate::capture::LinkType;
-    use crate::capture::headers::{LeftOut, Protocol};
+    use crate::capture::headers::{Protocol, SkipReason};
     use crate::fragment::Shape;
 
     /// Protocol and IP version of the conversations; those of equal kind differ in a port only.
@@ -264,7 +264,7 @@ mod tests {
     /// Who sends a packet.
     #[derive(Debug, Clone, Copy)]
     enum Kind {
-        Talk { conversation: usize, answer: bool },
+        Console { conversation: usize, answer: bool },
         Arp,
         Icmp,
     }
@@ -289,7 +289,7 @@ mod tests {
                     .icmpv4_echo_request(1, 2)
                     .write(&mut frame, &self.payload)
                     .unwrap(),
-                Kind::Talk { conversation, answer } => {
+                Kind::Console { conversation, answer } => {
                     let (protocol, version) = CONVERSATIONS[conversation];
                     let (mut hosts, mut ports) = ([9, 1], [502, 1000 + conversation as u16]);
                     if answer {
@@ -314,7 +314,7 @@ mod tests {
 
         /// Conversation, and the offset and length of the transport segment.
         fn segment(&self) -> Option<(usize, usize, usize)> {
-            let Kind::Talk { conversation, .. } = self.kind else { return None };
+            let Kind::Console { conversation, .. } = self.kind else { return None };
             let (protocol, version) = CONVERSATIONS[conversation];
             let header = if protocol == Protocol::Tcp { 20 } else { 8 };
             Some((conversation, if version == 4 { 34 } else { 54 }, header + self.payload.len()))
@@ -322,9 +322,9 @@ mod tests {
     }
 
     fn sent() -> impl Strategy<Value = Sent> {
-        let talk = (0..CONVERSATIONS.len(), any::<bool>())
-            .prop_map(|(conversation, answer)| Kind::Talk { conversation, answer });
-        let kind = prop_oneof![8 => talk, 1 => Just(Kind::Arp), 1 => Just(Kind::Icmp)];
+        let conversation = (0..CONVERSATIONS.len(), any::<bool>())
+            .prop_map(|(conversation, answer)| Kind::Console { conversation, answer });
+        let kind = prop_oneof![8 => conversation, 1 => Just(Kind::Arp), 1 => Just(Kind::Icmp)];
         let label = prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]);
         (kind, prop::collection::vec(1u8.., 0..90), 0usize..20, label)
             .prop_map(|(kind, payload, trailer, label)| Sent { kind, payload, trailer, label })
@@ -383,7 +383,7 @@ mod tests {
     }
 
     /// What the fragmenter gives, in the words of the definition.
-    fn got(packets: &[Sent], size: FragmentSize, semantics: Semantics) -> (Vec<Traceable>, LeftOutCounts) {
+    fn got(packets: &[Sent], size: FragmentSize, semantics: Semantics) -> (Vec<Traceable>, SkipCounts) {
         let mut fragments = Vec::new();
         let mut sink = |fragment: Fragment<'_>| {
             let mut traced: Vec<Traced> = fragment.bytes.iter().map(|&byte| (byte, None, None)).collect();
@@ -412,8 +412,8 @@ mod tests {
             };
             fragmenter.push(&packet_read, packet.label, &mut sink).unwrap();
         }
-        let left_out = fragmenter.finish(&mut sink).unwrap();
-        (fragments, left_out)
+        let skipped = fragmenter.finish(&mut sink).unwrap();
+        (fragments, skipped)
     }
 
     fn check(packets: &[Sent], semantics: Semantics) -> Result<(), TestCaseError> {
@@ -424,15 +424,15 @@ mod tests {
             for (_, bytes, _) in &mut expected {
                 bytes.iter_mut().filter(|byte| byte.2.is_none()).for_each(|byte| byte.1 = None);
             }
-            let (fragments, left_out) = got(packets, size, semantics);
+            let (fragments, skipped) = got(packets, size, semantics);
             prop_assert_eq!(fragments, expected, "{:?}", size);
 
             let count = |wanted: fn(&Sent) -> bool| packets.iter().filter(|packet| wanted(packet)).count() as u64;
-            let counted = |reason| left_out.0.get(&reason).copied().unwrap_or_default();
-            prop_assert_eq!(counted(LeftOut::NotIp), count(|packet| matches!(packet.kind, Kind::Arp)));
-            prop_assert_eq!(counted(LeftOut::OtherProtocol), count(|packet| matches!(packet.kind, Kind::Icmp)));
+            let counted = |reason| skipped.0.get(&reason).copied().unwrap_or_default();
+            prop_assert_eq!(counted(SkipReason::NotIp), count(|packet| matches!(packet.kind, Kind::Arp)));
+            prop_assert_eq!(counted(SkipReason::OtherProtocol), count(|packet| matches!(packet.kind, Kind::Icmp)));
             let ipv6 = count(|packet| matches!(packet.segment(), Some((_, 54, _))));
-            prop_assert_eq!(counted(LeftOut::Ipv6), if semantics == Semantics::Compat { ipv6 } else { 0 });
+            prop_assert_eq!(counted(SkipReason::Ipv6), if semantics == Semantics::Compat { ipv6 } else { 0 });
         }
         Ok(())
     }
@@ -471,7 +471,7 @@ mod tests {
     #[test]
     fn a_flow_shorter_than_a_fragment_is_padded_or_in_compat_lost() {
         let packet = Sent {
-            kind: Kind::Talk { conversation: 0, answer: false },
+            kind: Kind::Console { conversation: 0, answer: false },
             payload: vec![7],
             trailer: 0,
             label: Label::Anomalous,

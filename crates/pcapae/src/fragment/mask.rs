@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fragmenter, Sink};
 use crate::capture::Packet;
-use crate::capture::headers::{HeaderField, LeftOutCounts, header_fields};
+use crate::capture::headers::{HeaderField, SkipCounts, header_fields};
 use crate::label::Label;
 use crate::{Error, Result};
 
@@ -159,7 +159,7 @@ impl Fragmenter for Masked {
         self.inner.push(&masked, label, sink)
     }
 
-    fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<LeftOutCounts> {
+    fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts> {
         self.inner.finish(sink)
     }
 }

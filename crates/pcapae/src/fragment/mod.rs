@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::label::Label;
 
 /// How packets become fragments.
@@ -117,5 +117,5 @@ pub trait Fragmenter {
     fn push(&mut self, packet: &Packet<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()>;
 
     /// Hands on what is still held and says what was left out.
-    fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<LeftOutCounts>;
+    fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts>;
 }

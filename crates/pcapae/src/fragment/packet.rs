@@ -3,7 +3,7 @@
 use super::{Fragment, FragmentSize, Fragmenter, Segment, Sink};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::LeftOutCounts;
+use crate::capture::headers::SkipCounts;
 use crate::label::Label;
 
 /// Gives each packet its own fragment; what is longer than a fragment is cut off.
@@ -29,8 +29,8 @@ impl Fragmenter for PacketFragmenter {
         sink(Fragment { bytes: &self.fragment, segments: &[whole], flow: None })
     }
 
-    fn finish(self: Box<Self>, _sink: &mut Sink<'_>) -> Result<LeftOutCounts> {
-        Ok(LeftOutCounts::default())
+    fn finish(self: Box<Self>, _sink: &mut Sink<'_>) -> Result<SkipCounts> {
+        Ok(SkipCounts::default())
     }
 }
 

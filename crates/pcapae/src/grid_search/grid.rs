@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::detect::{Blueprint, detector_and_parameters, read_text};
+use crate::detectors::{Blueprint, detector_and_parameters, read_text};
 use crate::{Error, Result};
 
 /// More combinations than this are a mistake, or deserve several grids.

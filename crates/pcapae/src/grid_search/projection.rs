@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{Marks, SearchConfig};
 use crate::Result;
-use crate::detect::{Blueprint, Samples};
+use crate::detectors::{Blueprint, Samples};
 use crate::metrics::{excess_mass, mass_volume};
 
 /// Up to so many coordinates are looked at all at once, as in Goix 2016.

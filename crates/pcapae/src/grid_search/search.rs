@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::projection::{Projection, measure};
 use super::trial::rank;
 use super::{Candidate, Grid, Marks, Trial};
-use crate::detect::{Blueprint, Detector, SampleFile, Samples};
+use crate::detectors::{Blueprint, Detector, SampleFile, Samples};
 use crate::label::Label;
 use crate::metrics::{Ranking, rank_correlation};
 use crate::progress::Progress;

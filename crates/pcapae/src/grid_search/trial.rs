@@ -58,7 +58,7 @@ fn places(trials: &[Trial], fitted: &[usize], mark: impl Fn(&Marks) -> Option<f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detect::Blueprint;
+    use crate::detectors::Blueprint;
 
     fn trials(marks: &[Option<[f64; 4]>]) -> Vec<Trial> {
         let trial = |marks: &Option<[f64; 4]>| Trial {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{ByteValues, Counts, Gaps, ServiceName, Sizes, Tally, Timeline};
-use crate::capture::headers::{Conversation, Endpoint, LeftOutCounts, conversation, transport};
+use crate::capture::headers::{Conversation, Endpoint, SkipCounts, conversation, transport};
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -39,7 +39,7 @@ pub struct Inspection {
     /// The longest silences.
     pub gaps: Gaps,
     /// Packets that are in no TCP or UDP conversation, by reason: the malformed and cut ones among them.
-    pub left_out: LeftOutCounts,
+    pub skipped: SkipCounts,
 }
 
 impl Inspection {
@@ -99,7 +99,7 @@ struct Pass {
 
 impl Pass {
     fn take(&mut self, packet: &Packet<'_>) {
-        let Inspection { all, timeline, sizes, byte_values, gaps, left_out, .. } = &mut self.inspection;
+        let Inspection { all, timeline, sizes, byte_values, gaps, skipped, .. } = &mut self.inspection;
         let length = packet.data.len();
         all.add(length);
         timeline.add(packet.time_ns, length);
@@ -107,11 +107,11 @@ impl Pass {
         byte_values.add(packet.data);
         gaps.add(packet.number, packet.time_ns);
         if let Err(reason) = transport(packet.link, packet.data) {
-            left_out.count(reason);
+            skipped.count(reason);
         }
-        let talk = conversation(packet.link, packet.data);
-        let service = ServiceName::of(&talk);
-        let Conversation { source, destination, .. } = talk;
+        let conversation = conversation(packet.link, packet.data);
+        let service = ServiceName::of(&conversation);
+        let Conversation { source, destination, .. } = conversation;
         let stream = Stream { source: source.host(), destination: destination.host(), service };
         if self.streams.len() >= STREAMS_MAX && !self.streams.contains_key(&stream) {
             self.put_streams();
@@ -186,7 +186,7 @@ mod tests {
         assert_eq!(hosts, ["10.0.0.1 3", "10.0.0.2 2", "10.0.0.3 1", "02:00:00:00:00:01 1", "ff:ff:ff:ff:ff:ff 1"]);
         assert_eq!(found.conversations.different(), 3);
         assert_eq!(found.senders.of(&found.hosts.ranked()[0].0).packets, 2);
-        assert_eq!(found.left_out.to_string(), "1 not IP");
+        assert_eq!(found.skipped.to_string(), "1 not IP");
         assert_eq!(found.gaps.longest()[0].before_packet, 3);
         assert_eq!(found.captures.warnings.len(), 1);
         assert_eq!(found.sizes.counts().collect::<Vec<_>>(), [(14, 1), (60, 2), (80, 1)]);

@@ -8,7 +8,7 @@ use super::{
     EPISODE_GAP_NS, Episode, EventMeasures, Measures, Moment, TimeAware, TimeAwareConfig, event_measures, time_aware,
     volume_under_precision_recall,
 };
-use crate::detect::ThresholdRule;
+use crate::calibration::ThresholdRule;
 use crate::label::{Label, PacketLabels};
 use crate::scores::{RowPackets, ScoreRow, ScoreTable};
 use crate::{Error, Result};

@@ -8,7 +8,7 @@ use super::parameters::Parameters;
 use super::trained_on::TrainedOn;
 use crate::Result;
 
-/// Numbers in a code: four channels of 16 pixels, whatever the side.
+/// NamedArrays in a code: four channels of 16 pixels, whatever the side.
 pub const CODE_SIZE: usize = 64;
 
 /// A convolutional recurrent autoencoder with its weights.

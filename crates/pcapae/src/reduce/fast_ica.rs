@@ -12,7 +12,8 @@ use super::parameters::{
 };
 use super::projection::{Linear, Search};
 use super::random_projection::normal;
-use crate::detect::{Eigen, Numbers, leading};
+use crate::named_arrays::NamedArrays;
+use crate::numeric::{Eigen, leading};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -26,7 +27,7 @@ const TILE: usize = 1024;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FastIcaConfig {
-    /// Numbers in a code, from 1 to the directions in which windows vary; default 64.
+    /// NamedArrays in a code, from 1 to the directions in which windows vary; default 64.
     pub n_components: usize,
     /// Most iterations; default 200.
     pub max_iter: usize,
@@ -100,8 +101,8 @@ impl FastIcaConfig {
         Ok((turn, Search { iterations: self.max_iter, converged: false }))
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &Numbers) -> Result<Linear, String> {
-        Linear::from_numbers(self.n_components, width, numbers)
+    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<Linear, String> {
+        Linear::from_arrays(self.n_components, width, numbers)
     }
 }
 

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use super::TrainingWindows;
 use super::parameters::{COMPONENTS, SEED, check_above_zero, check_count, check_directions, check_enough};
 use super::projection::Projection;
-use crate::detect::{Eigen, Kernel, KernelName, Numbers, leading};
+use crate::detectors::KernelName;
+use crate::named_arrays::NamedArrays;
+use crate::numeric::{Eigen, Kernel, leading};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -20,7 +22,7 @@ const DEGREE_MAX: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelPcaConfig {
-    /// Numbers in a code, from 1; default 64.
+    /// NamedArrays in a code, from 1; default 64.
     pub n_components: usize,
     /// The kernel; default `rbf`.
     pub kernel: KernelName,
@@ -128,7 +130,7 @@ impl KernelPcaConfig {
         self.kernel.with(self.gamma.unwrap_or(1.0 / width as f64), self.coef0, self.degree)
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &Numbers) -> Result<KernelPca, String> {
+    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<KernelPca, String> {
         let sample = numbers.get("windows", &[None, Some(width)])?;
         let count = sample.shape[0];
         let weights = &numbers.get("weights", &[Some(self.n_components), Some(count)])?.values;
@@ -207,9 +209,9 @@ impl Projection for KernelPca {
         Some(&back.dual * values(&self.kernel, &back.codes, codes))
     }
 
-    fn numbers(&self) -> Numbers {
+    fn numbers(&self) -> NamedArrays {
         let (width, count) = self.sample.shape();
-        let mut numbers = Numbers::default();
+        let mut numbers = NamedArrays::default();
         numbers.put_shaped("windows", &[count, width], self.sample.as_slice().to_vec());
         numbers.put("means", self.means.as_slice().to_vec());
         numbers.put("mean", vec![self.mean]);

@@ -6,12 +6,13 @@ use super::parameters::{SEED, check_count};
 use super::t_sne::t_sne;
 use super::training_windows::{MOMENTS_WIDTH_MAX, chosen};
 use crate::dataset::Origin;
-use crate::detect::{Moments, SampleFile, leading};
+use crate::detectors::SampleFile;
 use crate::label::Label;
+use crate::numeric::{Moments, leading};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Numbers of rows that are read at a time: 16 MiB of them.
+/// NamedArrays of rows that are read at a time: 16 MiB of them.
 const NUMBERS_AT_ONCE: usize = 1 << 22;
 
 /// How a map is drawn up.

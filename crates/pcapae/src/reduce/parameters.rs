@@ -3,7 +3,7 @@
 use super::TrainingWindows;
 use crate::{Error, Result};
 
-/// Numbers in a code where nobody says otherwise: as many as the autoencoder's has.
+/// NamedArrays in a code where nobody says otherwise: as many as the autoencoder's has.
 pub(super) const COMPONENTS: usize = crate::model::CODE_SIZE;
 
 /// The project's seed.

@@ -6,14 +6,14 @@ use super::TrainingWindows;
 use super::parameters::{COMPONENTS, check_components, check_count};
 use super::projection::Linear;
 use crate::Result;
-use crate::detect::leading;
+use crate::numeric::leading;
 use crate::progress::Progress;
 
 /// Parameters, named and preset as scikit-learn's `PCA`; but `n_components`, which is 64, the size of the autoencoder's code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PcaConfig {
-    /// Numbers in a code, from 1 to the bytes of a window; default 64.
+    /// NamedArrays in a code, from 1 to the bytes of a window; default 64.
     pub n_components: usize,
 }
 
@@ -42,7 +42,11 @@ impl PcaConfig {
         Ok(Linear::new(moments.mean, vectors.transpose(), vectors))
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &crate::detect::Numbers) -> Result<Linear, String> {
-        Linear::from_numbers(self.n_components, width, numbers)
+    pub(super) fn projection(
+        &self,
+        width: usize,
+        numbers: &crate::named_arrays::NamedArrays,
+    ) -> Result<Linear, String> {
+        Linear::from_arrays(self.n_components, width, numbers)
     }
 }

@@ -4,11 +4,11 @@ use std::fmt::Debug;
 
 use nalgebra::{DMatrix, DVector};
 
-use crate::detect::Numbers;
+use crate::named_arrays::NamedArrays;
 
 /// A way from windows to codes.
 pub(super) trait Projection: Debug + Send + Sync {
-    /// Numbers in a code.
+    /// NamedArrays in a code.
     fn components(&self) -> usize;
 
     /// The code of each window, a column each; the windows' bytes divided by 255.
@@ -18,7 +18,7 @@ pub(super) trait Projection: Debug + Send + Sync {
     fn windows(&self, codes: &DMatrix<f64>) -> Option<DMatrix<f64>>;
 
     /// All that the projection consists of, by name.
-    fn numbers(&self) -> Numbers;
+    fn numbers(&self) -> NamedArrays;
 }
 
 /// code = encoder · (window − mean), window ≈ decoder · code + mean.
@@ -54,7 +54,7 @@ impl Linear {
 
     /// The projection of these numbers, for windows of `width` bytes and codes of `components` numbers; otherwise, in a few words, what is
     /// wrong with them.
-    pub fn from_numbers(components: usize, width: usize, numbers: &Numbers) -> Result<Linear, String> {
+    pub fn from_arrays(components: usize, width: usize, numbers: &NamedArrays) -> Result<Linear, String> {
         let matrix = |name| numbers.get(name, &[Some(components), Some(width)]);
         let search = match numbers.get("converged", &[None]) {
             Ok(_) => Some(Search {
@@ -89,8 +89,8 @@ impl Projection for Linear {
         Some(windows)
     }
 
-    fn numbers(&self) -> Numbers {
-        let mut numbers = Numbers::default();
+    fn numbers(&self) -> NamedArrays {
+        let mut numbers = NamedArrays::default();
         let shape = [self.components(), self.mean.len()];
         numbers.put("mean", self.mean.as_slice().to_vec());
         numbers.put_shaped("encoder", &shape, self.encoder.transpose().as_slice().to_vec());
@@ -112,8 +112,8 @@ mod tests {
         let encoder = DMatrix::from_fn(2, 3, |i, j| (i * 3 + j) as f64);
         let linear = Linear::new(DVector::from_vec(vec![1.0, 2.0, 3.0]), encoder.clone(), encoder.transpose() * 0.5);
         let linear = linear.found_by(Search { iterations: 7, converged: false });
-        assert_eq!(Linear::from_numbers(2, 3, &linear.numbers()), Ok(linear.clone()));
-        assert!(Linear::from_numbers(3, 3, &linear.numbers()).unwrap_err().contains("`encoder` has the shape [2, 3]"));
+        assert_eq!(Linear::from_arrays(2, 3, &linear.numbers()), Ok(linear.clone()));
+        assert!(Linear::from_arrays(3, 3, &linear.numbers()).unwrap_err().contains("`encoder` has the shape [2, 3]"));
         let codes = linear.codes(&DMatrix::from_column_slice(3, 1, &[2.0, 2.0, 5.0]));
         assert_eq!(codes.as_slice(), [0.0 + 4.0, 3.0 + 10.0]);
     }

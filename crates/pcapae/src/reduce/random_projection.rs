@@ -15,7 +15,7 @@ use crate::progress::Progress;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RandomProjectionConfig {
-    /// Numbers in a code, from 1 to the bytes of a window; default 64.
+    /// NamedArrays in a code, from 1 to the bytes of a window; default 64.
     pub n_components: usize,
     /// Seed of the directions; default 1994.
     pub random_state: u64,
@@ -49,8 +49,12 @@ impl RandomProjectionConfig {
         Ok(Linear::new(DVector::zeros(windows.width()), encoder, decoder))
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &crate::detect::Numbers) -> Result<Linear, String> {
-        Linear::from_numbers(self.n_components, width, numbers)
+    pub(super) fn projection(
+        &self,
+        width: usize,
+        numbers: &crate::named_arrays::NamedArrays,
+    ) -> Result<Linear, String> {
+        Linear::from_arrays(self.n_components, width, numbers)
     }
 }
 

@@ -14,8 +14,9 @@ use super::projection::Projection;
 use super::{Quality, Reduction, TrainingWindows};
 use crate::code::{CodesDescription, CodesWriter, entropy_of_codes};
 use crate::dataset::{Dataset, WantedWindows};
-use crate::detect::{Numbers, Rows};
+use crate::detectors::Rows;
 use crate::model::Frames;
+use crate::named_arrays::NamedArrays;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -79,7 +80,7 @@ impl Reducer {
     }
 
     /// All that the projection consists of, by name.
-    pub fn numbers(&self) -> Numbers {
+    pub fn numbers(&self) -> NamedArrays {
         self.projection.numbers()
     }
 

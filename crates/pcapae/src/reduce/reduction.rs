@@ -11,7 +11,7 @@ use super::projection::Projection;
 use super::random_projection::RandomProjectionConfig;
 use super::sparse_pca::SparsePcaConfig;
 use crate::Result;
-use crate::detect::Numbers;
+use crate::named_arrays::NamedArrays;
 use crate::progress::Progress;
 
 /// The parameter that holds a method's seed, where it has one.
@@ -42,7 +42,7 @@ macro_rules! reductions {
                 }
             }
 
-            /// Numbers in a code.
+            /// NamedArrays in a code.
             pub fn components(&self) -> usize {
                 match self {
                     $(Reduction::$variant(config) => config.n_components,)*
@@ -67,7 +67,7 @@ macro_rules! reductions {
             }
 
             /// The projection that gave these numbers, for windows of `width` bytes; otherwise, in a few words, what is wrong with them.
-            pub(super) fn read_back(&self, width: usize, numbers: &Numbers) -> Result<Box<dyn Projection>, String> {
+            pub(super) fn read_back(&self, width: usize, numbers: &NamedArrays) -> Result<Box<dyn Projection>, String> {
                 self.check().map_err(|refusal| refusal.to_string())?;
                 Ok(match self {
                     $(Reduction::$variant(config) => Box::new(config.projection(width, numbers)?),)*

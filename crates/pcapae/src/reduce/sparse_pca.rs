@@ -8,7 +8,8 @@ use super::TrainingWindows;
 use super::parameters::{COMPONENTS, check_above_zero, check_components, check_count};
 use super::projection::{Linear, Search};
 use super::training_windows::WindowMoments;
-use crate::detect::{Eigen, Numbers, leading};
+use crate::named_arrays::NamedArrays;
+use crate::numeric::{Eigen, leading};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
@@ -26,7 +27,7 @@ const CHANGE_MIN: f64 = 1e-9;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SparsePcaConfig {
-    /// Numbers in a code, from 1 to the bytes of a window; default 64.
+    /// NamedArrays in a code, from 1 to the bytes of a window; default 64.
     pub n_components: usize,
     /// How much being not 0 costs a component's entry, above 0; the more, the sparser. Default 1. As in scikit-learn it weighs less the more windows
     /// there are, since it stands against a sum over them.
@@ -107,8 +108,8 @@ impl SparsePcaConfig {
         Linear::new(mean, encoder, components)
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &Numbers) -> Result<Linear, String> {
-        Linear::from_numbers(self.n_components, width, numbers)
+    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<Linear, String> {
+        Linear::from_arrays(self.n_components, width, numbers)
     }
 }
 

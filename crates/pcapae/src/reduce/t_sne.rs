@@ -2,7 +2,7 @@
 
 use bhtsne::{Neighbor, tSNE};
 
-use crate::detect::{Distance, Neighbourhood};
+use crate::numeric::{Distance, Neighbourhood};
 use crate::progress::Progress;
 use crate::{Error, Result};
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::io::Write;
 
 use super::Event;
-use crate::bundle::{Alert, Detection};
 use crate::capture::{CaptureSummary, Captures, LinkType, Packet};
+use crate::monitor::{Alert, Detection};
 use crate::{Error, Result};
 
 /// Block types, and options, of pcapng: draft-ietf-opsawg-pcapng.

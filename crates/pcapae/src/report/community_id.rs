@@ -12,8 +12,8 @@ const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 ///
 /// # Source
 /// Kreibich: *Community ID Flow Hashing*, specification of version 1, github.com/corelight/community-id-spec.
-pub fn community_id(talk: &Conversation) -> Option<String> {
-    let protocol = match talk.protocol {
+pub fn community_id(conversation: &Conversation) -> Option<String> {
+    let protocol = match conversation.protocol {
         "TCP" => 6,
         "UDP" => 17,
         "SCTP" => 132,
@@ -24,7 +24,7 @@ pub fn community_id(talk: &Conversation) -> Option<String> {
         Endpoint::Ip(IpAddr::V6(address), Some(port)) => Some((address.octets().to_vec(), port)),
         _ => None,
     };
-    let mut ends = [end(talk.source)?, end(talk.destination)?];
+    let mut ends = [end(conversation.source)?, end(conversation.destination)?];
     ends.sort();
     let [(low, low_port), (high, high_port)] = ends;
     let mut hash = Sha1::new();
@@ -54,7 +54,7 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn talk(source: &str, destination: &str, ports: (u16, u16), protocol: &'static str) -> Conversation {
+    fn conversation(source: &str, destination: &str, ports: (u16, u16), protocol: &'static str) -> Conversation {
         let end = |address: &str, port| Endpoint::Ip(address.parse().unwrap(), Some(port));
         let (source, destination) = (end(source, ports.0), end(destination, ports.1));
         Conversation { source, destination, protocol, service: None }
@@ -65,18 +65,18 @@ mod tests {
     fn ids_are_those_of_the_specification_in_both_directions() {
         let tcp = "1:LQU9qZlK+B5F3KDmev6m5PMibrg=";
         let known = [
-            (talk("128.232.110.120", "66.35.250.204", (34855, 80), "TCP"), tcp),
-            (talk("66.35.250.204", "128.232.110.120", (80, 34855), "TCP"), tcp),
-            (talk("192.168.1.52", "8.8.8.8", (54585, 53), "UDP"), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
+            (conversation("128.232.110.120", "66.35.250.204", (34855, 80), "TCP"), tcp),
+            (conversation("66.35.250.204", "128.232.110.120", (80, 34855), "TCP"), tcp),
+            (conversation("192.168.1.52", "8.8.8.8", (54585, 53), "UDP"), "1:d/FP5EW3wiY1vCndhwleRRKHowQ="),
         ];
-        for (talk, id) in known {
-            assert_eq!(community_id(&talk).as_deref(), Some(id));
+        for (conversation, id) in known {
+            assert_eq!(community_id(&conversation).as_deref(), Some(id));
         }
     }
 
     #[test]
     fn what_has_no_ports_has_no_id() {
-        let arp = Conversation { source: Endpoint::Mac([1; 6]), ..talk("::1", "::2", (1, 2), "ARP") };
+        let arp = Conversation { source: Endpoint::Mac([1; 6]), ..conversation("::1", "::2", (1, 2), "ARP") };
         assert_eq!(community_id(&arp), None);
     }
 

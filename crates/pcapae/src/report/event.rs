@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::bundle::{Alert, Fired};
 use crate::capture::headers::Endpoint;
 use crate::label::Label;
+use crate::monitor::{Alert, Trigger};
 
 /// Alerts further apart in time than this, 10 s, are never one event.
 pub const EVENT_GAP_NS: u64 = 10_000_000_000;
@@ -14,7 +14,7 @@ pub const EVENT_GAP_NS: u64 = 10_000_000_000;
 pub struct Event {
     /// Its number among all events of a detection, from 1.
     pub number: usize,
-    /// Numbers of the packets above the threshold, in order.
+    /// NamedArrays of the packets above the threshold, in order.
     pub packets: Vec<u64>,
     /// Capture time of the first of them, in nanoseconds since 1970.
     pub first_ns: i64,
@@ -104,8 +104,8 @@ impl Growing {
         }
         self.in_all.retain(|host| hosts(alert).contains(host));
         self.hosts.extend(hosts(alert));
-        self.by_packet += usize::from(alert.fired != Fired::Connection);
-        self.by_connection += usize::from(alert.fired != Fired::Packet);
+        self.by_packet += usize::from(alert.fired != Trigger::Connection);
+        self.by_connection += usize::from(alert.fired != Trigger::Packet);
         self.labelled |= alert.label != Label::Unknown;
         self.anomalous += usize::from(alert.label == Label::Anomalous);
     }
@@ -139,7 +139,7 @@ pub(super) mod tests {
         Alert {
             packet,
             time_ns: seconds * 1_000_000_000,
-            fired: if packet.is_multiple_of(2) { Fired::Both } else { Fired::Connection },
+            fired: if packet.is_multiple_of(2) { Trigger::Both } else { Trigger::Connection },
             score: packet as f32,
             threshold: 2.0,
             p_value: 0.5,

@@ -68,7 +68,7 @@ fn object(inspection: &Inspection) -> Value {
         "hosts": hosts,
         "conversations": listed(&inspection.conversations, |ends| format!("{} {}", ends[0], ends[1]), |_, _, _| {}),
         "gaps": inspection.gaps.longest(),
-        "left_out": inspection.left_out,
+        "skipped": inspection.skipped,
     })
 }
 

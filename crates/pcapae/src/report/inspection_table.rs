@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 
 use super::timestamp;
-use crate::capture::headers::{Endpoint, LeftOut};
+use crate::capture::headers::{Endpoint, SkipReason};
 use crate::capture::{LinkType, Warning};
 use crate::inspect::{COUNTED_MAX, Comparison, Counts, Inspection, OnlyIn};
 
@@ -42,7 +42,7 @@ pub fn inspection_tables(inspections: &[&Inspection]) -> Vec<InspectionTable> {
         conversations(inspections),
         lengths(inspections),
         link_types(inspections),
-        left_out(inspections),
+        skipped(inspections),
         gaps(inspections),
     ]);
     tables.retain(|table| !table.rows.is_empty());
@@ -301,12 +301,11 @@ fn link_types(inspections: &[&Inspection]) -> InspectionTable {
     Ranks::chosen(rows, all_packets(inspections), |link: LinkType| link.to_string()).table("Link types", "")
 }
 
-fn left_out(inspections: &[&Inspection]) -> InspectionTable {
-    let reasons: BTreeSet<_> =
-        inspections.iter().flat_map(|inspection| inspection.left_out.0.keys().copied()).collect();
-    let packets = |reason| inspections.iter().map(|i| i.left_out.0.get(&reason).copied().unwrap_or(0)).collect();
+fn skipped(inspections: &[&Inspection]) -> InspectionTable {
+    let reasons: BTreeSet<_> = inspections.iter().flat_map(|inspection| inspection.skipped.0.keys().copied()).collect();
+    let packets = |reason| inspections.iter().map(|i| i.skipped.0.get(&reason).copied().unwrap_or(0)).collect();
     let rows = reasons.into_iter().map(|reason| (reason, packets(reason))).collect();
-    let name = |reason: LeftOut| reason.to_string();
+    let name = |reason: SkipReason| reason.to_string();
     Ranks::chosen(rows, all_packets(inspections), name).table("Packets in no TCP or UDP conversation, by reason", "")
 }
 

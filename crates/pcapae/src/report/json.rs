@@ -13,17 +13,17 @@ use crate::capture::headers::Endpoint;
 /// the event's number, score, threshold, the detectors' shares, the fields that mattered (null where nobody looked) and packets, whose numbers are counted over all captures.
 pub fn event_json(event: &Event, captures: &CaptureSummary, fields: Option<&[TopField]>) -> Value {
     let peak = &event.peak;
-    let talk = &peak.conversation;
+    let conversation = &peak.conversation;
     let mut object = Map::new();
     object.insert("timestamp".into(), timestamp(event.first_ns).into());
     object.insert("event_type".into(), "alert".into());
-    put_endpoint(&mut object, "src", &talk.source);
-    put_endpoint(&mut object, "dest", &talk.destination);
-    object.insert("proto".into(), talk.protocol.to_string().into());
-    if let Some(service) = talk.service {
+    put_endpoint(&mut object, "src", &conversation.source);
+    put_endpoint(&mut object, "dest", &conversation.destination);
+    object.insert("proto".into(), conversation.protocol.to_string().into());
+    if let Some(service) = conversation.service {
         object.insert("app_proto".into(), service.to_string().into());
     }
-    if let Some(id) = community_id(talk) {
+    if let Some(id) = community_id(conversation) {
         object.insert("community_id".into(), id.into());
     }
     let (path, number) = place(peak.packet, captures);

@@ -1,8 +1,8 @@
 //! Events as lines for log collectors: syslog and CEF.
 
 use super::{Event, timestamp};
-use crate::bundle::Fired;
 use crate::capture::headers::Endpoint;
+use crate::monitor::Trigger;
 
 /// Facility 13, log alert, severity 4, warning: 13 × 8 + 4.
 const PRIORITY: u8 = 108;
@@ -21,10 +21,11 @@ pub fn syslog_line(event: &Event) -> String {
 /// One event as a line of ArcSight's Common Event Format, version 0. The severity is 1 to 10.
 pub fn cef_line(event: &Event) -> String {
     let severity = (event.peak.multiple() * 4.0).clamp(1.0, 10.0) as u8;
-    let talk = &event.peak.conversation;
+    let conversation = &event.peak.conversation;
     let mut extension = format!("rt={} cnt={}", event.first_ns / 1_000_000, event.packets.len());
     // IPv6 addresses have keys of their own.
-    let ends = [("src", "c6a2", "spt", "smac", talk.source), ("dst", "c6a3", "dpt", "dmac", talk.destination)];
+    let ends =
+        [("src", "c6a2", "spt", "smac", conversation.source), ("dst", "c6a3", "dpt", "dmac", conversation.destination)];
     for (ip, ip6, port, mac, end) in ends {
         match end {
             Endpoint::Ip(address, number) => {
@@ -47,9 +48,9 @@ pub fn cef_line(event: &Event) -> String {
 /// What is said of every event in one sentence.
 pub(super) fn signature(event: &Event) -> &'static str {
     match event.peak.fired {
-        Fired::Packet => "pcapae: packet does not fit normal traffic",
-        Fired::Connection => "pcapae: connection does not fit normal traffic",
-        Fired::Both => "pcapae: packet and connection do not fit normal traffic",
+        Trigger::Packet => "pcapae: packet does not fit normal traffic",
+        Trigger::Connection => "pcapae: connection does not fit normal traffic",
+        Trigger::Both => "pcapae: packet and connection do not fit normal traffic",
     }
 }
 

@@ -64,7 +64,7 @@ pub use explanation::{alert_explanation_json, explanation_json};
 pub use explanation_picture::ExplanationPicture;
 pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};
-pub use html::{Evidence, HtmlReport, packets_to_exhibit};
+pub use html::{HtmlReport, ReportEvidence, packets_to_exhibit};
 pub use inspection_json::inspection_json;
 pub use inspection_page::inspection_page;
 pub use inspection_picture::inspection_picture;

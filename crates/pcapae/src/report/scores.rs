@@ -2,7 +2,7 @@
 
 use super::json::shortest;
 use crate::Result;
-use crate::bundle::{Detection, Fired};
+use crate::monitor::{Detection, Trigger};
 use crate::scores::{ScoreRow, ScoreWriter};
 
 /// The file of scores of every packet that has one, a packet a row: see [`scores`](crate::scores).
@@ -28,7 +28,7 @@ pub fn scores_csv(detection: &Detection) -> Result<Vec<u8>> {
             detection.p_value(packet).map_or_else(String::new, |p| p.to_string()),
             text(detection.packet_scores.get(packet)),
             text(detection.connection_scores.get(packet)),
-            detection.fired(packet).map_or("", Fired::word).to_owned(),
+            detection.fired(packet).map_or("", Trigger::word).to_owned(),
         ];
         cells.extend(detection.of_detectors.iter().map(|(_, scores)| text(scores.get(packet))));
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();

@@ -1,8 +1,8 @@
 //! The numbers of a detection against its labels.
 
-use crate::bundle::{Detection, Fired};
 use crate::label::Label;
 use crate::metrics::{Confusion, average_precision};
+use crate::monitor::{Detection, Trigger};
 
 /// How good the verdicts and scores of a detection are, per packet.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,8 +34,8 @@ impl Summary {
             let fired = detection.fired(packet);
             confusion.add(detection.packets.label(packet), fired.is_some());
             alerts += u64::from(fired.is_some());
-            by_packet += u64::from(matches!(fired, Some(Fired::Packet | Fired::Both)));
-            by_connection += u64::from(matches!(fired, Some(Fired::Connection | Fired::Both)));
+            by_packet += u64::from(matches!(fired, Some(Trigger::Packet | Trigger::Both)));
+            by_connection += u64::from(matches!(fired, Some(Trigger::Connection | Trigger::Both)));
         }
         let scored = detection.scores().map(|(packet, score)| (score, detection.packets.label(packet)));
         Summary {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::bundle::{DetectorName, Exhibit, Exhibits};
 use crate::capture::headers::named_fields;
 use crate::explain::{ExplainedWindow, by_name, joined_fields};
+use crate::monitor::{DetectorName, Evidence, PacketEvidence};
 
 use super::Event;
 
@@ -22,13 +22,13 @@ pub struct TopField {
 
 /// The fields that mattered most in an event, at most [`TOP_FIELDS`], the highest share first; none where no detector looks at bytes.
 ///
-/// Over the event's packets among `exhibits` and `explained`. Each detector's shares add up to 1: of the autoencoder, |relevance| by layer-wise
+/// Over the event's packets among `evidence` and `explained`. Each detector's shares add up to 1: of the autoencoder, |relevance| by layer-wise
 /// relevance propagation; of the histograms, the surprise at each byte as far as it is above 0. They are weighted by the detectors' shares in
 /// the event's highest score.
-pub fn top_fields(event: &Event, exhibits: &Exhibits, explained: &[ExplainedWindow<'_>]) -> Vec<TopField> {
+pub fn top_fields(event: &Event, evidence: &Evidence, explained: &[ExplainedWindow<'_>]) -> Vec<TopField> {
     let of_detectors = [
         (DetectorName::Autoencoder, of_autoencoder(event, explained)),
-        (DetectorName::Histograms, of_histograms(event, exhibits)),
+        (DetectorName::Histograms, of_histograms(event, evidence)),
     ];
     let weight = |name: DetectorName| {
         let share = event.peak.shares.iter().find(|(other, _)| *other == name);
@@ -65,22 +65,22 @@ fn of_autoencoder(event: &Event, explained: &[ExplainedWindow<'_>]) -> Shares {
     by_name(&joined_fields(&windows)).into_iter().map(|field| (field.name, field.share)).collect()
 }
 
-fn of_histograms(event: &Event, exhibits: &Exhibits) -> Shares {
+fn of_histograms(event: &Event, evidence: &Evidence) -> Shares {
     let mut sums = Shares::new();
-    for exhibit in event.packets.iter().filter_map(|packet| exhibits.packet(*packet)) {
-        add_surprise(exhibit, &mut sums);
+    for packet_evidence in event.packets.iter().filter_map(|packet| evidence.packet(*packet)) {
+        add_surprise(packet_evidence, &mut sums);
     }
     let all: f64 = sums.values().sum();
     if all > 0.0 { sums.into_iter().map(|(name, sum)| (name, sum / all)).collect() } else { Shares::new() }
 }
 
-fn add_surprise(exhibit: &Exhibit, sums: &mut Shares) {
-    let Some(heat) = exhibit.heat.iter().find(|heat| heat.detector == DetectorName::Histograms) else { return };
+fn add_surprise(packet_evidence: &PacketEvidence, sums: &mut Shares) {
+    let Some(heat) = packet_evidence.heat.iter().find(|heat| heat.detector == DetectorName::Histograms) else { return };
     // Neither NaN, where a byte was not seen, nor what is below 0 counts.
     let above = |range: std::ops::Range<usize>| {
         heat.of_bytes[range].iter().filter(|value| **value > 0.0).map(|value| f64::from(*value)).sum::<f64>()
     };
-    for field in named_fields(exhibit.link, &exhibit.bytes) {
+    for field in named_fields(packet_evidence.link, &packet_evidence.bytes) {
         *sums.entry(field.to_string()).or_default() += above(field.range.clone());
     }
     let past_end = f64::from(heat.past_end);

@@ -14,8 +14,8 @@ use crate::{Error, Result};
 
 /// Metadata entry with the [`Record`] of a training that can go on.
 const TRAINING: &str = "training";
-/// Metadata entry with the [`Lesson`] that a model has learned.
-const LESSON: &str = "lesson";
+/// Metadata entry with the [`TrainingSummary`] that a model has learned.
+const TRAINING_SUMMARY: &str = "lesson";
 
 /// The weights of the best epoch, f32 `[parameters]` as the model's tensors one after the other.
 const BEST: &str = "training.best";
@@ -37,7 +37,7 @@ struct Record {
 
 /// What a model has learned from and how well, for people who look into its file.
 #[derive(Serialize)]
-struct Lesson<'a> {
+struct TrainingSummary<'a> {
     /// Counted from 1.
     epoch: usize,
     train_loss: f64,
@@ -72,15 +72,15 @@ impl Training {
     /// A model file with the weights of the best epoch, and in its metadata how they were learned.
     pub fn best_to_safetensors(&self) -> Result<Vec<u8>> {
         let best = self.history.best_epoch();
-        let lesson = Lesson {
+        let training_summary = TrainingSummary {
             epoch: self.history.best.map_or(0, |epoch| epoch + 1),
             train_loss: best.map_or(f64::NAN, |epoch| epoch.train),
             validation_loss: best.map_or(f64::NAN, |epoch| epoch.validation),
             windows: self.windows,
             config: &self.config,
         };
-        let lesson = json(&lesson)?;
-        self.best_model().to_model_file_with(&[], &[(LESSON, &lesson)])
+        let training_summary = json(&training_summary)?;
+        self.best_model().to_model_file_with(&[], &[(TRAINING_SUMMARY, &training_summary)])
     }
 
     /// Reads a training that is to go on; `None` if the file is a model without one.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 
-use pcapae::bundle::{Bundle, Detection, Exhibits, Wanted};
 use pcapae::capture::Captures;
 use pcapae::explain::{Aim, ExplainedWindow, Target, explain_windows, joined_fields};
 use pcapae::label::{Label, Labels};
 use pcapae::model::Autoencoder;
+use pcapae::monitor::{Bundle, Detection, Evidence, Wanted};
 use pcapae::report::{Event, alert_explanation_json, events, timestamp};
 use pcapae::{Error, Result};
 
@@ -16,11 +16,11 @@ use super::detector::CodeDetector;
 use super::settings::{Form, method};
 use super::shown::Shown;
 use crate::args::{ExplainArgs, TargetArg};
-use crate::progress::Talk;
+use crate::progress::Console;
 use crate::run::input::{counted, output, warn_of};
 
 /// Finds the alert again, reads its packets, explains them, and shows or writes what came of it.
-pub(super) fn run(args: &ExplainArgs, number: usize, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &ExplainArgs, number: usize, console: &Console) -> anyhow::Result<ExitCode> {
     let form = args.output.as_deref().map(Form::of).transpose()?;
     let method = method(args)?;
     check_inputs(args)?;
@@ -38,14 +38,14 @@ pub(super) fn run(args: &ExplainArgs, number: usize, talk: &Talk) -> anyhow::Res
         (TargetArg::Detector(_), Some(detector)) => Aim::Target(detector.target()),
         (TargetArg::Brightest | TargetArg::Detector(_), _) => Aim::Target(Target::Brightest),
     };
-    let detection = bundle.detect(captures, Labels::All(Label::Unknown), talk)?;
+    let detection = bundle.detect(captures, Labels::All(Label::Unknown), console)?;
     let events = events(detection.alerts());
     let event = chosen(&events, number)?;
     let packets = strongest(event, &detection, args.packets.get());
-    let exhibits = exhibits(&bundle, args, &packets, &detection, talk)?;
-    let windows = explain_windows((&model, bundle.cutting.mode), &exhibits, (&aim, &method), talk)?;
-    talk.clear();
-    warn_of(&detection.captures, talk);
+    let evidence = evidence(&bundle, args, &packets, &detection, console)?;
+    let windows = explain_windows((&model, bundle.cutting.mode), &evidence, (&aim, &method), console)?;
+    console.clear();
+    warn_of(&detection.captures, console);
     let peak = peak(&windows, event).ok_or_else(|| changed(args))?;
     let fields = joined_fields(&windows);
     let mut remarks = remarks(event, &packets);
@@ -65,7 +65,7 @@ pub(super) fn run(args: &ExplainArgs, number: usize, talk: &Talk) -> anyhow::Res
         packets_together: true,
         top: args.top,
     };
-    shown.deliver(args, file.zip(form), &json, talk)?;
+    shown.deliver(args, file.zip(form), &json, console)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -124,15 +124,15 @@ fn strongest(event: &Event, detection: &Detection, most: usize) -> BTreeSet<u64>
 }
 
 /// The packets' bytes and windows; refused where the captures changed in between.
-fn exhibits(
+fn evidence(
     bundle: &Bundle,
     args: &ExplainArgs,
     packets: &BTreeSet<u64>,
     detection: &Detection,
-    talk: &Talk,
-) -> Result<Exhibits> {
-    let exhibits = bundle.exhibits(Captures::open(&args.inputs)?, &Wanted::all(packets.clone()), talk)?;
-    if exhibits.sources == detection.captures.sources { Ok(exhibits) } else { Err(changed(args)) }
+    console: &Console,
+) -> Result<Evidence> {
+    let evidence = bundle.evidence(Captures::open(&args.inputs)?, &Wanted::all(packets.clone()), console)?;
+    if evidence.sources == detection.captures.sources { Ok(evidence) } else { Err(changed(args)) }
 }
 
 fn changed(args: &ExplainArgs) -> Error {
@@ -165,20 +165,20 @@ fn headline(event: &Event, peak: &ExplainedWindow<'_>) -> String {
 
 /// When, who, and how far the relevance is the whole story.
 fn remarks(event: &Event, packets: &BTreeSet<u64>) -> Vec<String> {
-    let talk = &event.peak.conversation;
+    let console = &event.peak.conversation;
     let mut remarks = vec![format!(
         "{}, {} to {}, {}{}: score {:.2} times the threshold, by {}",
         timestamp(event.first_ns),
-        talk.source,
-        talk.destination,
-        talk.protocol,
-        talk.service.map_or_else(String::new, |service| format!(" {service}")),
+        console.source,
+        console.destination,
+        console.protocol,
+        console.service.map_or_else(String::new, |service| format!(" {service}")),
         event.peak.multiple(),
         event.peak.fired.word(),
     )];
     if event.peak.shares.len() > 1 {
         let share =
-            |(name, share): &(pcapae::bundle::DetectorName, f64)| format!("{} {:.0} %", name.word(), share * 100.0);
+            |(name, share): &(pcapae::monitor::DetectorName, f64)| format!("{} {:.0} %", name.word(), share * 100.0);
         let shares: Vec<String> = event.peak.shares.iter().map(share).collect();
         remarks.push(format!("shares in the score: {}; relevance is in what the autoencoder says", shares.join(", ")));
     }

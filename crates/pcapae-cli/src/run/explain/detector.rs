@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pcapae::dataset::Dataset;
-use pcapae::detect::{Fitted, Rows};
+use pcapae::detectors::{Fitted, Rows};
 use pcapae::encode::model_description;
 use pcapae::engine::Engine;
 use pcapae::explain::{CodeScore, Place, Sampling, Target};

@@ -13,11 +13,11 @@ use super::detector::{CodeDetector, codes_of};
 use super::settings::{Form, method};
 use super::shown::Shown;
 use crate::args::{ExplainArgs, TargetArg};
-use crate::progress::Talk;
+use crate::progress::Console;
 use crate::run::input::{counted, output};
 
 /// Explains a fragment; shows it, or writes it.
-pub(super) fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: &ExplainArgs, console: &Console) -> anyhow::Result<ExitCode> {
     let form = args.output.as_deref().map(Form::of).transpose()?;
     let method = method(args)?;
     let path = dataset_path(args)?;
@@ -41,8 +41,8 @@ pub(super) fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         (TargetArg::Detector(_), Some(detector)) => detector.target(),
         (TargetArg::Brightest | TargetArg::Detector(_), _) => Target::Brightest,
     };
-    let explanation = Explainer::new(&model).explain(&window, &target, &method, talk)?;
-    talk.clear();
+    let explanation = Explainer::new(&model).explain(&window, &target, &method, console)?;
+    console.clear();
     let fields = fields(&explanation, &dataset, place.window.clone())?;
     let remarks: Vec<String> = detector.iter().map(CodeDetector::remark).collect();
     let mut json = explanation_json(&explanation, &fields);
@@ -62,7 +62,7 @@ pub(super) fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         packets_together: false,
         top: args.top,
     };
-    shown.deliver(args, file.zip(form), &json, talk)?;
+    shown.deliver(args, file.zip(form), &json, console)?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,12 +10,12 @@ mod view;
 use std::process::ExitCode;
 
 use crate::args::ExplainArgs;
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Explains a fragment, a packet or an alert; shows it, or writes it as a picture or as JSON.
-pub fn run(args: &ExplainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ExplainArgs, console: &Console) -> anyhow::Result<ExitCode> {
     match args.alert {
-        Some(number) => alert::run(args, number, talk),
-        None => fragment::run(args, talk),
+        Some(number) => alert::run(args, number, console),
+        None => fragment::run(args, console),
     }
 }

@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
+use pcapae::atomic_file::AtomicFile;
 use pcapae::explain::{Explanation, FieldRelevance, by_name, summary};
 use pcapae::report::ExplanationPicture;
-use pcapae::whole_file::WholeFile;
 use serde_json::Value;
 
 use super::settings::Form;
 use super::view;
 use crate::args::ExplainArgs;
-use crate::progress::{Talk, print};
+use crate::progress::{Console, print};
 use crate::run::input::counted;
 
 /// An explained window, and the fields that mattered.
@@ -39,9 +39,9 @@ impl Shown<'_> {
     pub fn deliver(
         &self,
         args: &ExplainArgs,
-        file: Option<(WholeFile, Form)>,
+        file: Option<(AtomicFile, Form)>,
         json: &Value,
-        talk: &Talk,
+        console: &Console,
     ) -> anyhow::Result<()> {
         let written = file.is_some();
         if let Some((file, form)) = file {
@@ -59,10 +59,10 @@ impl Shown<'_> {
                 written => written?,
             }
         } else {
-            talk.say(&self.headline);
-            self.remarks.iter().for_each(|remark| talk.say(remark));
+            console.say(&self.headline);
+            self.remarks.iter().for_each(|remark| console.say(remark));
             if let Some(summary) = summary(self.fields) {
-                talk.say(summary);
+                console.say(summary);
             }
         }
         Ok(())

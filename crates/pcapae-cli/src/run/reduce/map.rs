@@ -3,28 +3,28 @@
 use std::process::ExitCode;
 
 use pcapae::Error;
-use pcapae::detect::SampleFile;
+use pcapae::detectors::SampleFile;
 use pcapae::reduce::{Map, MapConfig, MapMethod};
 use pcapae::report::map_chart;
 
 use super::super::input::{counted, output};
 use super::refuse_same_place;
 use crate::args::{MapArgs, MapMethodArg};
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// scikit-learn's presets of t-SNE.
 const PERPLEXITY: f64 = 30.0;
 const ITERATIONS: usize = 1000;
 
 /// Maps, then puts picture and table in their places.
-pub fn run(args: &MapArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &MapArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let config = MapConfig { method: method(args)?, max_samples: args.sample.get(), random_state: args.seed };
     let input = SampleFile::open(&args.input)?;
     let picture = output(&args.output, args.force, [&args.input])?;
     let table = args.csv.as_deref().map(|place| output(place, args.force, [&args.input])).transpose()?;
     refuse_same_place("--csv", &args.output, args.csv.as_ref())?;
-    let map = Map::of(&input, &config, talk)?;
+    let map = Map::of(&input, &config, console)?;
     let name = match config.method {
         MapMethod::Pca => "principal components",
         MapMethod::TSne { .. } => "t-SNE",
@@ -39,8 +39,8 @@ pub fn run(args: &MapArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     if let Some(table) = table {
         table.write(&map.csv()?)?;
     }
-    talk.clear();
-    talk.say(format_args!("{}: {name} of {drawn}", args.output.display()));
+    console.clear();
+    console.say(format_args!("{}: {name} of {drawn}", args.output.display()));
     Ok(ExitCode::SUCCESS)
 }
 

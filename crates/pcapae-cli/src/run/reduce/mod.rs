@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use pcapae::Error;
 use pcapae::dataset::Dataset;
-use pcapae::detect::SampleFile;
+use pcapae::detectors::SampleFile;
 use pcapae::reduce::{Quality, Reducer, Reduction};
 use serde_json::json;
 
@@ -16,18 +16,18 @@ use super::dense_table::{align_right, dense_table};
 use super::fit::warn_of_anomalies;
 use super::input::{counted, output};
 use crate::args::{ApplyArgs, FitReducerArgs, ReduceArgs, ReduceCommand};
-use crate::progress::{Talk, print};
+use crate::progress::{Console, print};
 
 /// Fits and reduces, or applies what was fitted, or draws a map.
-pub fn run(args: &ReduceArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &ReduceArgs, console: &Console) -> anyhow::Result<ExitCode> {
     match &args.command {
-        ReduceCommand::Pca(args) => fit(&args.fit, &args.reduction(), talk),
-        ReduceCommand::Ica(args) => fit(&args.fit, &args.reduction(), talk),
-        ReduceCommand::KernelPca(args) => fit(&args.fit, &args.reduction(), talk),
-        ReduceCommand::SparsePca(args) => fit(&args.fit, &args.reduction(), talk),
-        ReduceCommand::RandomProjection(args) => fit(&args.fit, &args.reduction(), talk),
-        ReduceCommand::Apply(args) => apply(args, talk),
-        ReduceCommand::Map(args) => map::run(args, talk),
+        ReduceCommand::Pca(args) => fit(&args.fit, &args.reduction(), console),
+        ReduceCommand::Ica(args) => fit(&args.fit, &args.reduction(), console),
+        ReduceCommand::KernelPca(args) => fit(&args.fit, &args.reduction(), console),
+        ReduceCommand::SparsePca(args) => fit(&args.fit, &args.reduction(), console),
+        ReduceCommand::RandomProjection(args) => fit(&args.fit, &args.reduction(), console),
+        ReduceCommand::Apply(args) => apply(args, console),
+        ReduceCommand::Map(args) => map::run(args, console),
     }
 }
 
@@ -40,7 +40,7 @@ struct Outcome<'a> {
     quality: Quality,
 }
 
-fn fit(args: &FitReducerArgs, reduction: &Reduction, talk: &Talk) -> anyhow::Result<ExitCode> {
+fn fit(args: &FitReducerArgs, reduction: &Reduction, console: &Console) -> anyhow::Result<ExitCode> {
     args.codes.threads.apply()?;
     reduction.check()?;
     let input = SampleFile::open(&args.dataset)?;
@@ -48,37 +48,37 @@ fn fit(args: &FitReducerArgs, reduction: &Reduction, talk: &Talk) -> anyhow::Res
     let inputs = [&args.dataset, &args.output];
     let kept = args.save.as_deref().map(|place| output(place, args.codes.force, inputs)).transpose()?;
     refuse_same_place("--save", &args.output, args.save.as_ref())?;
-    warn_of_anomalies(&input, talk)?;
+    warn_of_anomalies(&input, console)?;
     let dataset = fragments(input)?;
     let start = Instant::now();
-    let reducer = Reducer::fit(reduction, &dataset, args.frames, talk)?;
+    let reducer = Reducer::fit(reduction, &dataset, args.frames, console)?;
     let fitting_seconds = Some(start.elapsed().as_secs_f64());
     let start = Instant::now();
-    let quality = reducer.reduce(&dataset, args.codes.stride, codes.path(), talk)?;
+    let quality = reducer.reduce(&dataset, args.codes.stride, codes.path(), console)?;
     let reducing_seconds = start.elapsed().as_secs_f64();
     if let Some(kept) = kept {
         kept.write(&reducer.to_bytes()?)?;
     }
     codes.keep()?;
-    talk.clear();
-    say_how_it_was_fitted(&reducer, talk);
+    console.clear();
+    say_how_it_was_fitted(&reducer, console);
     let outcome = Outcome { reduction, fitting_seconds, reducing_seconds, quality };
-    show(&outcome, &args.output, args.codes.json, talk)
+    show(&outcome, &args.output, args.codes.json, console)
 }
 
-fn apply(args: &ApplyArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+fn apply(args: &ApplyArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.codes.threads.apply()?;
     let reducer = Reducer::open(&args.reducer)?;
     let dataset = fragments(SampleFile::open(&args.dataset)?)?;
     reducer.check(&dataset)?;
     let codes = output(&args.output, args.codes.force, [&args.reducer, &args.dataset])?;
     let start = Instant::now();
-    let quality = reducer.reduce(&dataset, args.codes.stride, codes.path(), talk)?;
+    let quality = reducer.reduce(&dataset, args.codes.stride, codes.path(), console)?;
     let reducing_seconds = start.elapsed().as_secs_f64();
     codes.keep()?;
-    talk.clear();
+    console.clear();
     let outcome = Outcome { reduction: reducer.reduction(), fitting_seconds: None, reducing_seconds, quality };
-    show(&outcome, &args.output, args.codes.json, talk)
+    show(&outcome, &args.output, args.codes.json, console)
 }
 
 /// The dataset of a file; says so where it holds codes.
@@ -105,27 +105,27 @@ fn refuse_same_place(setting: &'static str, output: &Path, other: Option<&PathBu
     }
 }
 
-fn say_how_it_was_fitted(reducer: &Reducer, talk: &Talk) {
+fn say_how_it_was_fitted(reducer: &Reducer, console: &Console) {
     let windows = counted(reducer.count(), "window");
     match reducer.reduction().max_samples() {
         Some(most) if (most as u64) < reducer.count() => {
-            talk.say(format_args!("fitted to {most} of {windows}, drawn at random; --sample changes that"));
+            console.say(format_args!("fitted to {most} of {windows}, drawn at random; --sample changes that"));
         }
         _ => {}
     }
     if !reducer.converged() {
-        talk.warn("the search stopped at --max-iter before it reached --tol");
+        console.warn("the search stopped at --max-iter before it reached --tol");
     }
 }
 
-fn show(outcome: &Outcome<'_>, codes: &Path, as_json: bool, talk: &Talk) -> anyhow::Result<ExitCode> {
+fn show(outcome: &Outcome<'_>, codes: &Path, as_json: bool, console: &Console) -> anyhow::Result<ExitCode> {
     match as_json {
         true => print(&format!("{}\n", json_of(outcome)))?,
         false => print(&table_of(outcome))?,
     }
     let Outcome { quality, reduction, .. } = outcome;
     let numbers = counted(reduction.components() as u64, "number");
-    talk.say(format_args!("{}: {} of {numbers}", codes.display(), counted(quality.windows, "code")));
+    console.say(format_args!("{}: {} of {numbers}", codes.display(), counted(quality.windows, "code")));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use pcapae::atomic_file::{AtomicFile, Existing};
 use pcapae::model::Head;
 use pcapae::report::{EpochRow, history_csv, loss_curve, read_history};
 use pcapae::train::Training;
-use pcapae::whole_file::{Existing, WholeFile};
 use pcapae::{Error, Result};
 
 use crate::progress::remove_if_stopped;
@@ -65,7 +65,7 @@ impl TrainingFolder {
     /// Makes the folder if it is not there; refuses one that cannot be written to.
     pub fn create(&self) -> Result<()> {
         fs::create_dir_all(&self.path).map_err(Error::io("create", &self.path))?;
-        WholeFile::create(&self.last(), Existing::Replace).map(drop)
+        AtomicFile::create(&self.last(), Existing::Replace).map(drop)
     }
 
     /// The history up to the last whole epoch of `training`; where it is not in the file, what is not known is not a number.
@@ -127,7 +127,7 @@ impl TrainingFolder {
 }
 
 fn write(place: &Path, bytes: &[u8]) -> Result<()> {
-    let file = WholeFile::create(place, Existing::Replace)?;
+    let file = AtomicFile::create(place, Existing::Replace)?;
     remove_if_stopped(file.path());
     file.write(bytes)
 }

@@ -17,21 +17,21 @@ use pcapae::{Error, Result};
 use super::input::counted;
 use crate::args::TrainArgs;
 use crate::failure::REFUSED;
-use crate::progress::Talk;
+use crate::progress::Console;
 use folder::TrainingFolder;
 use settings::{check_model, model_settings, training_settings};
 use tensorboard::Board;
 use watch::Watch;
 
 /// Checks everything, then trains until the end or Ctrl-C.
-pub fn run(args: &TrainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
+pub fn run(args: &TrainArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let (train, validation) = (open(&args.train)?, open(&args.validation)?);
     check_pair(&train, &validation)?;
     let resumed = args.resume.as_deref().map(model_file);
     let mut training = match &resumed {
         None => begin(args, &train)?,
-        Some(file) => resume(args, file, &train, talk)?,
+        Some(file) => resume(args, file, &train, console)?,
     };
     let folder = TrainingFolder::new(place(args, resumed.as_deref()));
     let going_on = resumed.as_deref().is_some_and(|file| folder.is_of(file));
@@ -39,7 +39,7 @@ pub fn run(args: &TrainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
         folder.refuse_if_used()?;
     }
     let frames = training.model().config().window_frames();
-    let (train, validation) = (train.load(talk)?, validation.load(talk)?);
+    let (train, validation) = (train.load(console)?, validation.load(console)?);
     let (train, validation) = (train.windows(frames), validation.windows(frames));
     training.check(&train, &validation)?;
     folder.create()?;
@@ -52,21 +52,22 @@ pub fn run(args: &TrainArgs, talk: &Talk) -> anyhow::Result<ExitCode> {
     }
     let board =
         args.tensorboard.then(|| Board::begin(&folder, going_on, &training, validation.bytes(0))).transpose()?;
-    let mut watch = Watch::new(talk, &folder, board, &training, rows);
-    talk.let_work_end();
-    let outcome = training.run(&train, &validation, talk, &mut watch);
+    let mut watch = Watch::new(console, &folder, board, &training, rows);
+    console.let_work_end();
+    let outcome = training.run(&train, &validation, console, &mut watch);
     watch.end(matches!(outcome, Ok(Outcome::Finished)))?;
-    talk.clear();
+    console.clear();
     match outcome? {
         Outcome::Interrupted => {
             folder.save(&training, watch.rows())?;
             let (epoch, batch) = training.next_step();
             let done = counted(batch as u64 - 1, "batch").replace("batchs", "batches");
-            talk.warn(format_args!("stopped in epoch {epoch}, after {done}; go on with: {}", command(&folder.last())));
+            console
+                .warn(format_args!("stopped in epoch {epoch}, after {done}; go on with: {}", command(&folder.last())));
             Ok(ExitCode::from(REFUSED))
         }
         Outcome::Finished => {
-            report(&training, &folder, talk);
+            report(&training, &folder, console);
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -120,7 +121,7 @@ fn begin(args: &TrainArgs, dataset: &Dataset) -> Result<Training> {
 }
 
 /// The training that a file holds, or a new one with its weights.
-fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, talk: &Talk) -> Result<Training> {
+fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, console: &Console) -> Result<Training> {
     let frames = Frames::try_from(usize::from(args.frames.unwrap_or(1)))?;
     let model = pcapae::model::open(file, Some(frames))?;
     let training = match found(file)? {
@@ -132,7 +133,7 @@ fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, talk: &Talk) -> Resu
         }
         None => {
             let training = begin_with_weights(args, file, &model, dataset)?;
-            talk.warn(format_args!(
+            console.warn(format_args!(
                 "{} holds weights but no training to go on with: a new one begins with these weights",
                 file.display()
             ));
@@ -195,10 +196,10 @@ fn quoted(word: &str) -> String {
     }
 }
 
-fn report(training: &Training, folder: &TrainingFolder, talk: &Talk) {
+fn report(training: &Training, folder: &TrainingFolder, console: &Console) {
     let history = training.history();
     if let (Some(best), Some(epoch)) = (history.best, history.best_epoch()) {
-        talk.say(format_args!(
+        console.say(format_args!(
             "{}: epoch {} of {}, validation loss {:.6}",
             folder.best().display(),
             best + 1,

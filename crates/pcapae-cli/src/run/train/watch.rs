@@ -9,11 +9,11 @@ use pcapae::train::{Observer, Step, Training};
 
 use super::folder::TrainingFolder;
 use super::tensorboard::Board;
-use crate::progress::Talk;
+use crate::progress::Console;
 
 /// Measures the time, shows how it goes, and keeps the files of the folder up to date.
 pub struct Watch<'a> {
-    talk: &'a Talk,
+    console: &'a Console,
     folder: &'a TrainingFolder,
     board: Option<Board>,
     rows: Vec<EpochRow>,
@@ -33,14 +33,14 @@ pub struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// Begins to measure. `rows` are the epochs so far.
     pub fn new(
-        talk: &'a Talk,
+        console: &'a Console,
         folder: &'a TrainingFolder,
         board: Option<Board>,
         training: &Training,
         rows: Vec<EpochRow>,
     ) -> Watch<'a> {
         Watch {
-            talk,
+            console,
             folder,
             board,
             rows,
@@ -79,7 +79,7 @@ impl Observer for Watch<'_> {
             None => String::new(),
         };
         let (loss, rate, speed) = (step.mean_loss, step.rate, self.fragments_per_second());
-        self.talk.remark(&format!("loss {loss:.6}{validation}, rate {rate:.2e}, {speed:.0} fragments/s"));
+        self.console.remark(&format!("loss {loss:.6}{validation}, rate {rate:.2e}, {speed:.0} fragments/s"));
         self.board.as_mut().map_or(Ok(()), |board| board.step(step))
     }
 
@@ -112,7 +112,7 @@ impl Observer for Watch<'_> {
             true => String::new(),
             false => format!(", at most {} left", words(self.elapsed / self.epochs * left as u32)),
         };
-        self.talk.say(format_args!(
+        self.console.say(format_args!(
             "epoch {} of {}: loss {:.6}, validation {:.6}{}, rate {:.2e}, {:.0} fragments/s{time_left}",
             row.epoch,
             training.config().epochs,

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::link::ether;
 use super::transport::ports;
-use super::{LeftOut, Protocol, Transport, be16};
+use super::{Protocol, SkipReason, Transport, be16};
 
 /// Finds the TCP or UDP segment of a packet as the original did: every packet is Ethernet, whatever its link type;
 /// IPv4 only, and the version in the IP header is not looked at.
@@ -16,20 +16,20 @@ use super::{LeftOut, Protocol, Transport, be16};
 /// # Errors
 ///
 /// The reason why the packet is in no flow; which packets are is exact, the reasons are ours.
-pub fn transport_compat(data: &[u8]) -> Result<Transport<'_>, LeftOut> {
+pub fn transport_compat(data: &[u8]) -> Result<Transport<'_>, SkipReason> {
     let packet = ethernet(data)?;
-    let header = packet.get(..20).ok_or(LeftOut::Cut)?;
+    let header = packet.get(..20).ok_or(SkipReason::Cut)?;
     let header_length = usize::from(header[0] & 0x0f) * 4;
     if header_length < 20 {
-        return Err(LeftOut::Malformed);
+        return Err(SkipReason::Malformed);
     }
     let end = match usize::from(be16(header, 2)) {
         0 => packet.len(),
         total => total.min(packet.len()),
     };
-    let protocol = Protocol::from_number(header[9]).ok_or(LeftOut::OtherProtocol)?;
+    let protocol = Protocol::from_number(header[9]).ok_or(SkipReason::OtherProtocol)?;
     if be16(header, 6) & 0x1fff != 0 {
-        return Err(LeftOut::LaterFragment);
+        return Err(SkipReason::LaterFragment);
     }
     // A length below the header's, or beyond what was captured, leaves nothing.
     let segment = packet.get(header_length..end).unwrap_or_default();
@@ -45,38 +45,38 @@ pub fn transport_compat(data: &[u8]) -> Result<Transport<'_>, LeftOut> {
 }
 
 /// The IPv4 packet in a frame.
-fn ethernet(mut frame: &[u8]) -> Result<&[u8], LeftOut> {
+fn ethernet(mut frame: &[u8]) -> Result<&[u8], SkipReason> {
     loop {
-        let (header, body) = frame.split_at_checked(14).ok_or(LeftOut::Malformed)?;
+        let (header, body) = frame.split_at_checked(14).ok_or(SkipReason::Malformed)?;
         let kind = be16(header, 12);
         if kind > ether::LONGEST_LENGTH {
             return network(kind, body);
         }
         if matches!(header[..5], [0x01 | 0x03, 0x00, 0x0c, 0x00, 0x00]) {
             // Cisco ISL: 26 bytes, then another frame.
-            frame = frame.get(26..).ok_or(LeftOut::Malformed)?;
+            frame = frame.get(26..).ok_or(SkipReason::Malformed)?;
             continue;
         }
         return Err(match body {
-            [0xff, 0xff, ..] => LeftOut::NotIp,
-            _ if kind == 0 => LeftOut::NotIp,
+            [0xff, 0xff, ..] => SkipReason::NotIp,
+            _ if kind == 0 => SkipReason::NotIp,
             // LLC: at least three bytes, eight with SNAP. Cut to the length field before it is read.
             _ => match &body[..body.len().min(usize::from(kind))] {
-                [] | [_] | [_, _] => LeftOut::Malformed,
-                [0xaa, 0xaa, ..] if body.len().min(usize::from(kind)) < 8 => LeftOut::Malformed,
-                _ => LeftOut::NotIp,
+                [] | [_] | [_, _] => SkipReason::Malformed,
+                [0xaa, 0xaa, ..] if body.len().min(usize::from(kind)) < 8 => SkipReason::Malformed,
+                _ => SkipReason::NotIp,
             },
         });
     }
 }
 
 /// Peels tags and labels in two passes: what the first one left undissected, the second one takes up where it stopped.
-fn network(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], LeftOut> {
+fn network(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], SkipReason> {
     for _ in 0..2 {
         if ether::VLAN.contains(&kind) {
             // Two tags at most, and a second one only after 802.1Q's number.
             for _ in 0..2 {
-                let (tag, more) = rest.split_at_checked(4).ok_or(LeftOut::Malformed)?;
+                let (tag, more) = rest.split_at_checked(4).ok_or(SkipReason::Malformed)?;
                 (kind, rest) = (be16(tag, 2), more);
                 if kind != ether::VLAN[0] {
                     break;
@@ -86,27 +86,27 @@ fn network(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], LeftOut> {
             rest = labels(rest)?;
             // What follows is guessed: an IPv4 header without options, an IPv6 header, or else Ethernet if long enough.
             match rest.first() {
-                None => return Err(LeftOut::Malformed),
+                None => return Err(SkipReason::Malformed),
                 Some(0x45) => return Ok(rest),
-                Some(first) if first >> 4 == 6 => return Err(LeftOut::Ipv6),
-                Some(_) if rest.len() >= 14 => return Err(LeftOut::NotIp),
+                Some(first) if first >> 4 == 6 => return Err(SkipReason::Ipv6),
+                Some(_) if rest.len() >= 14 => return Err(SkipReason::NotIp),
                 Some(_) => {}
             }
         }
         match kind {
             ether::IPV4 => return Ok(rest),
-            ether::IPV6 => return Err(LeftOut::Ipv6),
+            ether::IPV6 => return Err(SkipReason::Ipv6),
             _ => {}
         }
     }
-    Err(LeftOut::NotIp)
+    Err(SkipReason::NotIp)
 }
 
 /// Steps over up to 24 labels.
-fn labels(mut rest: &[u8]) -> Result<&[u8], LeftOut> {
+fn labels(mut rest: &[u8]) -> Result<&[u8], SkipReason> {
     const MOST_LABELS: usize = 24;
     for _ in 0..MOST_LABELS {
-        let (label, more) = rest.split_at_checked(4).ok_or(LeftOut::Malformed)?;
+        let (label, more) = rest.split_at_checked(4).ok_or(SkipReason::Malformed)?;
         rest = more;
         if label[2] & 1 == 1 {
             break;

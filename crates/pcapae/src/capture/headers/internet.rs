@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::{LeftOut, be16};
+use super::{SkipReason, be16};
 
 /// An IP packet's own header, read.
 #[derive(Debug, Clone, Copy)]
@@ -20,17 +20,17 @@ pub(super) struct Internet<'a> {
 }
 
 /// Reads an IP header; the version is the first nibble.
-pub(super) fn internet(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
+pub(super) fn internet(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
     match packet.first().map(|byte| byte >> 4) {
         Some(4) => ipv4(packet),
         Some(6) => ipv6(packet),
-        Some(_) => Err(LeftOut::Malformed),
-        None => Err(LeftOut::Cut),
+        Some(_) => Err(SkipReason::Malformed),
+        None => Err(SkipReason::Cut),
     }
 }
 
-fn ipv4(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
-    let header = packet.get(..20).ok_or(LeftOut::Cut)?;
+fn ipv4(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
+    let header = packet.get(..20).ok_or(SkipReason::Cut)?;
     let header_length = usize::from(header[0] & 0x0f) * 4;
     let total = match usize::from(be16(header, 2)) {
         // Left to the network card by segmentation offload: all there is.
@@ -38,10 +38,10 @@ fn ipv4(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
         total => total,
     };
     if header_length < 20 || total < header_length {
-        return Err(LeftOut::Malformed);
+        return Err(SkipReason::Malformed);
     }
     if packet.len() < header_length {
-        return Err(LeftOut::Cut);
+        return Err(SkipReason::Cut);
     }
     Ok(Internet {
         source: Ipv4Addr::new(header[12], header[13], header[14], header[15]).into(),
@@ -53,8 +53,8 @@ fn ipv4(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
     })
 }
 
-fn ipv6(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
-    let (header, rest) = packet.split_at_checked(40).ok_or(LeftOut::Cut)?;
+fn ipv6(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
+    let (header, rest) = packet.split_at_checked(40).ok_or(SkipReason::Cut)?;
     let length = match usize::from(be16(header, 4)) {
         // A jumbogram, or segmentation offload: all there is.
         0 => rest.len(),
@@ -62,9 +62,9 @@ fn ipv6(packet: &[u8]) -> Result<Internet<'_>, LeftOut> {
     };
     let cut = length > rest.len();
     let (protocol, later_fragment, payload) = extensions(header[6], &rest[..length.min(rest.len())]).ok_or(if cut {
-        LeftOut::Cut
+        SkipReason::Cut
     } else {
-        LeftOut::Malformed
+        SkipReason::Malformed
     })?;
     let address = |at: usize| header.get(at..).and_then(|bytes| bytes.first_chunk::<16>()).copied().unwrap_or_default();
     Ok(Internet {

@@ -1,6 +1,6 @@
 //! From the link layer up to the network layer: what is peeled off before IP, or whatever else is there.
 
-use super::{LeftOut, be16};
+use super::{SkipReason, be16};
 use crate::capture::LinkType;
 
 /// EtherTypes that matter here.
@@ -38,7 +38,7 @@ pub(super) enum Network<'a> {
     /// IEEE 802.2 without an EtherType.
     Llc(&'a [u8]),
     /// Ends, or makes no sense, on the way.
-    Broken(LeftOut),
+    Broken(SkipReason),
 }
 
 /// Peels off the link layer and what may be stacked on it: VLAN tags and MPLS labels of any depth, PPPoE, SNAP.
@@ -51,14 +51,14 @@ pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
                 destination: Some([*d0, *d1, *d2, *d3, *d4, *d5]),
                 network: ethernet(u16::from_be_bytes([*t0, *t1]), rest),
             },
-            _ => bare(Network::Broken(LeftOut::Cut)),
+            _ => bare(Network::Broken(SkipReason::Cut)),
         },
         LinkType::RAW | LinkType::RAW_12 | LinkType::RAW_14 | LinkType::IPV4 | LinkType::IPV6 => {
             bare(Network::Ip(data))
         }
         LinkType::NULL | LinkType::LOOP => bare(match data {
             [a, b, c, d, rest @ ..] => loopback([*a, *b, *c, *d], rest),
-            _ => Network::Broken(LeftOut::Cut),
+            _ => Network::Broken(SkipReason::Cut),
         }),
         // Packet type, hardware type, address length, address (8), EtherType.
         LinkType::LINUX_SLL => match data.split_at_checked(16) {
@@ -67,7 +67,7 @@ pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
                 destination: None,
                 network: sll(be16(header, 2), be16(header, 14), rest),
             },
-            None => bare(Network::Broken(LeftOut::Cut)),
+            None => bare(Network::Broken(SkipReason::Cut)),
         },
         // EtherType, reserved, interface, hardware type, packet type, address length, address (8).
         LinkType::LINUX_SLL2 => match data.split_at_checked(20) {
@@ -76,9 +76,9 @@ pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
                 destination: None,
                 network: sll(be16(header, 8), be16(header, 0), rest),
             },
-            None => bare(Network::Broken(LeftOut::Cut)),
+            None => bare(Network::Broken(SkipReason::Cut)),
         },
-        _ => bare(Network::Broken(LeftOut::LinkType)),
+        _ => bare(Network::Broken(SkipReason::LinkType)),
     }
 }
 
@@ -89,7 +89,7 @@ fn ethernet(mut kind: u16, mut rest: &[u8]) -> Network<'_> {
             ether::IPV4 | ether::IPV6 => return Network::Ip(rest),
             kind_of_tag if ether::VLAN.contains(&kind_of_tag) => match rest {
                 [_, _, t0, t1, more @ ..] => (kind, rest) = (u16::from_be_bytes([*t0, *t1]), more),
-                _ => return Network::Broken(LeftOut::Cut),
+                _ => return Network::Broken(SkipReason::Cut),
             },
             ether::MPLS | ether::MPLS_MULTICAST => return mpls(kind, rest),
             ether::PPPOE_SESSION => return pppoe(rest),
@@ -116,11 +116,11 @@ fn mpls(kind: u16, mut rest: &[u8]) -> Network<'_> {
             return match rest.first().map(|byte| byte >> 4) {
                 Some(4 | 6) => Network::Ip(rest),
                 Some(_) => Network::Other(kind, rest),
-                None => Network::Broken(LeftOut::Malformed),
+                None => Network::Broken(SkipReason::Malformed),
             };
         }
     }
-    Network::Broken(LeftOut::Cut)
+    Network::Broken(SkipReason::Cut)
 }
 
 /// A PPPoE session: version, code, session, length, then the PPP protocol.
@@ -128,7 +128,7 @@ fn pppoe(rest: &[u8]) -> Network<'_> {
     match rest {
         [_, _, _, _, _, _, 0x00, 0x21 | 0x57, more @ ..] => Network::Ip(more),
         [_, _, _, _, _, _, _, _, more @ ..] => Network::Other(ether::PPPOE_SESSION, more),
-        _ => Network::Broken(LeftOut::Cut),
+        _ => Network::Broken(SkipReason::Cut),
     }
 }
 

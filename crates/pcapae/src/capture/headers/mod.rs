@@ -1,6 +1,6 @@
 //! The conversation inside a packet: only what flows and alerts need.
 //!
-//! [`transport`] is strict: a packet is in a flow, or left out for a [`LeftOut`] reason. [`transport_compat`] decides
+//! [`transport`] is strict: a packet is in a flow, or left out for a [`SkipReason`] reason. [`transport_compat`] decides
 //! as the original did, bit for bit. [`conversation`] is lax: it says of any packet who talks to whom, as far as can
 //! be seen. Tunnels (GRE, IP in IP) are not unwrapped.
 
@@ -18,7 +18,7 @@ mod industrial;
 
 mod internet;
 
-mod left_out;
+mod skip_reason;
 
 mod link;
 
@@ -31,7 +31,7 @@ pub use compat::transport_compat;
 pub use conversation::{Conversation, Endpoint, conversation};
 pub use facts::{Connection, Direction, PacketFacts, Service};
 pub use fields::{HeaderField, header_fields};
-pub use left_out::{LeftOut, LeftOutCounts};
+pub use skip_reason::{SkipCounts, SkipReason};
 pub use transport::{Protocol, Transport, transport};
 
 /// Two bytes in network order; the caller has checked that they are there.

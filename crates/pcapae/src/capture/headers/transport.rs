@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::internet::internet;
 use super::link::{Network, peel};
-use super::{LeftOut, be16};
+use super::{SkipReason, be16};
 use crate::capture::LinkType;
 
 /// A transport protocol whose conversations are flows.
@@ -72,20 +72,20 @@ pub struct Transport<'a> {
 ///
 /// The reason why the packet is in no flow. A TCP header whose data offset is below 5, or an unfinished transport
 /// header, is one.
-pub fn transport(link: LinkType, data: &[u8]) -> Result<Transport<'_>, LeftOut> {
+pub fn transport(link: LinkType, data: &[u8]) -> Result<Transport<'_>, SkipReason> {
     let packet = match peel(link, data).network {
         Network::Ip(packet) => packet,
-        Network::Other(..) | Network::Llc(_) => return Err(LeftOut::NotIp),
+        Network::Other(..) | Network::Llc(_) => return Err(SkipReason::NotIp),
         Network::Broken(reason) => return Err(reason),
     };
     let internet = internet(packet)?;
-    let protocol = Protocol::from_number(internet.protocol).ok_or(LeftOut::OtherProtocol)?;
+    let protocol = Protocol::from_number(internet.protocol).ok_or(SkipReason::OtherProtocol)?;
     if internet.later_fragment {
-        return Err(LeftOut::LaterFragment);
+        return Err(SkipReason::LaterFragment);
     }
     let segment = internet.payload;
     let (source, destination) =
-        ports(protocol, segment).map_err(|reason| if internet.cut { reason } else { LeftOut::Malformed })?;
+        ports(protocol, segment).map_err(|reason| if internet.cut { reason } else { SkipReason::Malformed })?;
     Ok(Transport {
         protocol,
         source: (internet.source, source),
@@ -96,16 +96,16 @@ pub fn transport(link: LinkType, data: &[u8]) -> Result<Transport<'_>, LeftOut> 
 }
 
 /// Source and destination port of a segment whose header is whole, without TCP's options.
-pub(super) fn ports(protocol: Protocol, segment: &[u8]) -> Result<(u16, u16), LeftOut> {
+pub(super) fn ports(protocol: Protocol, segment: &[u8]) -> Result<(u16, u16), SkipReason> {
     let shortest = match protocol {
         Protocol::Tcp => 20,
         Protocol::Udp => 8,
     };
     if segment.len() < shortest {
-        return Err(LeftOut::Cut);
+        return Err(SkipReason::Cut);
     }
     if protocol == Protocol::Tcp && segment[12] >> 4 < 5 {
-        return Err(LeftOut::Malformed);
+        return Err(SkipReason::Malformed);
     }
     Ok((be16(segment, 0), be16(segment, 2)))
 }
@@ -160,7 +160,7 @@ mod tests {
         check_segment(LinkType::LINUX_SLL, &[&[0, 0, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 8, 0][..], packet].concat());
         let sll2 = [8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0];
         check_segment(LinkType::LINUX_SLL2, &[&sll2[..], packet].concat());
-        assert_eq!(transport(LinkType(182), packet), Err(LeftOut::LinkType));
+        assert_eq!(transport(LinkType(182), packet), Err(SkipReason::LinkType));
     }
 
     #[test]
@@ -180,13 +180,13 @@ mod tests {
             transport(LinkType::ETHERNET, &frame).map(|found| found.segment.len())
         };
         assert_eq!(change(20, 0x20), Ok(15));
-        assert_eq!(change(21, 1), Err(LeftOut::LaterFragment));
-        assert_eq!(change(23, 1), Err(LeftOut::OtherProtocol));
-        assert_eq!(change(14, 0x44), Err(LeftOut::Malformed));
-        assert_eq!(change(17, 24), Err(LeftOut::Malformed));
-        assert_eq!(change(12, 0x99), Err(LeftOut::NotIp));
+        assert_eq!(change(21, 1), Err(SkipReason::LaterFragment));
+        assert_eq!(change(23, 1), Err(SkipReason::OtherProtocol));
+        assert_eq!(change(14, 0x44), Err(SkipReason::Malformed));
+        assert_eq!(change(17, 24), Err(SkipReason::Malformed));
+        assert_eq!(change(12, 0x99), Err(SkipReason::NotIp));
         let frame = udp_frame(b"payload");
-        for (end, reason) in [(13, LeftOut::Cut), (30, LeftOut::Cut), (41, LeftOut::Cut)] {
+        for (end, reason) in [(13, SkipReason::Cut), (30, SkipReason::Cut), (41, SkipReason::Cut)] {
             assert_eq!(transport(LinkType::ETHERNET, &frame[..end]), Err(reason), "{end}");
         }
         assert!(transport(LinkType::ETHERNET, &frame[..42]).is_ok());
@@ -210,17 +210,17 @@ mod tests {
             assert_eq!(transport(LinkType::ETHERNET, &frame).unwrap().segment, segment);
         }
         let later = with(44, &[17, 0, 0, 8, 0, 0, 0, 0]);
-        assert_eq!(transport(LinkType::ETHERNET, &later), Err(LeftOut::LaterFragment));
+        assert_eq!(transport(LinkType::ETHERNET, &later), Err(SkipReason::LaterFragment));
     }
 
     #[test]
     fn the_original_knows_neither_ipv6_nor_pppoe_but_some_labels() {
         assert!(transport_compat(&tagged(&[0x81, 0, 0, 1, 0x88, 0x47, 0, 0, 1, 9])).is_ok());
         assert!(transport_compat(&tagged(&[0x81, 0, 0, 1, 0x81, 0, 0, 1, 8, 0])).is_ok());
-        assert_eq!(transport_compat(&tagged(&[0x88, 0x64, 0x11, 0, 0, 1, 0, 37, 0, 0x21])), Err(LeftOut::NotIp));
+        assert_eq!(transport_compat(&tagged(&[0x88, 0x64, 0x11, 0, 0, 1, 0, 37, 0, 0x21])), Err(SkipReason::NotIp));
         // Its runs ended here.
-        assert_eq!(transport_compat(&[0; 13]), Err(LeftOut::Malformed));
-        assert_eq!(transport_compat(&tagged(&[0x88, 0x47, 0, 0, 1, 9])[..18]), Err(LeftOut::Malformed));
+        assert_eq!(transport_compat(&[0; 13]), Err(SkipReason::Malformed));
+        assert_eq!(transport_compat(&tagged(&[0x88, 0x47, 0, 0, 1, 9])[..18]), Err(SkipReason::Malformed));
     }
 
     #[test]

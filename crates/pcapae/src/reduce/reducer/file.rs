@@ -8,8 +8,9 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 
 use super::{Reducer, Reduction};
-use crate::detect::{Numbers, Rows};
+use crate::detectors::Rows;
 use crate::model::Frames;
+use crate::named_arrays::NamedArrays;
 use crate::tensor_file;
 use crate::{Error, Result};
 
@@ -66,7 +67,7 @@ impl Reducer {
             return Err(format!("it takes {rows}, expected fragments"));
         }
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let numbers = Numbers::from_tensors("", &tensors)?;
+        let numbers = NamedArrays::from_tensors("", &tensors)?;
         let projection = reduction.read_back(frames.count() * rows.width(), &numbers)?;
         Ok(Reducer { reduction, rows, frames, count, sources, projection })
     }

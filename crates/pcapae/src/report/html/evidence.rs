@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::base64::encoded;
 use super::relevance::Explained;
-use super::{Evidence, strongest};
-use crate::bundle::{Alert, Exhibit, Heat, Wanted};
+use super::{ReportEvidence, strongest};
 use crate::label::Label;
+use crate::monitor::{Alert, Heat, PacketEvidence, Wanted};
 use crate::report::json::shortest;
 use crate::report::{Event, timestamp, top_fields};
 
@@ -58,19 +58,19 @@ fn ranked(events: &[Event]) -> Vec<u64> {
 pub(super) fn of_event(
     event: &Event,
     alerts: &BTreeMap<u64, Alert>,
-    evidence: Evidence<'_>,
+    evidence: ReportEvidence<'_>,
     explained: &Explained<'_>,
 ) -> Value {
-    let exhibit = |packet: u64| match evidence {
-        Evidence::Shown(exhibits, _) => exhibits.packet(packet),
-        Evidence::NotKept(_) => None,
+    let packet_evidence = |packet: u64| match evidence {
+        ReportEvidence::Shown(evidence, _) => evidence.packet(packet),
+        ReportEvidence::NotKept(_) => None,
     };
     let fields = match evidence {
-        Evidence::Shown(exhibits, windows) => top_fields(event, exhibits, windows),
-        Evidence::NotKept(_) => vec![],
+        ReportEvidence::Shown(evidence, windows) => top_fields(event, evidence, windows),
+        ReportEvidence::NotKept(_) => vec![],
     };
     let shown = event.packets.iter().filter_map(|packet| alerts.get(packet));
-    let packets: Vec<Value> = shown.map(|alert| of_packet(alert, exhibit(alert.packet), explained)).collect();
+    let packets: Vec<Value> = shown.map(|alert| of_packet(alert, packet_evidence(alert.packet), explained)).collect();
     json!({
         "number": event.number,
         "peak": event.peak.packet,
@@ -80,13 +80,13 @@ pub(super) fn of_event(
     })
 }
 
-fn of_packet(alert: &Alert, exhibit: Option<&Exhibit>, explained: &Explained<'_>) -> Value {
-    let talk = &alert.conversation;
+fn of_packet(alert: &Alert, packet_evidence: Option<&PacketEvidence>, explained: &Explained<'_>) -> Value {
+    let conversation = &alert.conversation;
     json!({
         "number": alert.packet,
         "time": timestamp(alert.time_ns),
-        "from": talk.source.to_string(),
-        "to": talk.destination.to_string(),
+        "from": conversation.source.to_string(),
+        "to": conversation.destination.to_string(),
         "protocol": protocol(alert),
         "fired": alert.fired.word(),
         "score": shortest(alert.score),
@@ -96,21 +96,21 @@ fn of_packet(alert: &Alert, exhibit: Option<&Exhibit>, explained: &Explained<'_>
         "connection_score": alert.connection_score.map(shortest),
         "shares": alert.shares.iter().map(|(name, share)| (name.word(), *share)).collect::<Vec<_>>(),
         "label": label(alert.label),
-        "bytes": exhibit.map(|exhibit| encoded(&exhibit.bytes)),
-        "length": exhibit.map(|exhibit| exhibit.length),
-        "fields": exhibit.map(fields),
-        "heat": exhibit.map(|exhibit| exhibit.heat.iter().map(of_heat).collect::<Vec<_>>()),
-        "relevance": exhibit.map(|exhibit| explained.relevance(exhibit)),
+        "bytes": packet_evidence.map(|packet_evidence| encoded(&packet_evidence.bytes)),
+        "length": packet_evidence.map(|packet_evidence| packet_evidence.length),
+        "fields": packet_evidence.map(fields),
+        "heat": packet_evidence.map(|packet_evidence| packet_evidence.heat.iter().map(of_heat).collect::<Vec<_>>()),
+        "relevance": packet_evidence.map(|packet_evidence| explained.relevance(packet_evidence)),
         "normal": explained.nearest_normal(alert.packet),
     })
 }
 
 /// `TCP Modbus/TCP`.
 pub(super) fn protocol(alert: &Alert) -> String {
-    let talk = &alert.conversation;
-    match talk.service {
-        Some(service) => format!("{} {service}", talk.protocol),
-        None => talk.protocol.to_owned(),
+    let conversation = &alert.conversation;
+    match conversation.service {
+        Some(service) => format!("{} {service}", conversation.protocol),
+        None => conversation.protocol.to_owned(),
     }
 }
 
@@ -122,8 +122,8 @@ fn label(label: Label) -> Option<&'static str> {
     }
 }
 
-fn fields(exhibit: &Exhibit) -> Vec<(&'static str, usize, usize)> {
-    exhibit.fields.iter().map(|(field, range)| (field.name(), range.start, range.end)).collect()
+fn fields(packet_evidence: &PacketEvidence) -> Vec<(&'static str, usize, usize)> {
+    packet_evidence.fields.iter().map(|(field, range)| (field.name(), range.start, range.end)).collect()
 }
 
 /// A level a byte, up to the last one seen: 0 for what is not odd at all, 254 for the oddest of the packet.
@@ -147,7 +147,7 @@ fn of_heat(heat: &Heat) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::DetectorName;
+    use crate::monitor::DetectorName;
 
     #[test]
     fn levels_are_shares_of_the_hottest_byte_and_end_with_the_last_one_seen() {

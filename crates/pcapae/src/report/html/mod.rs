@@ -18,8 +18,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::Event;
-use crate::bundle::{Alert, Bundle, Detection, Exhibits};
 use crate::explain::ExplainedWindow;
+use crate::monitor::{Alert, Bundle, Detection, Evidence};
 use crate::{Error, Result};
 use relevance::Explained;
 use timeline::Timeline;
@@ -36,10 +36,10 @@ const EVENTS_MAX: usize = 2000;
 
 /// Where the bytes of alert packets are.
 #[derive(Debug, Clone, Copy)]
-pub enum Evidence<'a> {
-    /// The captures were read again, [`Bundle::exhibits`] with [`packets_to_exhibit`], and what was to be explained was:
+pub enum ReportEvidence<'a> {
+    /// The captures were read again, [`Bundle::evidence`] with [`packets_to_exhibit`], and what was to be explained was:
     /// [`explain_windows`](crate::explain::explain_windows).
-    Shown(&'a Exhibits, &'a [ExplainedWindow<'a>]),
+    Shown(&'a Evidence, &'a [ExplainedWindow<'a>]),
     /// They were not kept; why, as a sentence.
     NotKept(&'a str),
 }
@@ -54,7 +54,7 @@ pub struct HtmlReport<'a> {
     /// Its alerts, merged.
     pub events: &'a [Event],
     /// Bytes of some of the alert packets.
-    pub evidence: Evidence<'a>,
+    pub evidence: ReportEvidence<'a>,
 }
 
 impl HtmlReport<'_> {
@@ -84,8 +84,8 @@ impl HtmlReport<'_> {
         let bundle = self.bundle.0;
         let wanted = packets_to_exhibit(self.events, 0).shown;
         let windows = match self.evidence {
-            Evidence::Shown(_, windows) => windows,
-            Evidence::NotKept(_) => &[],
+            ReportEvidence::Shown(_, windows) => windows,
+            ReportEvidence::NotKept(_) => &[],
         };
         let model = bundle.detectors.autoencoder.as_ref().map(|scored| &scored.model);
         let explained = Explained::new(windows, bundle.cutting.mode, model, bundle.normal.as_ref());

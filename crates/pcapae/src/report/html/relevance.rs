@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::base64::encoded;
 use super::evidence::UNSEEN;
-use crate::bundle::{Exhibit, NormalFragments};
 use crate::explain::ExplainedWindow;
 use crate::fragment::Mode;
 use crate::model::{Autoencoder, CODE_SIZE};
+use crate::monitor::{NormalFragments, PacketEvidence};
 use crate::report::json::shortest;
 
 /// The level of no relevance; up to 254 it speaks for a higher score, down to 0 for a lower one.
@@ -38,17 +38,17 @@ impl<'a> Explained<'a> {
     }
 
     /// Of a packet: a level a byte, up to the last one that lies in a fragment; null where it is not explained.
-    pub fn relevance(&self, exhibit: &Exhibit) -> Value {
-        let mut relevance = vec![f64::NAN; exhibit.bytes.len()];
+    pub fn relevance(&self, packet_evidence: &PacketEvidence) -> Value {
+        let mut relevance = vec![f64::NAN; packet_evidence.bytes.len()];
         let (mut own, mut all) = (0.0, 0.0);
         let (mut rule, mut context) = (None, false);
-        for explained in self.of_packet(exhibit.packet) {
+        for explained in self.of_packet(packet_evidence.packet) {
             let of_frame = &explained.explanation.relevance[explained.window.frame];
             rule = Some(explained.explanation.rule.as_str());
             context |= explained.window.segments.len() > 1;
             all += explained.explanation.relevance.iter().flatten().map(|r| r.abs()).sum::<f64>();
             let segments = explained.window.segments[explained.window.frame].iter();
-            for segment in segments.filter(|segment| segment.packet == exhibit.packet) {
+            for segment in segments.filter(|segment| segment.packet == packet_evidence.packet) {
                 let from = segment.fragment_offset as usize;
                 let of_segment = &of_frame[from..from + segment.length as usize];
                 own += of_segment.iter().map(|r| r.abs()).sum::<f64>();

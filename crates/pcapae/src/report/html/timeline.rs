@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::base64::encoded;
-use crate::bundle::{Detection, Fired};
 use crate::label::Label;
+use crate::monitor::{Detection, Trigger};
 use crate::report::timestamp;
 
 /// Most points of a timeline. Where there are more packets, each point stands for equally many of them.
@@ -96,9 +96,9 @@ fn thresholds(detection: &Detection) -> Vec<(&'static str, f32)> {
 
 fn flags(detection: &Detection, packet: u64) -> u8 {
     let fired = match detection.fired(packet) {
-        Some(Fired::Packet) => PACKET,
-        Some(Fired::Connection) => CONNECTION,
-        Some(Fired::Both) => PACKET | CONNECTION,
+        Some(Trigger::Packet) => PACKET,
+        Some(Trigger::Connection) => CONNECTION,
+        Some(Trigger::Both) => PACKET | CONNECTION,
         None => 0,
     };
     let label = if detection.packets.label(packet) == Label::Anomalous { ANOMALOUS } else { 0 };

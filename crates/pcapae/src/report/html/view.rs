@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::evidence::{PACKETS_MAX, PACKETS_OF_EVENT, protocol};
-use super::{Evidence, HtmlReport};
-use crate::bundle::{Bundle, EXHIBIT_BYTES, Fired};
+use super::{HtmlReport, ReportEvidence};
+use crate::calibration::Threshold;
 use crate::capture::{CaptureSummary, Source};
-use crate::detect::Threshold;
 use crate::metrics::Confusion;
+use crate::monitor::{Bundle, EVIDENCE_BYTES, Trigger};
 use crate::report::{Event, Summary, timestamp};
 
 /// All of it.
@@ -17,7 +17,7 @@ pub(super) struct View {
     summary: SummaryView,
     captures: Vec<CaptureView>,
     warnings: Vec<String>,
-    left_out: Vec<(String, u64)>,
+    skipped: Vec<(String, u64)>,
     unseen: Option<UnseenView>,
     events: Vec<EventView>,
     /// Events beyond the most that are shown.
@@ -26,7 +26,7 @@ pub(super) struct View {
     not_kept: Option<String>,
     metrics: Option<MetricsView>,
     /// Name and value, of what was learned and how it was calibrated.
-    lesson: Vec<(&'static str, String)>,
+    training_summary: Vec<(&'static str, String)>,
     learned_from: Vec<CaptureView>,
     packets_of_event: usize,
     packets_max: usize,
@@ -104,21 +104,21 @@ impl View {
             summary: SummaryView::of(report, &summary),
             captures: detection.captures.sources.iter().map(CaptureView::of).collect(),
             warnings: detection.captures.warnings.iter().map(ToString::to_string).collect(),
-            left_out: detection.left_out.0.iter().map(|(reason, packets)| (reason.to_string(), *packets)).collect(),
+            skipped: detection.skipped.0.iter().map(|(reason, packets)| (reason.to_string(), *packets)).collect(),
             unseen: unseen(report.evidence),
             events: shown.iter().map(|event| EventView::of(event)).collect(),
             events_hidden: report.events.len() - shown.len(),
             labelled: summary.confusion.is_some(),
             not_kept: match report.evidence {
-                Evidence::NotKept(why) => Some(why.to_owned()),
-                Evidence::Shown(..) => None,
+                ReportEvidence::NotKept(why) => Some(why.to_owned()),
+                ReportEvidence::Shown(..) => None,
             },
             metrics: summary.confusion.map(|confusion| MetricsView::of(&confusion, summary.average_precision)),
-            lesson: lesson(bundle),
-            learned_from: bundle.lesson.sources.iter().map(CaptureView::of).collect(),
+            training_summary: training_summary(bundle),
+            learned_from: bundle.training_summary.sources.iter().map(CaptureView::of).collect(),
             packets_of_event: PACKETS_OF_EVENT,
             packets_max: PACKETS_MAX,
-            bytes_of_packet: EXHIBIT_BYTES,
+            bytes_of_packet: EVIDENCE_BYTES,
             compares: bundle.normal.is_some(),
         }
     }
@@ -159,7 +159,7 @@ impl CaptureView {
 
 impl EventView {
     fn of(event: &Event) -> EventView {
-        let talk = &event.peak.conversation;
+        let conversation = &event.peak.conversation;
         let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
         let most = event.peak.shares.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
         EventView {
@@ -170,14 +170,14 @@ impl EventView {
             first_packet: event.packets.first().copied().unwrap_or_default(),
             last_packet: event.packets.last().copied().unwrap_or_default(),
             alerts: event.packets.len(),
-            from: talk.source.to_string(),
-            to: talk.destination.to_string(),
+            from: conversation.source.to_string(),
+            to: conversation.destination.to_string(),
             hosts: event.hosts,
             protocol: protocol(&event.peak),
             multiple: format!("{:.2}", event.peak.multiple()),
             sort_multiple: event.peak.multiple(),
             fired: match event.peak.fired {
-                Fired::Both => "packet, connection",
+                Trigger::Both => "packet, connection",
                 fired => fired.word(),
             },
             most: most.map_or_else(String::new, |(name, share)| format!("{} {:.0} %", name.word(), share * 100.0)),
@@ -214,35 +214,38 @@ impl MetricsView {
 }
 
 /// Bytes that got into no fragment, where the captures were read again.
-fn unseen(evidence: Evidence<'_>) -> Option<UnseenView> {
-    let Evidence::Shown(exhibits, _) = evidence else { return None };
-    let unseen = exhibits.bytes.saturating_sub(exhibits.bytes_in_fragments);
-    let share = unseen as f64 / exhibits.bytes.max(1) as f64;
-    Some(UnseenView { bytes: exhibits.bytes, unseen, percent: percent(share) })
+fn unseen(evidence: ReportEvidence<'_>) -> Option<UnseenView> {
+    let ReportEvidence::Shown(evidence, _) = evidence else { return None };
+    let unseen = evidence.bytes.saturating_sub(evidence.bytes_in_fragments);
+    let share = unseen as f64 / evidence.bytes.max(1) as f64;
+    Some(UnseenView { bytes: evidence.bytes, unseen, percent: percent(share) })
 }
 
-fn lesson(bundle: &Bundle) -> Vec<(&'static str, String)> {
-    let Bundle { cutting, detectors, judge, lesson, normal } = bundle;
-    let split = &lesson.split;
+fn training_summary(bundle: &Bundle) -> Vec<(&'static str, String)> {
+    let Bundle { cutting, detectors, judge, training_summary, normal } = bundle;
+    let split = &training_summary.split;
     let mask = if cutting.mask.is_empty() { "none".into() } else { cutting.mask.to_string().replace(',', ", ") };
     let mut rows = vec![
         ("detectors", detectors.set().to_string().replace(',', ", ")),
         ("cutting", format!("{} mode, fragments of {} bytes", cutting.mode.name(), cutting.size.bytes())),
         ("header fields read as zeros", mask),
-        ("learned from", format!("{} packets", lesson.packets)),
-        ("of these fitted", format!("packets 1 to {}, in {} windows", split.training_end, lesson.training_windows)),
+        ("learned from", format!("{} packets", training_summary.packets)),
+        (
+            "of these fitted",
+            format!("packets 1 to {}, in {} windows", split.training_end, training_summary.training_windows),
+        ),
         ("decided when to stop", format!("packets {} to {}", split.training_end + 1, split.validation_end)),
         ("calibrated each detector", format!("packets {} to {}", split.validation_end + 1, split.calibration_end)),
-        ("calibrated all together", format!("packets {} to {}", split.calibration_end + 1, lesson.packets)),
+        ("calibrated all together", format!("packets {} to {}", split.calibration_end + 1, training_summary.packets)),
     ];
-    if let Some(best) = lesson.history.best_epoch() {
-        let epochs = lesson.history.epochs.len();
+    if let Some(best) = training_summary.history.best_epoch() {
+        let epochs = training_summary.history.epochs.len();
         rows.push(("autoencoder", format!("{epochs} epochs, best validation error {:.5}", best.validation)));
     }
     rows.push(("wanted false-alarm rate", wanted_rate(&judge.packet_threshold(), percent(judge.rate().share()))));
     let kept = normal.as_ref().map_or_else(|| "none".into(), |normal| normal.len().to_string());
     rows.push(("normal fragments kept to compare with", kept));
-    rows.push(("alarms among the validation packets", percent(lesson.validation_alarm_rate)));
+    rows.push(("alarms among the validation packets", percent(training_summary.validation_alarm_rate)));
     rows
 }
 

@@ -1,6 +1,6 @@
 //! The protocol buffers of TensorBoard's event files, as far as we write them.
 //!
-//! Numbers of fields are those of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `tensor_shape.proto`, of the
+//! NamedArrays of fields are those of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `tensor_shape.proto`, of the
 //! HParams plugin's `plugin_data.proto` and `api.proto`, and of protobuf's `struct.proto`.
 
 use std::collections::BTreeMap;

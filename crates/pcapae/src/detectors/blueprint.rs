@@ -1,0 +1,341 @@
+//! Blueprints: which detector to fit, with which parameters, as a YAML file says it.
+//!
+//! ```yaml
+//! IsolationForest:
+//!   n_estimators: 200
+//!   contamination: 0
+//! ```
+//!
+//! Names and parameters are those of scikit-learn where it has the detector; what is left out has its default.
+
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Detector, Samples};
+use super::{
+    InterArrival, InterArrivalConfig, IsolationForest, IsolationForestConfig, LengthRarity, LengthRarityConfig,
+};
+use super::{KNearestNeighbours, KNearestNeighboursConfig, LocalOutlierFactor, LocalOutlierFactorConfig};
+use super::{Mahalanobis, MahalanobisConfig, OneClassSvm, OneClassSvmConfig};
+use super::{PositionHistogram, PositionHistogramConfig, PrincipalComponents, PrincipalComponentsConfig};
+use crate::named_arrays::NamedArrays;
+use crate::{Error, Result};
+
+/// A longer file is no blueprint.
+const BYTES_MAX: u64 = 1 << 20;
+
+/// The parameter that holds a detector's seed, where it has one.
+const SEED: &str = "random_state";
+
+/// Makes the enum of all detectors: a line each, of the name in YAML, the variant with its parameters, and what is fitted.
+macro_rules! detectors {
+    ($($name:literal: $variant:ident($config:ident) => $fitted:ident,)*) => {
+        /// A detector's kind and parameters, all in range.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[non_exhaustive]
+        pub enum Blueprint {
+            $(
+                #[doc = concat!("In YAML, `", $name, "`.")]
+                #[serde(rename = $name)]
+                $variant($config),
+            )*
+        }
+
+        impl Blueprint {
+            /// The names of all detectors in YAML.
+            pub const NAMES: &[&str] = &[$($name),*];
+
+            /// The detector's name in YAML.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Blueprint::$variant(_) => $name,)*
+                }
+            }
+
+            /// Refuses parameters out of range, by name.
+            pub fn check(&self) -> Result<()> {
+                match self {
+                    $(Blueprint::$variant(config) => config.check(),)*
+                }
+            }
+
+            /// Fits the detector. Refuses samples that it cannot be fitted to: too few, with numbers that are not finite, or without what it
+            /// looks at.
+            pub fn fit(&self, samples: &Samples) -> Result<Box<dyn Detector>> {
+                Ok(match self {
+                    $(Blueprint::$variant(config) => Box::new(config.fit(samples)?),)*
+                })
+            }
+
+            /// The detector that gave these numbers, for rows of `width`; otherwise, in a few words, what is wrong with them.
+            pub(super) fn read_back(&self, width: usize, numbers: &NamedArrays) -> Result<Box<dyn Detector>, String> {
+                Ok(match self {
+                    $(Blueprint::$variant(config) => Box::new($fitted::from_arrays(config, width, numbers)?),)*
+                })
+            }
+
+            /// The blueprint of the detector `name` with these parameters, unchecked for their range.
+            fn of_name(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, String> {
+                match name {
+                    $($name => Ok(Blueprint::$variant(config(parameters)?)),)*
+                    other => Err(format!("there is no detector {other:?}, only {}", Self::NAMES.join(", "))),
+                }
+            }
+        }
+    };
+}
+
+detectors! {
+    "IsolationForest": IsolationForest(IsolationForestConfig) => IsolationForest,
+    "LocalOutlierFactor": LocalOutlierFactor(LocalOutlierFactorConfig) => LocalOutlierFactor,
+    "OneClassSVM": OneClassSvm(OneClassSvmConfig) => OneClassSvm,
+    "KNearestNeighbours": KNearestNeighbours(KNearestNeighboursConfig) => KNearestNeighbours,
+    "Mahalanobis": Mahalanobis(MahalanobisConfig) => Mahalanobis,
+    "PrincipalComponents": PrincipalComponents(PrincipalComponentsConfig) => PrincipalComponents,
+    "PositionHistogram": PositionHistogram(PositionHistogramConfig) => PositionHistogram,
+    "LengthRarity": LengthRarity(LengthRarityConfig) => LengthRarity,
+    "InterArrival": InterArrival(InterArrivalConfig) => InterArrival,
+}
+
+impl Blueprint {
+    /// Reads a blueprint; every refusal of what is in the file is an [`Error::NotABlueprint`].
+    pub fn open(path: &Path) -> Result<Blueprint> {
+        let refuse = |reason| Error::NotABlueprint { path: path.to_owned(), reason };
+        Self::from_yaml(&read_text(path)?).map_err(refuse)
+    }
+
+    /// The blueprint that a text says; otherwise, in a few words, what is wrong with it.
+    pub fn from_yaml(text: &str) -> Result<Blueprint, String> {
+        let (name, parameters) = detector_and_parameters(text)?;
+        Self::from_parameters(&name, parameters)
+    }
+
+    /// The blueprint of the detector `name` with these parameters; otherwise, in a few words, what is wrong with them.
+    pub fn from_parameters(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, String> {
+        let blueprint = Self::of_name(name, parameters)?;
+        blueprint.check().map_err(|refusal| format!("{name}: {refusal}"))?;
+        Ok(blueprint)
+    }
+
+    /// The file of the blueprint, with all parameters.
+    pub fn to_yaml(&self) -> Result<String> {
+        serde_saphyr::to_string(self)
+            .map_err(|error| Error::Unwritable { what: "blueprint", reason: one_line(&error.to_string()) })
+    }
+
+    /// The same blueprint with this seed; `None` where the detector has nothing random.
+    pub fn with_seed(&self, seed: u64) -> Option<Blueprint> {
+        let mut parameters = self.parameters();
+        *parameters.get_mut(SEED)? = seed.into();
+        Self::of_name(self.name(), parameters).ok()
+    }
+
+    /// All parameters by name.
+    pub fn parameters(&self) -> Map<String, Value> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(mut of_name)) => match of_name.remove(self.name()) {
+                Some(Value::Object(parameters)) => parameters,
+                _ => Map::new(),
+            },
+            _ => Map::new(),
+        }
+    }
+}
+
+/// The text of a YAML file; refuses one that is too long to be meant.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::metadata(path).map_err(Error::io("open", path))?.len();
+    let refuse = |reason: String| Error::NotABlueprint { path: path.to_owned(), reason };
+    if bytes > BYTES_MAX {
+        return Err(refuse(format!("it has {bytes} bytes, more than {BYTES_MAX}")));
+    }
+    let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
+    String::from_utf8(bytes).map_err(|_| refuse("it is not text".into()))
+}
+
+/// The one detector that a text names, and what the text says below it.
+pub(crate) fn detector_and_parameters(text: &str) -> Result<(String, Map<String, Value>), String> {
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| one_line(&error.to_string()))?;
+    let names = || Blueprint::NAMES.join(", ");
+    match value {
+        Value::String(name) => Ok((name, Map::new())),
+        Value::Object(detectors) if detectors.len() == 1 => match detectors.into_iter().next() {
+            Some((name, Value::Object(parameters))) => Ok((name, parameters)),
+            Some((name, Value::Null)) => Ok((name, Map::new())),
+            Some((name, other)) => {
+                Err(format!("below {name} there is {other}, expected a parameter and its value a line"))
+            }
+            None => Err("it is empty".into()),
+        },
+        Value::Object(detectors) if detectors.len() > 1 => Err(format!(
+            "it names {} things side by side, expected one detector and its parameters below it",
+            detectors.len()
+        )),
+        _ => Err(format!("expected the name of a detector ({}) and its parameters below it", names())),
+    }
+}
+
+/// The parameters of a detector. Each is tried alone first, so that a refusal can name it: all have defaults.
+fn config<C: DeserializeOwned>(parameters: Map<String, Value>) -> Result<C, String> {
+    for (name, value) in &parameters {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        if let Err(error) = serde_json::from_value::<C>(alone.into()) {
+            let error = error.to_string();
+            return Err(match error.strip_prefix("unknown field ") {
+                Some(unknown) => format!("unknown parameter {unknown}"),
+                None if error.contains("untagged enum") => format!("{name} {value}: that is no value for it"),
+                None => format!("{name} {value}: {error}"),
+            });
+        }
+    }
+    serde_json::from_value(parameters.into()).map_err(|error| error.to_string())
+}
+
+/// The first line of what the YAML library says, without its decoration.
+fn one_line(text: &str) -> String {
+    let line = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    line.trim().trim_start_matches("error: ").trim_end_matches('.').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::detectors::{Contamination, MaxFeatures, MaxSamples, Verbosity};
+
+    fn refused(yaml: &str) -> String {
+        let reason = Blueprint::from_yaml(yaml).unwrap_err();
+        assert!(!reason.contains('\n') && !reason.ends_with('.'), "{reason}");
+        reason
+    }
+
+    /// As the thesis's program has them: all parameters, Python's spelling of truth, comments with colons in them.
+    #[test]
+    fn the_originals_form_is_read() {
+        let forest = Blueprint::from_yaml(
+            "# https://example.org/x.html\nIsolationForest:\n  n_estimators: 100 # How many: all.\n  max_samples: auto\n  \
+             contamination: 0\n  max_features: 1.0\n  bootstrap: False # If True, …\n  n_jobs: 1\n  random_state: 42\n  \
+             verbose: True\n  warm_start: False",
+        );
+        let Ok(Blueprint::IsolationForest(config)) = forest else { panic!("{forest:?}") };
+        assert_eq!(config.contamination, Contamination::Share(0.0));
+        assert_eq!((config.max_features, config.random_state), (MaxFeatures::Share(1.0), Some(42)));
+        assert_eq!(config.verbose, Verbosity::Any(true));
+        let machine = Blueprint::from_yaml(
+            "OneClassSVM:\n  kernel: rbf # linear | poly\n  degree: 8\n  gamma: scale\n  coef0: 0.0\n  tol: 0.001\n  nu: 0.5\n  \
+             shrinking: True\n  cache_size: 200\n  verbose: True\n  max_iter: -1\n",
+        );
+        let Ok(Blueprint::OneClassSvm(config)) = machine else { panic!("{machine:?}") };
+        assert_eq!((config.degree, config.max_iter, config.cache_size), (8, -1, 200.0));
+    }
+
+    #[test]
+    fn the_originals_local_outlier_factor_is_read() {
+        let factor = Blueprint::from_yaml(
+            "LocalOutlierFactor:\n  n_neighbors: 20\n  algorithm: auto # How:\n  leaf_size: 30\n  metric: minkowski # l1 | l2\n  p: 2\n  \
+             contamination: 0.00001\n  n_jobs: 1\n  novelty: True",
+        );
+        let Ok(Blueprint::LocalOutlierFactor(config)) = factor else { panic!("{factor:?}") };
+        assert_eq!((config.n_neighbors, config.contamination), (20, Contamination::Share(1e-5)));
+        assert!(refused("LocalOutlierFactor:\n  novelty: False").starts_with("LocalOutlierFactor: novelty false"));
+    }
+
+    #[test]
+    fn a_name_alone_is_a_detector_with_its_defaults() {
+        for name in Blueprint::NAMES {
+            for yaml in [format!("{name}\n"), format!("{name}:\n"), format!("{name}: {{}}")] {
+                let blueprint = Blueprint::from_yaml(&yaml).unwrap();
+                assert_eq!(blueprint.name(), *name);
+                assert_eq!(Blueprint::from_yaml(&blueprint.to_yaml().unwrap()), Ok(blueprint));
+            }
+        }
+    }
+
+    #[test]
+    fn shares_and_counts_survive_their_file() {
+        for (yaml, expected) in
+            [("1", MaxSamples::Count(1)), ("1.0", MaxSamples::Share(1.0)), ("1e-5", MaxSamples::Share(1e-5))]
+        {
+            let blueprint = Blueprint::from_yaml(&format!("IsolationForest:\n  max_samples: {yaml}")).unwrap();
+            let written = blueprint.to_yaml().unwrap();
+            for blueprint in [&blueprint, &Blueprint::from_yaml(&written).unwrap()] {
+                let Blueprint::IsolationForest(config) = blueprint else { panic!("{blueprint:?}") };
+                assert_eq!(config.max_samples, expected, "{written}");
+            }
+        }
+        let head = "PositionHistogram:\n  head:\n    top: {k: 3, standardised: false}\n";
+        let blueprint = Blueprint::from_yaml(head).unwrap();
+        assert_eq!(Blueprint::from_yaml(&blueprint.to_yaml().unwrap()), Ok(blueprint));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_by_name() {
+        let unknown = refused("IsolationForest:\n  trees: 3");
+        assert!(unknown.starts_with("unknown parameter `trees`, expected one of `n_estimators`"), "{unknown}");
+        assert_eq!(
+            refused("IsolationForest:\n  n_estimators: 0"),
+            "IsolationForest: n_estimators 0: expected 1 to 100000"
+        );
+        let type_ = refused("IsolationForest:\n  n_estimators: many");
+        assert!(type_.starts_with("n_estimators \"many\": invalid type"), "{type_}");
+        assert_eq!(refused("IsolationForest:\n  max_samples: most"), "max_samples \"most\": that is no value for it");
+        assert!(refused("OneClassSVM:\n  nu: .nan").contains(".nan"));
+        assert!(refused("OneClassSVM:\n  nu: [0.1, 0.2]").starts_with("nu [0.1,0.2]"));
+        assert!(
+            refused("IForest:\n  trees: 3").starts_with("there is no detector \"IForest\", only IsolationForest, ")
+        );
+        assert!(refused("IsolationForest: 3").contains("below IsolationForest"));
+        assert!(refused("IsolationForest:\nOneClassSVM:\n").contains("2 things"));
+        for yaml in [
+            "",
+            "- a\n- b",
+            "IsolationForest:\n  nu: [",
+            "a: {b",
+            "IsolationForest:\n  n_jobs: 1\n  n_jobs: 2",
+            "3",
+            "&a [*a]",
+        ] {
+            refused(yaml);
+        }
+    }
+
+    proptest! {
+        /// Pieces of YAML in any order, and any text: read or refused in one line, never a panic; what is read survives its file.
+        #[test]
+        fn any_text_is_a_blueprint_or_refused(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(vec![
+                        "IsolationForest", "OneClassSVM", "PositionHistogram", ":", "\n  ", "\n", "nu", "n_estimators", "head", "gamma",
+                        "1", "1.0", "-1", "auto", "[", "]", "{", "}", ",", "&a ", "*a", "!!str ", "'", "\"", "|", "? ", "- ", "~", "1e999",
+                        " ", "max_samples: ", "contamination: 0", "top: {k: 3}", "#", "\t", "---", "...", "<<: ",
+                    ]).prop_map(str::to_owned),
+                    ".{0,4}",
+                ],
+                0..12,
+            ),
+        ) {
+            match Blueprint::from_yaml(&pieces.concat()) {
+                Ok(blueprint) => {
+                    let written = blueprint.to_yaml().unwrap();
+                    prop_assert_eq!(Blueprint::from_yaml(&written), Ok(blueprint));
+                }
+                Err(reason) => {
+                    prop_assert!(!reason.is_empty() && !reason.contains('\n') && !reason.ends_with('.'), "{}", reason);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_seed_replaces_the_blueprints_where_there_is_one() {
+        let forest = Blueprint::from_yaml("IsolationForest:\n  random_state: 3\n  n_estimators: 7").unwrap();
+        assert_eq!(forest.with_seed(9).unwrap().parameters()["random_state"], 9);
+        assert_eq!(forest.with_seed(3), Some(forest));
+        assert_eq!(Blueprint::from_yaml("LengthRarity").unwrap().with_seed(9), None);
+    }
+}

@@ -1,0 +1,60 @@
+//! Detectors: fitted to normal traffic, kept in a file, and scoring. One file a detector.
+//!
+//! A higher score is more anomalous, everywhere. Nothing here knows the model.
+
+mod samples;
+
+mod detector;
+
+mod rows;
+
+mod contamination;
+
+mod isolation_forest;
+
+mod local_outlier_factor;
+
+mod k_nearest_neighbours;
+
+mod mahalanobis;
+
+mod principal_components;
+
+mod one_class_svm;
+
+mod fact_numbers;
+
+mod scoring_head;
+
+mod position_histogram;
+
+mod length_rarity;
+
+mod inter_arrival;
+
+mod blueprint;
+
+mod sample_file;
+
+mod fitted;
+
+pub use blueprint::Blueprint;
+pub(crate) use blueprint::{detector_and_parameters, read_text};
+pub use contamination::{Auto, Contamination};
+pub use detector::{Detector, Scorer};
+pub use fitted::{Fitted, ScoreSink};
+pub use inter_arrival::{Before, GAPS_REMEMBERED, GapClock, InterArrival, InterArrivalConfig};
+pub use isolation_forest::{IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples, Verbosity};
+pub use k_nearest_neighbours::{Aggregation, KNearestNeighbours, KNearestNeighboursConfig};
+pub use length_rarity::{LengthRarity, LengthRarityConfig};
+pub use local_outlier_factor::{LocalOutlierFactor, LocalOutlierFactorConfig};
+pub use mahalanobis::{CovarianceName, Mahalanobis, MahalanobisConfig};
+pub use one_class_svm::{Gamma, GammaRule, KernelName, OneClassSvm, OneClassSvmConfig};
+pub use position_histogram::{DEVIATION_FLOOR, PositionHistogram, PositionHistogramConfig};
+pub use principal_components::{Components, PrincipalComponents, PrincipalComponentsConfig};
+pub use sample_file::{Rows, SampleFile, further_columns};
+pub(crate) use sample_file::{packets_of_window, score_row};
+pub use samples::Samples;
+pub use scoring_head::{PositionSums, ScoringHead, Standardisation};
+#[cfg(test)]
+pub(crate) mod fixtures;

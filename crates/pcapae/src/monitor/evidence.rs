@@ -1,0 +1,275 @@
+//! A second look at chosen packets: their bytes, and how odd each byte is to the detectors that look at bytes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use super::residuals::{Judged, Residuals};
+use super::{Bundle, DetectorName, Detectors, ScoredAutoencoder};
+use crate::Result;
+use crate::capture::headers::{HeaderField, PacketFacts, header_fields};
+use crate::capture::{Captures, LinkType, Packet, Source};
+use crate::detectors::Samples;
+use crate::fragment::{Fragment, Mode, Receiver, Segment};
+use crate::label::{Label, Labels};
+use crate::progress::Progress;
+
+/// Most bytes that are kept of a packet, from its front.
+pub const EVIDENCE_BYTES: usize = 1024;
+
+/// Which packets to look at again.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Those whose bytes are shown.
+    pub shown: BTreeSet<u64>,
+    /// Those of which the windows that the autoencoder judged are kept as well, to be explained.
+    pub explained: BTreeSet<u64>,
+}
+
+/// A packet's bytes and what is odd about them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PacketEvidence {
+    /// The packet's number, from 1.
+    pub packet: u64,
+    /// What its bytes begin with.
+    pub link: LinkType,
+    /// How many bytes were captured of it.
+    pub length: usize,
+    /// The first of them, at most [`EVIDENCE_BYTES`].
+    pub bytes: Vec<u8>,
+    /// Header fields that lie in them.
+    pub fields: Vec<(HeaderField, Range<usize>)>,
+    /// One for each detector that looks at bytes.
+    pub heat: Vec<Heat>,
+}
+
+/// How odd each byte of a packet is to a detector.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Heat {
+    /// The detector.
+    pub detector: DetectorName,
+    /// A value a byte, higher is odder: what the detector's scoring head makes its score of. NaN where it saw no such byte.
+    pub of_bytes: Vec<f32>,
+    /// Share of all that is above 0 which lies behind the packet's end, where it is shorter than usual packets: from 0 to 1.
+    /// Always 0 outside packet mode.
+    pub past_end: f32,
+}
+
+/// A fragment with bytes of a packet that is to be explained, in the window in which the autoencoder judged it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JudgedWindow {
+    /// The bytes, frame after frame, as the autoencoder saw them: masked, padded.
+    pub bytes: Vec<u8>,
+    /// Where the bytes of each frame came from.
+    pub segments: Vec<Vec<Segment>>,
+    /// Which frame was judged, from 0.
+    pub frame: usize,
+    /// The score, in the autoencoder's own unit.
+    pub score: f64,
+}
+
+impl JudgedWindow {
+    /// The packets with bytes in the fragment that was judged, in order.
+    pub fn packets(&self) -> impl Iterator<Item = u64> + '_ {
+        self.segments[self.frame].iter().map(|segment| segment.packet)
+    }
+}
+
+/// What a second look at captures gives.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// The packets that were asked for and are there, in order.
+    pub packets: Vec<PacketEvidence>,
+    /// The windows of those that are to be explained, in the order in which they were judged; none where there is no autoencoder.
+    pub windows: Vec<JudgedWindow>,
+    /// Bytes of all packets in the captures.
+    pub bytes: u64,
+    /// Bytes of them that got into a fragment.
+    pub bytes_in_fragments: u64,
+    /// What was read, to compare with what was read the first time.
+    pub sources: Vec<Source>,
+}
+
+impl Bundle {
+    /// Reads the captures of a detection again and shows the packets that are `wanted`.
+    ///
+    /// With one frame to a window only fragments of these packets go through the model; with more, all do, since any may be context.
+    pub fn evidence(&self, mut captures: Captures, wanted: &Wanted, progress: &dyn Progress) -> Result<Evidence> {
+        let autoencoder = self.detectors.autoencoder.as_ref();
+        let mut collector = EvidenceCollector {
+            wanted,
+            mode: self.cutting.mode,
+            detectors: &self.detectors,
+            residuals: autoencoder.map(|scored| (scored, Residuals::new(&scored.model))),
+            shown: BTreeMap::new(),
+            windows: Vec::new(),
+            bytes: 0,
+            bytes_in_fragments: 0,
+        };
+        self.cutting.cut(&mut captures, Labels::All(Label::Unknown), &mut collector, progress)?;
+        Ok(collector.finish(captures.into_summary().sources))
+    }
+}
+
+/// Keeps what is wanted while packets and fragments go by.
+struct EvidenceCollector<'a> {
+    wanted: &'a Wanted,
+    mode: Mode,
+    detectors: &'a Detectors,
+    residuals: Option<(&'a ScoredAutoencoder, Residuals)>,
+    shown: BTreeMap<u64, Shown>,
+    windows: Vec<JudgedWindow>,
+    bytes: u64,
+    bytes_in_fragments: u64,
+}
+
+/// A packet that is wanted, and its facts.
+struct Shown {
+    packet_evidence: PacketEvidence,
+    facts: PacketFacts,
+}
+
+impl EvidenceCollector<'_> {
+    fn finish(mut self, sources: Vec<Source>) -> Evidence {
+        if let Some((scored, residuals)) = self.residuals {
+            let mut gallery = Gallery { wanted: self.wanted, mode: self.mode, scored, shown: &mut self.shown };
+            residuals.finish(&mut |judged| gallery.take(judged, &mut self.windows));
+        }
+        Evidence {
+            packets: self.shown.into_values().map(|shown| shown.packet_evidence).collect(),
+            windows: self.windows,
+            bytes: self.bytes,
+            bytes_in_fragments: self.bytes_in_fragments,
+            sources,
+        }
+    }
+
+    /// The histograms look at packets: in packet mode, where a fragment is one.
+    fn show_surprises(&mut self, fragment: Fragment<'_>) -> Result<()> {
+        let Some((histograms, segment)) = self.detectors.histograms.as_ref().zip(fragment.segments.first()) else {
+            return Ok(());
+        };
+        let Some(shown) = self.shown.get_mut(&segment.packet) else { return Ok(()) };
+        let row = Samples::of_bytes(fragment.bytes.to_vec(), fragment.bytes.len()).with_facts(vec![shown.facts]);
+        let values = histograms.position_values(&row)?;
+        shown.packet_evidence.heat_of(DetectorName::Histograms).put(segment, &values, self.mode);
+        Ok(())
+    }
+}
+
+impl Receiver for EvidenceCollector<'_> {
+    fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
+        self.bytes += packet.data.len() as u64;
+        if self.wanted.shown.contains(&packet.number) {
+            let facts = PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns);
+            self.shown.insert(packet.number, Shown { packet_evidence: PacketEvidence::of(packet), facts });
+        }
+        Ok(())
+    }
+
+    fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
+        self.bytes_in_fragments += fragment.segments.iter().map(|segment| u64::from(segment.length)).sum::<u64>();
+        let is_wanted = fragment.segments.iter().any(|segment| self.wanted.has(segment.packet));
+        if let Some((scored, residuals)) = &mut self.residuals
+            && (is_wanted || scored.model.config().frames.count() > 1)
+        {
+            let mut gallery = Gallery { wanted: self.wanted, mode: self.mode, scored, shown: &mut self.shown };
+            residuals.push(fragment, &mut |judged| gallery.take(judged, &mut self.windows));
+        }
+        if is_wanted { self.show_surprises(fragment) } else { Ok(()) }
+    }
+}
+
+/// Where what the autoencoder judged is put.
+struct Gallery<'a> {
+    wanted: &'a Wanted,
+    mode: Mode,
+    scored: &'a ScoredAutoencoder,
+    shown: &'a mut BTreeMap<u64, Shown>,
+}
+
+impl Gallery<'_> {
+    fn take(&mut self, judged: &Judged<'_>, windows: &mut Vec<JudgedWindow>) {
+        let scored = self.scored;
+        let mut values = None;
+        for segment in judged.segments() {
+            if let Some(shown) = self.shown.get_mut(&segment.packet) {
+                let of_bytes = || scored.head.position_values(judged.residual, scored.usual.as_ref());
+                let values = values.get_or_insert_with(of_bytes);
+                shown.packet_evidence.heat_of(DetectorName::Autoencoder).put(segment, values, self.mode);
+            }
+        }
+        if judged.segments().iter().any(|segment| self.wanted.explained.contains(&segment.packet)) {
+            windows.push(JudgedWindow {
+                bytes: judged.window_bytes().to_vec(),
+                segments: judged.window_segments().map(<[Segment]>::to_vec).collect(),
+                frame: judged.frame(),
+                score: scored.score(judged.residual),
+            });
+        }
+    }
+}
+
+impl Wanted {
+    /// The same packets shown and explained.
+    pub fn all(packets: BTreeSet<u64>) -> Wanted {
+        Wanted { shown: packets.clone(), explained: packets }
+    }
+
+    fn has(&self, packet: u64) -> bool {
+        self.shown.contains(&packet) || self.explained.contains(&packet)
+    }
+}
+
+impl Evidence {
+    /// The packet_evidence of a packet, if it was asked for.
+    pub fn packet(&self, packet: u64) -> Option<&PacketEvidence> {
+        let at = self.packets.binary_search_by_key(&packet, |packet_evidence| packet_evidence.packet).ok()?;
+        self.packets.get(at)
+    }
+}
+
+impl PacketEvidence {
+    fn of(packet: &Packet<'_>) -> PacketEvidence {
+        let bytes = packet.data[..packet.data.len().min(EVIDENCE_BYTES)].to_vec();
+        let mut fields = Vec::new();
+        header_fields(packet.link, packet.data, |field, range| {
+            if range.end <= bytes.len() {
+                fields.push((field, range));
+            }
+        });
+        PacketEvidence {
+            packet: packet.number,
+            link: packet.link,
+            length: packet.data.len(),
+            bytes,
+            fields,
+            heat: Vec::new(),
+        }
+    }
+
+    /// The heat of a detector, which begins with no byte seen.
+    fn heat_of(&mut self, detector: DetectorName) -> &mut Heat {
+        let at = self.heat.iter().position(|heat| heat.detector == detector).unwrap_or_else(|| {
+            self.heat.push(Heat { detector, of_bytes: vec![f32::NAN; self.bytes.len()], past_end: 0.0 });
+            self.heat.len() - 1
+        });
+        &mut self.heat[at]
+    }
+}
+
+impl Heat {
+    /// Takes the values of a fragment's positions, of which `segment` are the packet's.
+    fn put(&mut self, segment: &Segment, values: &[f32], mode: Mode) {
+        let start = segment.fragment_offset as usize;
+        let own = start..start + segment.length as usize;
+        let kept = self.of_bytes.iter_mut().skip(segment.packet_offset as usize);
+        for (byte, value) in kept.zip(&values[own.clone()]) {
+            *byte = *value;
+        }
+        if mode == Mode::Packet {
+            let positive = |values: &[f32]| values.iter().map(|value| value.max(0.0)).sum::<f32>();
+            let all = positive(values);
+            self.past_end = if all > 0.0 { positive(&values[own.end..]) / all } else { 0.0 };
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What a plant's normal traffic taught: how to cut captures, the detectors, and their calibration, in one file.
+
+mod detector_set;
+
+mod detectors;
+
+mod alert;
+
+mod effort;
+
+mod split;
+
+mod judge;
+
+mod residuals;
+
+mod scoring;
+
+mod material;
+
+mod normal;
+
+mod packet_log;
+
+mod packet_scores;
+
+mod detection;
+
+mod evidence;
+
+mod learn;
+
+mod file;
+
+pub use alert::{Alert, Trigger};
+pub use detection::Detection;
+pub use detector_set::{DetectorName, DetectorSet};
+pub use detectors::{Detectors, ScoredAutoencoder};
+pub use effort::{DEFAULT_STEPS, Effort};
+pub use evidence::{EVIDENCE_BYTES, Evidence, Heat, JudgedWindow, PacketEvidence, Wanted};
+pub use judge::{Connections, Judge};
+pub use learn::{LearnConfig, Learned, learn};
+pub use normal::{NORMAL_FRAGMENTS, NearestNormal, NormalFragments};
+pub use packet_log::PacketLog;
+pub use packet_scores::PacketScores;
+pub use split::Split;
+
+use serde::{Deserialize, Serialize};
+
+use crate::capture::Source;
+use crate::fragment::Cutting;
+use crate::train::History;
+
+/// All that detection needs.
+#[derive(Debug, Clone)]
+pub struct Bundle {
+    /// How captures are cut into fragments.
+    pub cutting: Cutting,
+    /// The fitted detectors.
+    pub detectors: Detectors,
+    /// What they say together, calibrated.
+    pub judge: Judge,
+    /// What was learned from, and how it went.
+    pub training_summary: TrainingSummary,
+    /// Normal fragments to compare odd ones with; `None` where there is no autoencoder, where none were asked for, and in bundles of version 2.
+    pub normal: Option<NormalFragments>,
+}
+
+/// What a bundle was learned from, and how it went.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TrainingSummary {
+    /// The captures.
+    pub sources: Vec<Source>,
+    /// Packets in them.
+    pub packets: u64,
+    /// Which of them taught what.
+    pub split: Split,
+    /// Windows that the weights were fitted to, or where there are very many, an even selection of them.
+    pub training_windows: usize,
+    /// Windows that decided when to stop.
+    pub validation_windows: usize,
+    /// The losses of the autoencoder, epoch by epoch; empty where there is none.
+    pub history: History,
+    /// Share of the validation packets that raise an alert: what to expect of normal traffic, up to luck and time.
+    pub validation_alarm_rate: f64,
+}
