@@ -12,11 +12,11 @@ use pcapae::detectors::{PositionSums, ScoringHead, further_columns};
 use pcapae::engine::Engine;
 use pcapae::fragment::{Mode, Shape};
 use pcapae::model::{Autoencoder, Frames, Head, ModelConfig, PredictFrames, Side};
-use pcapae::residual::ResidualScorer;
+use pcapae::residual::WindowScorer;
 use pcapae::scores::{Column, RowPackets, ScoreRow, ScoreTable};
 use specimen::{cutting, packets, write};
 
-fn scored(scorer: &ResidualScorer, dataset: &Dataset) -> ScoreTable {
+fn scored(scorer: &WindowScorer, dataset: &Dataset) -> ScoreTable {
     let mut table = ScoreTable::new();
     let mut columns: Vec<Column> = further_columns(dataset.mode()).iter().map(|name| Column::new(*name)).collect();
     let mut sink = |row: &ScoreRow, further: &[&str]| {
@@ -48,7 +48,7 @@ fn scores_are_those_of_all_windows_in_memory() {
         write(&packets(150), cutting(mode, 256, Shape::Square), Layout::Arrays, &path);
         let (model, dataset) = (Autoencoder::new(config, 5), Dataset::open(&path).unwrap());
         let normal = head.is_standardised().then_some(&dataset);
-        let scorer = ResidualScorer::new(model.clone(), head, normal, &()).unwrap();
+        let scorer = WindowScorer::new(model.clone(), head, normal, &()).unwrap();
         let table = scored(&scorer, &dataset);
 
         let loaded = dataset.load(&()).unwrap();
@@ -90,13 +90,13 @@ fn what_does_not_suit_the_model_is_refused() {
     let dataset = Dataset::open(&path).unwrap();
     let model = |config| Autoencoder::new(config, 1);
     let refusal =
-        |model, head, normal: Option<&Dataset>| ResidualScorer::new(model, head, normal, &()).unwrap_err().to_string();
+        |model, head, normal: Option<&Dataset>| WindowScorer::new(model, head, normal, &()).unwrap_err().to_string();
     let small = model(config(1, 0, Head::Linear));
     assert!(refusal(small.clone(), ScoringHead::TOP, None).contains("a dataset of normal traffic"));
     assert!(refusal(small, ScoringHead::Top { k: 0, standardised: false }, None).contains("top positions"));
     let large = model(ModelConfig::new(Side::ThirtyTwo));
     assert!(refusal(large, ScoringHead::TOP, Some(&dataset)).contains("32 × 32"));
-    let long = ResidualScorer::new(model(config(2, 1, Head::Linear)), ScoringHead::Mean, None, &()).unwrap();
+    let long = WindowScorer::new(model(config(2, 1, Head::Linear)), ScoringHead::Mean, None, &()).unwrap();
     let refused = long.score(&dataset, &mut |_, _| Ok(()), &()).unwrap_err().to_string();
     assert!(refused.contains("shorter than 3 frames"), "{refused}");
 }

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use pcapae::fragment::Mask;
-use pcapae::monitor::DetectorSet;
 
 use super::{CaptureArgs, LossArg, ModeArg, ThreadsArg, positive};
 
@@ -14,9 +13,10 @@ use super::{CaptureArgs, LossArg, ModeArg, ThreadsArg, positive};
 Examples:
   pcapae learn monday.pcap.gz tuesday.pcapng -o plant.pcapae
   tcpdump -i eth0 -w - | pcapae learn - -o plant.pcapae
-  pcapae learn week.pcap -o plant.pcapae --detectors histograms,lengths --false-alarm-rate 0.0001
+  pcapae learn week.pcap -o plant.pcapae --detectors position-histogram,length-rarity --false-alarm-rate 0.0001
+  pcapae learn week.pcap -o plant.pcapae --model training/best.safetensors --detectors isolation_forest.yaml
 
-The first 60 % of the packets teach the detectors, the next 10 % decide when to stop, 10 % calibrate each detector, and the
+The detectors are fitted to the first 60 % of the packets, the next 10 % decide when to stop, 10 % calibrate each detector, and the
 last 20 % what they say together, which decides what is an alert.")]
 pub struct LearnArgs {
     #[command(flatten)]
@@ -26,22 +26,33 @@ pub struct LearnArgs {
     #[arg(short, long, value_name = "PLANT.pcapae")]
     pub output: PathBuf,
 
-    /// How packets become fragments.
-    #[arg(short, long, alias = "modus", value_name = "MODE", default_value = "packet")]
-    pub mode: ModeArg,
+    /// How packets become fragments [default: packet, or as the model of --model was trained].
+    #[arg(short, long, alias = "modus", value_name = "MODE")]
+    pub mode: Option<ModeArg>,
 
-    /// Bytes in a fragment: 256, 1024 or 4096, which the model sees as a square of 16, 32 or 64.
-    #[arg(long, alias = "chunk", value_name = "BYTES", default_value_t = 256)]
-    pub fragment_size: usize,
+    /// Bytes in a fragment: 256, 1024 or 4096, which the model sees as a square of 16, 32 or 64 [default: 256, or what the model of --model takes].
+    #[arg(long, alias = "chunk", value_name = "BYTES")]
+    pub fragment_size: Option<usize>,
 
-    /// Header fields to read as zeros, with commas between, as for dataset.
-    #[arg(long, value_name = "FIELDS", default_value = "volatile")]
-    pub mask: Mask,
+    /// Header fields to read as zeros, with commas between, as for dataset [default: volatile, or as the model of --model was trained].
+    #[arg(long, value_name = "FIELDS")]
+    pub mask: Option<Mask>,
 
-    /// What judges packets, with commas between: autoencoder, histograms (of byte values at each place), lengths (between two hosts),
-    /// gaps (in time) [default: autoencoder,histograms; in byte and flow mode autoencoder].
-    #[arg(long, value_name = "NAMES")]
-    pub detectors: Option<DetectorSet>,
+    /// What scores packets, with commas between: Autoencoder, any detector that fit knows (PositionHistogram, LengthRarity, InterArrival,
+    /// IsolationForest, ...) by its name, a blueprint, or a detector that fit made [default: Autoencoder,PositionHistogram; in byte and
+    /// flow mode Autoencoder].
+    ///
+    /// Upper and lower case, hyphens and underscores do not matter: isolation-forest is IsolationForest. PositionHistogram, LengthRarity and
+    /// InterArrival look at packets, and go with packet mode only. The others look at the model's codes where there is a model, as there is with
+    /// Autoencoder or --model, and else at the bytes of fragments.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub detectors: Option<Vec<String>>,
+
+    /// A model that pcapae train made, or a bundle that holds one, instead of a new one: of either cell, with any number of frames, predicting or not.
+    ///
+    /// It should not have been trained on these captures: calibrated on packets that it knows, it would raise more alerts than is promised.
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["loss", "epochs", "batch", "learning_rate"])]
+    pub model: Option<PathBuf>,
 
     /// From the autoencoder's error at each byte to one score.
     #[arg(long, value_name = "HEAD", default_value = "mean")]
@@ -51,13 +62,13 @@ pub struct LearnArgs {
     #[arg(long, value_name = "LOSS", default_value = "mse")]
     pub loss: LossArg,
 
-    /// Whether the last packets of a connection are judged together, beside each packet by itself.
+    /// Whether the last packets of a connection are scored together, beside each packet by itself.
     #[arg(long, value_name = "WHETHER", default_value = "on")]
     pub connections: ConnectionsArg,
 
-    /// Fragments in a window, 1 to 256.
-    #[arg(long, alias = "finput", value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub frames: u16,
+    /// Fragments in a window, 1 to 256 [default: 1, or as the model of --model was trained].
+    #[arg(long, alias = "finput", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub frames: Option<u16>,
 
     /// Share of normal packets that may raise an alert.
     #[arg(long, value_name = "SHARE", default_value_t = 0.001, allow_negative_numbers = true)]
@@ -77,7 +88,7 @@ pub struct LearnArgs {
     #[arg(short, long, alias = "batch_size", value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
 
-    /// Highest step size of the optimiser.
+    /// Peak learning rate: the highest step size of the optimiser.
     #[arg(long, alias = "learn_rate", value_name = "RATE", default_value_t = 1e-3, allow_negative_numbers = true, value_parser = positive)]
     pub learning_rate: f64,
 
@@ -107,6 +118,6 @@ pub enum ScoringArg {
 pub enum ConnectionsArg {
     /// They are, and half of the false-alarm rate is for them.
     On,
-    /// Packets are judged by themselves only.
+    /// Packets are scored by themselves only.
     Off,
 }

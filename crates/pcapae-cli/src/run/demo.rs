@@ -121,7 +121,7 @@ fn episodes(detection: &Detection) -> anyhow::Result<Vec<Episode>> {
             episodes.len() - 1
         });
         episodes[index].packets += 1;
-        episodes[index].flagged += u64::from(detection.fired(packet).is_some());
+        episodes[index].flagged += u64::from(detection.trigger(packet).is_some());
     }
     Ok(episodes)
 }

@@ -68,13 +68,12 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
 
 /// What raised the alert, and the shares of the detectors, the largest first: `packet: histograms 71 %, autoencoder 29 %`.
 fn by(alert: &Alert) -> String {
-    let fired = alert.fired.word();
+    let fired = alert.trigger.name();
     let mut shares = alert.shares.clone();
     if shares.len() < 2 {
         return fired.to_owned();
     }
     shares.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let shares: Vec<String> =
-        shares.iter().map(|(name, share)| format!("{} {:.0} %", name.word(), share * 100.0)).collect();
+    let shares: Vec<String> = shares.iter().map(|(name, share)| format!("{} {:.0} %", name, share * 100.0)).collect();
     format!("{fired}: {}", shares.join(", "))
 }

@@ -1,17 +1,21 @@
 //! `pcapae learn`: captures of normal operation to a bundle.
 
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
+use pcapae::Error;
+use pcapae::calibration::Connections;
 use pcapae::calibration::FalseAlarmRate;
 use pcapae::capture::Captures;
-use pcapae::detectors::ScoringHead;
+use pcapae::detectors::{Blueprint, Fitted, ScoringHead};
 use pcapae::fragment::Mode;
-use pcapae::model::{Frames, ModelConfig, Side};
-use pcapae::monitor::{Bundle, Connections, DetectorSet, Effort, LearnConfig, Learned, TrainingSummary, learn};
+use pcapae::model::{Autoencoder, Frames, ModelConfig, Side};
+use pcapae::monitor::{Bundle, DetectorPlan, Effort, LearnConfig, Learned, TrainingSummary, learn};
 use pcapae::train::TrainConfig;
 
 use super::input::{counted, output, say_skipped, warn_of};
-use crate::args::{ConnectionsArg, LearnArgs, ScoringArg};
+use crate::args::{ConnectionsArg, LearnArgs, ModelArgs, ScoringArg};
 use crate::progress::Console;
 
 /// Learns, then puts the bundle in its place.
@@ -30,15 +34,27 @@ pub fn run(args: &LearnArgs, console: &Console) -> anyhow::Result<ExitCode> {
 
 /// Checks the options before any long work.
 fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
-    let side = Side::of_fragment_size(args.fragment_size)?;
     let defaults = LearnConfig::default();
-    let mode = Mode::from(args.mode);
-    let frames = Frames::try_from(usize::from(args.frames))?;
+    let frames = args.frames.map(|frames| Frames::try_from(usize::from(frames))).transpose()?;
+    let trained =
+        args.model.as_ref().map(|path| ModelArgs { path: path.clone(), frames: args.frames }.load()).transpose()?;
+    let known = trained.as_ref().map(Autoencoder::trained_on).unwrap_or_default();
+    let mode = args.mode.map(Mode::from).or(known.mode).unwrap_or(defaults.mode);
     let config = LearnConfig {
         mode,
-        mask: args.mask,
-        detectors: args.detectors.clone().unwrap_or_else(|| DetectorSet::usual(mode)),
-        model: ModelConfig { frames, head: args.loss.into(), ..ModelConfig::new(side) },
+        mask: args.mask.or(known.mask).unwrap_or(defaults.mask),
+        detectors: match &args.detectors {
+            Some(named) => named.iter().map(|named| plan(named.trim())).collect::<pcapae::Result<_>>()?,
+            None => DetectorPlan::defaults(mode),
+        },
+        model: match &trained {
+            Some(model) => *model.config(),
+            None => {
+                let side = Side::of_fragment_size(args.fragment_size.unwrap_or(defaults.model.side.fragment_size()))?;
+                ModelConfig { frames: frames.unwrap_or_default(), head: args.loss.into(), ..ModelConfig::new(side) }
+            }
+        },
+        trained,
         head: args.scoring.into(),
         connections: args.connections.into(),
         training: TrainConfig {
@@ -51,8 +67,29 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
         false_alarm_rate: FalseAlarmRate::new(args.false_alarm_rate)?,
         normal_fragments: args.normal_fragments,
     };
+    let size = config.model.side.fragment_size();
+    if let Some(other) = args.fragment_size.filter(|other| *other != size) {
+        return Err(Error::Setting {
+            setting: "fragment size",
+            got: other.to_string(),
+            expected: format!("{size}, which the model takes"),
+            remedy: Some("leave --fragment-size out: the model knows it".into()),
+        });
+    }
     config.check()?;
     Ok(config)
+}
+
+/// A detector by its name, or from the file of a blueprint or of a fitted detector.
+fn plan(named: &str) -> pcapae::Result<DetectorPlan> {
+    let path = Path::new(named);
+    match named.parse() {
+        Err(_) if path.is_file() && Fitted::is_recognised(path)? => {
+            Ok(DetectorPlan::Fitted(Arc::new(Fitted::open(path)?)))
+        }
+        Err(_) if path.is_file() || path.extension().is_some() => Blueprint::open(path).map(DetectorPlan::Fit),
+        parsed => parsed,
+    }
 }
 
 impl From<ScoringArg> for ScoringHead {
@@ -68,7 +105,7 @@ impl From<ScoringArg> for ScoringHead {
 impl From<ConnectionsArg> for Connections {
     fn from(connections: ConnectionsArg) -> Connections {
         match connections {
-            ConnectionsArg::On => Connections::Judged,
+            ConnectionsArg::On => Connections::Scored,
             ConnectionsArg::Off => Connections::Ignored,
         }
     }
@@ -78,30 +115,30 @@ impl From<ConnectionsArg> for Connections {
 pub fn report(learned: &Learned, console: &Console) {
     warn_of(&learned.captures, console);
     say_skipped(&learned.skipped, &learned.captures, console);
-    let Bundle { training_summary, judge, detectors, .. } = &learned.bundle;
+    let Bundle { training_summary, decision, detectors, .. } = &learned.bundle;
     let packets = counted(training_summary.packets, "packet");
     console.say(format_args!(
         "learned {} from {packets}: {} to train on{}",
-        detectors.set().to_string().replace(',', ", "),
+        detectors,
         counted(training_summary.training_windows as u64, "window"),
         course(training_summary),
     ));
-    let threshold = judge.packet_threshold();
+    let threshold = decision.packet_threshold();
     let held_back = counted(threshold.calibrated_on as u64, "held-back packet");
     let percent = |share: f64| format!("{} %", share * 100.0);
-    let parts = match judge.connection() {
+    let parts = match decision.connection() {
         Some(_) => ", half of it for packets by themselves, half for connections",
         None => "",
     };
     console.say(format_args!(
         "calibrated on {held_back} for a false-alarm rate of {}{parts}; the validation packets gave {:.2} %",
-        percent(judge.rate().share()),
+        percent(decision.rate().share()),
         training_summary.validation_alarm_rate * 100.0
     ));
     if !threshold.promises_rate() {
         console.warn(format_args!(
             "{held_back} cannot promise a false-alarm rate of {}, which takes {}: an alert is what exceeds them all",
-            percent(judge.rate().share()),
+            percent(decision.rate().share()),
             threshold.needed()
         ));
     }

@@ -12,12 +12,11 @@ impl ModelArgs {
         let frames = self.frames.map(|frames| Frames::try_from(usize::from(frames))).transpose()?;
         let model = if Bundle::is_recognised(&self.path)? {
             let bundle = Bundle::open(&self.path)?;
-            let scored = bundle.detectors.autoencoder.ok_or_else(|| Error::NotAModel {
+            bundle.detectors.model.ok_or_else(|| Error::NotAModel {
                 path: self.path.clone(),
-                reason: "it is a bundle without an autoencoder".into(),
-                remedy: Some("learn with autoencoder among --detectors".into()),
-            })?;
-            scored.model.with_trained_on(Some(bundle.cutting).into())
+                reason: "it is a bundle without a model".into(),
+                remedy: Some("learn with Autoencoder among --detectors".into()),
+            })?
         } else {
             pcapae::model::open(&self.path, frames)?
         };

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use pcapae::dataset::Dataset;
 use pcapae::detectors::{Fitted, SampleFile, ScoreSink, ScoringHead, further_columns};
-use pcapae::residual::ResidualScorer;
+use pcapae::residual::WindowScorer;
 use pcapae::scores::{ScoreRow, ScoreWriter};
 use pcapae::{Error, Result};
 
@@ -42,7 +42,7 @@ pub fn run(args: &ScoreArgs, console: &Console) -> anyhow::Result<ExitCode> {
 /// What scores what, checked to go together.
 enum Work {
     Detector { fitted: Box<Fitted>, input: SampleFile },
-    Model { scorer: Box<ResidualScorer>, dataset: Dataset },
+    Model { scorer: Box<WindowScorer>, dataset: Dataset },
 }
 
 impl Work {
@@ -67,7 +67,7 @@ impl Work {
         for dataset in [Some(&dataset), normal.as_ref()].into_iter().flatten() {
             pcapae::residual::check(&model, dataset)?;
         }
-        let scorer = Box::new(ResidualScorer::new(model, head, normal.as_ref(), console)?);
+        let scorer = Box::new(WindowScorer::new(model, head, normal.as_ref(), console)?);
         Ok(Work::Model { scorer, dataset })
     }
 

@@ -29,7 +29,7 @@ pub fn evidence(
     if captures.total_bytes().is_none() {
         return Ok(Err(NOT_FILES));
     }
-    let window_size = bundle.detectors.autoencoder.as_ref().map_or(0, |scored| scored.model.config().window_size());
+    let window_size = bundle.detectors.model.as_ref().map_or(0, |model| model.config().window_size());
     let evidence = bundle.evidence(captures, &packets_to_exhibit(events, window_size), console)?;
     Ok(if evidence.sources == detection.captures.sources { Ok(evidence) } else { Err(CHANGED) })
 }
@@ -40,7 +40,7 @@ pub fn explained<'a>(
     evidence: Option<&'a Evidence>,
     console: &Console,
 ) -> pcapae::Result<Vec<ExplainedWindow<'a>>> {
-    let Some((scored, evidence)) = bundle.detectors.autoencoder.as_ref().zip(evidence) else { return Ok(vec![]) };
+    let Some((model, evidence)) = bundle.detectors.model.as_ref().zip(evidence) else { return Ok(vec![]) };
     let method = Method::Lrp(Composite::default());
-    explain_windows((&scored.model, bundle.cutting.mode), evidence, (&Aim::Score, &method), console)
+    explain_windows((model, bundle.cutting.mode), evidence, (&Aim::Score, &method), console)
 }

@@ -18,7 +18,10 @@ pub struct Combination {
 impl Combination {
     /// Calibrates the sum on scores of normal traffic, for each packet those of all detectors, in the detectors' order; `None` without
     /// packets.
-    pub fn calibrate<'a>(detectors: Vec<Conformal>, packets: impl Iterator<Item = &'a [f64]>) -> Option<Combination> {
+    pub fn calibrate<'a>(
+        detectors: Vec<Conformal>,
+        packets: impl Iterator<Item = &'a [Option<f64>]>,
+    ) -> Option<Combination> {
         let sums = packets.map(|scores| statistic(&shares_of(&detectors, scores)));
         let sum = Conformal::calibrate(sums.collect())?;
         Some(Combination { detectors, sum })
@@ -39,8 +42,8 @@ impl Combination {
         &self.sum
     }
 
-    /// What each detector adds to the sum: −2 ln p, with a tail beyond its highest calibration score.
-    pub fn shares(&self, scores: &[f64]) -> Vec<f64> {
+    /// What each detector adds to the sum: −2 ln p, with a tail beyond its highest calibration score; 0 where it gives no score.
+    pub fn shares(&self, scores: &[Option<f64>]) -> Vec<f64> {
         shares_of(&self.detectors, scores)
     }
 
@@ -55,8 +58,10 @@ impl Combination {
     }
 }
 
-fn shares_of(detectors: &[Conformal], scores: &[f64]) -> Vec<f64> {
-    detectors.iter().zip(scores).map(|(detector, &score)| 2.0 * detector.surprise(score)).collect()
+fn shares_of(detectors: &[Conformal], scores: &[Option<f64>]) -> Vec<f64> {
+    let share =
+        |(detector, score): (&Conformal, &Option<f64>)| score.map_or(0.0, |score| 2.0 * detector.surprise(score));
+    detectors.iter().zip(scores).map(share).collect()
 }
 
 fn statistic(shares: &[f64]) -> f64 {
@@ -77,13 +82,13 @@ mod tests {
     fn the_sum_is_fishers_and_its_p_value_is_counted() {
         let detectors: Vec<Conformal> =
             [vec![1.0, 2.0, 3.0], vec![10.0, 20.0]].into_iter().filter_map(Conformal::calibrate).collect();
-        let packets = [[1.0, 10.0], [3.0, 10.0], [2.0, 20.0]];
+        let packets = [[1.0, 10.0], [3.0, 10.0], [2.0, 20.0]].map(|scores| scores.map(Some));
         let combination = Combination::calibrate(detectors, packets.iter().map(|packet| &packet[..])).unwrap();
         // p of 3 among 1, 2, 3 is 2/4; of 10 among 10, 20 it is 3/3.
-        let shares = combination.shares(&[3.0, 10.0]);
+        let shares = combination.shares(&[Some(3.0), Some(10.0)]);
         assert!((shares[0] - 2.0 * 2f64.ln()).abs() < 1e-12 && shares[1] == 0.0, "{shares:?}");
         // Sums of the three packets: 0, 2 ln 2, −2 ln(3/4 · 2/3): the last two are equal, up to rounding.
-        let p = (-combination.surprise(&combination.shares(&[1.0, 10.0]))).exp();
+        let p = (-combination.surprise(&combination.shares(&[Some(1.0), Some(10.0)]))).exp();
         assert!((p - 1.0).abs() < 1e-12, "{p}");
     }
 
@@ -92,12 +97,13 @@ mod tests {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         // Two detectors that always agree: Fisher's χ² would be far too sure.
         let detector = Conformal::calibrate(uniform(&mut rng, 2000)).unwrap();
-        let packets: Vec<[f64; 2]> = uniform(&mut rng, 2000).into_iter().map(|score| [score; 2]).collect();
+        let packets: Vec<[Option<f64>; 2]> =
+            uniform(&mut rng, 2000).into_iter().map(|score| [Some(score); 2]).collect();
         let combination =
             Combination::calibrate(vec![detector.clone(), detector], packets.iter().map(|packet| &packet[..])).unwrap();
         let new = uniform(&mut rng, 20_000);
         let alarms =
-            new.iter().filter(|&&score| combination.surprise(&combination.shares(&[score; 2])) >= -0.01f64.ln());
+            new.iter().filter(|&&score| combination.surprise(&combination.shares(&[Some(score); 2])) >= -0.01f64.ln());
         let rate = alarms.count() as f64 / new.len() as f64;
         assert!((0.005..0.02).contains(&rate), "{rate}");
     }

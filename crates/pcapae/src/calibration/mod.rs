@@ -10,7 +10,10 @@ mod connection;
 
 mod threshold;
 
+mod decision;
+
 pub use combination::Combination;
 pub use conformal::Conformal;
 pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
+pub use decision::{Connections, Decision, DecisionRule, DecisionStream, NormalPacket, Trigger};
 pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};

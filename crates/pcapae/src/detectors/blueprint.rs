@@ -30,35 +30,52 @@ const BYTES_MAX: u64 = 1 << 20;
 /// The parameter that holds a detector's seed, where it has one.
 const SEED: &str = "random_state";
 
-/// Makes the enum of all detectors: a line each, of the name in YAML, the variant with its parameters, and what is fitted.
+/// What a detector looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Input {
+    /// Rows of numbers: codes, or the bytes of fragments divided by 255.
+    Numbers,
+    /// Packets: their bytes and facts.
+    Packets,
+}
+
+/// Makes the registry of all detectors: a line each, of the name, the variant with its parameters, what is fitted, and what it looks at.
 macro_rules! detectors {
-    ($($name:literal: $variant:ident($config:ident) => $fitted:ident,)*) => {
+    ($($(#[$attribute:meta])* $name:literal: $variant:ident($config:ident) => $fitted:ident on $input:ident,)*) => {
         /// A detector's kind and parameters, all in range.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum Blueprint {
             $(
-                #[doc = concat!("In YAML, `", $name, "`.")]
+                $(#[$attribute])*
+                #[doc = concat!("`", $name, "`.")]
                 #[serde(rename = $name)]
                 $variant($config),
             )*
         }
 
         impl Blueprint {
-            /// The names of all detectors in YAML.
-            pub const NAMES: &[&str] = &[$($name),*];
+            /// The names of all detectors.
+            pub const NAMES: &[&str] = &[$($(#[$attribute])* $name),*];
 
-            /// The detector's name in YAML.
+            /// The detector's name: in YAML, in files, on the command line and in reports.
             pub fn name(&self) -> &'static str {
                 match self {
-                    $(Blueprint::$variant(_) => $name,)*
+                    $($(#[$attribute])* Blueprint::$variant(_) => $name,)*
+                }
+            }
+
+            /// What the detector looks at.
+            pub fn input(&self) -> Input {
+                match self {
+                    $($(#[$attribute])* Blueprint::$variant(_) => Input::$input,)*
                 }
             }
 
             /// Refuses parameters out of range, by name.
             pub fn check(&self) -> Result<()> {
                 match self {
-                    $(Blueprint::$variant(config) => config.check(),)*
+                    $($(#[$attribute])* Blueprint::$variant(config) => config.check(),)*
                 }
             }
 
@@ -66,21 +83,21 @@ macro_rules! detectors {
             /// looks at.
             pub fn fit(&self, samples: &Samples) -> Result<Box<dyn Detector>> {
                 Ok(match self {
-                    $(Blueprint::$variant(config) => Box::new(config.fit(samples)?),)*
+                    $($(#[$attribute])* Blueprint::$variant(config) => Box::new(config.fit(samples)?),)*
                 })
             }
 
             /// The detector that gave these numbers, for rows of `width`; otherwise, in a few words, what is wrong with them.
             pub(super) fn read_back(&self, width: usize, numbers: &NamedArrays) -> Result<Box<dyn Detector>, String> {
                 Ok(match self {
-                    $(Blueprint::$variant(config) => Box::new($fitted::from_arrays(config, width, numbers)?),)*
+                    $($(#[$attribute])* Blueprint::$variant(config) => Box::new($fitted::from_arrays(config, width, numbers)?),)*
                 })
             }
 
             /// The blueprint of the detector `name` with these parameters, unchecked for their range.
             fn of_name(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, String> {
                 match name {
-                    $($name => Ok(Blueprint::$variant(config(parameters)?)),)*
+                    $($(#[$attribute])* $name => Ok(Blueprint::$variant(config(parameters)?)),)*
                     other => Err(format!("there is no detector {other:?}, only {}", Self::NAMES.join(", "))),
                 }
             }
@@ -89,15 +106,15 @@ macro_rules! detectors {
 }
 
 detectors! {
-    "IsolationForest": IsolationForest(IsolationForestConfig) => IsolationForest,
-    "LocalOutlierFactor": LocalOutlierFactor(LocalOutlierFactorConfig) => LocalOutlierFactor,
-    "OneClassSVM": OneClassSvm(OneClassSvmConfig) => OneClassSvm,
-    "KNearestNeighbours": KNearestNeighbours(KNearestNeighboursConfig) => KNearestNeighbours,
-    "Mahalanobis": Mahalanobis(MahalanobisConfig) => Mahalanobis,
-    "PrincipalComponents": PrincipalComponents(PrincipalComponentsConfig) => PrincipalComponents,
-    "PositionHistogram": PositionHistogram(PositionHistogramConfig) => PositionHistogram,
-    "LengthRarity": LengthRarity(LengthRarityConfig) => LengthRarity,
-    "InterArrival": InterArrival(InterArrivalConfig) => InterArrival,
+    "IsolationForest": IsolationForest(IsolationForestConfig) => IsolationForest on Numbers,
+    "LocalOutlierFactor": LocalOutlierFactor(LocalOutlierFactorConfig) => LocalOutlierFactor on Numbers,
+    "OneClassSVM": OneClassSvm(OneClassSvmConfig) => OneClassSvm on Numbers,
+    "KNearestNeighbours": KNearestNeighbours(KNearestNeighboursConfig) => KNearestNeighbours on Numbers,
+    "Mahalanobis": Mahalanobis(MahalanobisConfig) => Mahalanobis on Numbers,
+    "PrincipalComponents": PrincipalComponents(PrincipalComponentsConfig) => PrincipalComponents on Numbers,
+    "PositionHistogram": PositionHistogram(PositionHistogramConfig) => PositionHistogram on Packets,
+    "LengthRarity": LengthRarity(LengthRarityConfig) => LengthRarity on Packets,
+    "InterArrival": InterArrival(InterArrivalConfig) => InterArrival on Packets,
 }
 
 impl Blueprint {
@@ -118,6 +135,18 @@ impl Blueprint {
         let blueprint = Self::of_name(name, parameters)?;
         blueprint.check().map_err(|refusal| format!("{name}: {refusal}"))?;
         Ok(blueprint)
+    }
+
+    /// The detector of this name, with its defaults. Case, hyphens and underscores do not matter: `isolation-forest` is `IsolationForest`.
+    pub fn named(name: &str) -> Result<Blueprint> {
+        let same = |known: &&&str| plain(known) == plain(name);
+        let known = Self::NAMES.iter().find(same).copied().unwrap_or(name);
+        Self::of_name(known, Map::new()).map_err(|_| Error::Setting {
+            setting: "detector",
+            got: format!("{name:?}"),
+            expected: format!("one of {}", Self::NAMES.join(", ")),
+            remedy: None,
+        })
     }
 
     /// The file of the blueprint, with all parameters.
@@ -143,6 +172,11 @@ impl Blueprint {
             _ => Map::new(),
         }
     }
+}
+
+/// A name as it is compared: its letters and digits, in lower case.
+pub(crate) fn plain(name: &str) -> String {
+    name.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 /// The text of a YAML file; refuses one that is too long to be meant.

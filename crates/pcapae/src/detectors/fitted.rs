@@ -2,6 +2,8 @@
 
 mod file;
 
+pub(crate) use file::FittedRecord;
+
 use std::path::Path;
 
 use super::sample_file::score_row;
@@ -32,14 +34,19 @@ impl Fitted {
     /// Refuses a file without rows, and rows that the detector cannot be fitted to.
     pub fn fit(blueprint: &Blueprint, file: &SampleFile) -> Result<Fitted> {
         file.check_rows()?;
-        let detector = blueprint.fit(&file.samples(0..file.len())?)?;
-        Ok(Fitted {
-            blueprint: blueprint.clone(),
-            rows: file.rows(),
-            count: file.len() as u64,
-            sources: file.sources().map(str::to_owned),
-            detector,
-        })
+        let fitted = Fitted::fit_samples(blueprint, &file.samples(0..file.len())?, file.rows())?;
+        Ok(Fitted { sources: file.sources().map(str::to_owned), ..fitted })
+    }
+
+    /// Fits the detector of `blueprint` to samples, which are such rows.
+    pub(crate) fn fit_samples(blueprint: &Blueprint, samples: &Samples, rows: Rows) -> Result<Fitted> {
+        let detector = blueprint.fit(samples)?;
+        Ok(Fitted { blueprint: blueprint.clone(), rows, count: samples.len() as u64, sources: None, detector })
+    }
+
+    /// Adapts what is usual to normal rows that it was not fitted to.
+    pub(crate) fn standardise(&mut self, held_back: &Samples) -> Result<()> {
+        self.detector.standardise(held_back)
     }
 
     /// Which detector it is, and with which parameters.

@@ -38,10 +38,13 @@ mod sample_file;
 
 mod fitted;
 
-pub use blueprint::Blueprint;
-pub(crate) use blueprint::{detector_and_parameters, read_text};
+mod stream;
+
+pub use blueprint::{Blueprint, Input};
+pub(crate) use blueprint::{detector_and_parameters, plain, read_text};
 pub use contamination::{Auto, Contamination};
 pub use detector::{Detector, Scorer};
+pub(crate) use fitted::FittedRecord;
 pub use fitted::{Fitted, ScoreSink};
 pub use inter_arrival::{Before, GAPS_REMEMBERED, GapClock, InterArrival, InterArrivalConfig};
 pub use isolation_forest::{IsolationForest, IsolationForestConfig, MaxFeatures, MaxSamples, Verbosity};
@@ -56,5 +59,7 @@ pub use sample_file::{Rows, SampleFile, further_columns};
 pub(crate) use sample_file::{packets_of_window, score_row};
 pub use samples::Samples;
 pub use scoring_head::{PositionSums, ScoringHead, Standardisation};
+pub(crate) use stream::RowStream;
+pub use stream::{FragmentScorer, ScoredFragment, ScoredSink, WindowOf};
 #[cfg(test)]
 pub(crate) mod fixtures;

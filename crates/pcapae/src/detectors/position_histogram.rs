@@ -80,11 +80,6 @@ impl PositionHistogramConfig {
 
     /// Counts the bytes of `samples`, with facts where services are told apart.
     pub fn fit(&self, samples: &Samples) -> Result<PositionHistogram> {
-        self.fit_and_standardise(samples, None)
-    }
-
-    /// Counts the bytes of `samples`, and standardises by `held_back`, normal rows that were not counted.
-    pub fn fit_and_standardise(&self, samples: &Samples, held_back: Option<&Samples>) -> Result<PositionHistogram> {
         self.check()?;
         let (bytes, facts) = self.looked_at(samples)?;
         if samples.is_empty() {
@@ -103,7 +98,7 @@ impl PositionHistogramConfig {
             groups,
         };
         if self.head.is_standardised() {
-            fitted.standardise(held_back)?;
+            fitted.standardise_by(None)?;
         }
         Ok(fitted)
     }
@@ -184,7 +179,7 @@ impl PositionHistogram {
         Some(group)
     }
 
-    fn standardise(&mut self, held_back: Option<&Samples>) -> Result<()> {
+    fn standardise_by(&mut self, held_back: Option<&Samples>) -> Result<()> {
         let mut sums: Vec<PositionSums> = vec![PositionSums::default(); self.groups.len()];
         if let Some(samples) = held_back {
             let looked_at = self.config.looked_at(samples)?;
@@ -226,22 +221,6 @@ impl PositionHistogram {
         Ok((bytes, facts.filter(|_| self.lengths_known)))
     }
 
-    /// What the score of each row is made of, one row after the other: the surprise of every position, standardised where the head
-    /// standardises. Positions of an unknown service and direction are all as surprising as can be.
-    pub fn position_values(&self, samples: &Samples) -> Result<Vec<f32>> {
-        let looked_at = self.seen_of(samples)?;
-        let (mut surprises, mut values) = (Vec::new(), Vec::new());
-        for i in 0..samples.len() {
-            match self.surprises(looked_at, i, &mut surprises) {
-                Some(group) => {
-                    values.extend(self.config.head.position_values(&surprises, self.groups[group].usual.as_ref()));
-                }
-                None => values.extend(vec![self.surprise_of_unknown(); self.width]),
-            }
-        }
-        Ok(values)
-    }
-
     /// A detector from its parameters and numbers, for rows of `width` bytes; says in a few words what is wrong with them.
     pub fn from_arrays(
         config: &PositionHistogramConfig,
@@ -270,6 +249,20 @@ impl PositionHistogram {
 }
 
 impl Detector for PositionHistogram {
+    fn standardise(&mut self, held_back: &Samples) -> Result<()> {
+        if self.config.head.is_standardised() { self.standardise_by(Some(held_back)) } else { Ok(()) }
+    }
+
+    /// The surprise of every position, standardised where the head standardises. Positions of an unknown service and direction are all as
+    /// surprising as can be.
+    fn position_values(&self, row: &Samples) -> Option<Vec<f32>> {
+        let mut surprises = Vec::new();
+        Some(match self.surprises(self.seen_of(row).ok()?, 0, &mut surprises) {
+            Some(group) => self.config.head.position_values(&surprises, self.groups[group].usual.as_ref()),
+            None => vec![self.surprise_of_unknown(); self.width],
+        })
+    }
+
     fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
         let looked_at = self.seen_of(samples)?;
         let unknown = self.score_of_unknown();

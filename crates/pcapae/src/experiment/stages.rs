@@ -17,7 +17,7 @@ use crate::label::{GroundTruth, Label, Labels};
 use crate::model::{self, Autoencoder, Frames, TrainedOn};
 use crate::progress::Progress;
 use crate::reduce::{Reducer, Reduction};
-use crate::residual::ResidualScorer;
+use crate::residual::WindowScorer;
 use crate::scores::ScoreWriter;
 use crate::train::{Outcome, TrainConfig, Training};
 use crate::{Error, Result};
@@ -190,7 +190,7 @@ impl<'a> Stages<'a> {
         self.cache.made(&Recipe { stage: "scores", ending: "csv", inputs: &inputs, settings: head }, |place| {
             let model = model::open(&model.path, None)?;
             let usual = head.is_standardised().then(|| Dataset::open(&usual.path)).transpose()?;
-            let scorer = ResidualScorer::new(model, head, usual.as_ref(), self.progress)?;
+            let scorer = WindowScorer::new(model, head, usual.as_ref(), self.progress)?;
             let dataset = Dataset::open(&dataset.path)?;
             let mut writer = ScoreWriter::new(Vec::new(), further_columns(dataset.mode()))?;
             scorer.score(&dataset, &mut |row, further| writer.write(row, further), self.progress)?;

@@ -27,19 +27,19 @@ mod occlusion;
 
 mod explainer;
 
-mod place;
+mod dataset_window;
 
 mod fields;
 
-mod judged;
+mod alert;
 
+pub use alert::{Aim, ExplainedWindow, explain_windows, joined_fields};
 pub use code_score::{CodeScore, CodeShares, Sampling};
 pub use composite::{Composite, ErrorRule, NormRule, ProductRule};
+pub use dataset_window::DatasetWindow;
 pub use explainer::Explainer;
 pub use explanation::{BiasRelevance, Explanation};
 pub use fields::{FieldRelevance, NameRelevance, by_name, fields, summary};
-pub use judged::{Aim, ExplainedWindow, explain_windows, joined_fields};
 pub use method::{Baseline, Method};
-pub use place::Place;
 pub use rule::Rule;
 pub use target::Target;

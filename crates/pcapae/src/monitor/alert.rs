@@ -1,30 +1,8 @@
 //! A packet that does not fit, and why.
 
-use super::DetectorName;
+use crate::calibration::Trigger;
 use crate::capture::headers::Conversation;
 use crate::label::Label;
-
-/// What raised an alert.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Trigger {
-    /// The packet by itself.
-    Packet,
-    /// What its connection has done lately, the packet included.
-    Connection,
-    /// Both.
-    Both,
-}
-
-impl Trigger {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Trigger::Packet => "packet",
-            Trigger::Connection => "connection",
-            Trigger::Both => "both",
-        }
-    }
-}
 
 /// A packet of which a score exceeds its threshold.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +12,7 @@ pub struct Alert {
     /// Its capture time in nanoseconds since 1970.
     pub time_ns: i64,
     /// What raised the alert.
-    pub fired: Trigger,
+    pub trigger: Trigger,
     /// The higher one of the packet's score and its connection's, −ln p.
     pub score: f32,
     /// The threshold of that one.
@@ -46,7 +24,7 @@ pub struct Alert {
     /// The score of its connection; `None` where connections are ignored.
     pub connection_score: Option<f32>,
     /// What each detector contributed to the score, in shares of 1.
-    pub shares: Vec<(DetectorName, f64)>,
+    pub shares: Vec<(&'static str, f64)>,
     /// Who talked to whom.
     pub conversation: Conversation,
     /// What the ground truth says.

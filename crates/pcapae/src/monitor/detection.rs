@@ -1,15 +1,13 @@
 //! Scoring new captures with a bundle.
 
-use super::judge::Judgement;
 use super::scoring::Scoring;
-use super::{Alert, Bundle, DetectorName, Judge, PacketLog, Trigger};
+use super::{Alert, Bundle, PacketLog, PacketScores};
 use crate::Result;
-use crate::calibration::Threshold;
+use crate::calibration::{Decision, DecisionRule, Threshold, Trigger};
 use crate::capture::headers::{PacketFacts, SkipCounts};
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::fragment::{Fragment, Receiver};
 use crate::label::{Label, Labels};
-use crate::monitor::PacketScores;
 use crate::progress::Progress;
 
 /// All packets of some captures with their scores.
@@ -20,7 +18,7 @@ pub struct Detection {
     /// What is known of each packet.
     pub packets: PacketLog,
     /// The scores of each detector, in its own unit.
-    pub of_detectors: Vec<(DetectorName, PacketScores)>,
+    pub of_detectors: Vec<(&'static str, PacketScores)>,
     /// Each packet's own score, −ln p.
     pub packet_scores: PacketScores,
     /// The score of each packet's connection up to it, −ln p; empty where connections are ignored.
@@ -29,18 +27,18 @@ pub struct Detection {
     pub skipped: SkipCounts,
     /// What was read and what was odd about it.
     pub captures: CaptureSummary,
-    judge: Judge,
+    rule: DecisionRule,
 }
 
 impl Detection {
     /// Above which packets' own scores are alerts.
     pub fn packet_threshold(&self) -> Threshold {
-        self.judge.packet_threshold()
+        self.rule.packet_threshold()
     }
 
     /// Above which connections' scores are alerts; `None` where connections are ignored.
     pub fn connection_threshold(&self) -> Option<Threshold> {
-        self.judge.connection_threshold()
+        self.rule.connection_threshold()
     }
 
     /// A packet's score: the higher one of its own and its connection's, −ln p. `None` where no fragment held it.
@@ -55,8 +53,8 @@ impl Detection {
     }
 
     /// What a packet raised an alert by; `None` where it raised none.
-    pub fn fired(&self, packet: u64) -> Option<Trigger> {
-        self.judge.fired(self.packet_scores.get(packet)?, self.connection_scores.get(packet))
+    pub fn trigger(&self, packet: u64) -> Option<Trigger> {
+        self.rule.trigger(self.packet_scores.get(packet)?, self.connection_scores.get(packet))
     }
 
     /// The conformal p-value of a packet by itself, from 1 / (n + 1) to 1; `None` where no fragment held it.
@@ -66,27 +64,29 @@ impl Detection {
 
     /// All alerts, in the order of their packets.
     pub fn alerts(&self) -> impl Iterator<Item = Alert> + '_ {
-        // Shares are not kept of every packet: the judge goes through the packets once more.
-        let mut session = self.judge.session();
+        // Shares are not kept of every packet: the rule goes through the packets once more.
+        let mut stream = self.rule.stream();
         (1..=self.packets.len() as u64).filter_map(move |packet| {
-            let judgement = session.judge(self.packets.connection(packet), &self.scores_of(packet)?);
-            self.alert(packet, &judgement)
+            let decision = stream.decide(self.packets.connection(packet), &self.scores_of(packet)?);
+            self.alert(packet, &decision)
         })
     }
 
-    /// The scores of all detectors; `None` where one of them has none.
-    fn scores_of(&self, packet: u64) -> Option<Vec<f64>> {
-        self.of_detectors.iter().map(|(_, scores)| scores.get(packet).map(f64::from)).collect()
+    /// The scores of all detectors; `None` where none of them has one.
+    fn scores_of(&self, packet: u64) -> Option<Vec<Option<f64>>> {
+        let scores: Vec<Option<f64>> =
+            self.of_detectors.iter().map(|(_, scores)| scores.get(packet).map(f64::from)).collect();
+        scores.iter().any(Option::is_some).then_some(scores)
     }
 
-    fn alert(&self, packet: u64, judgement: &Judgement) -> Option<Alert> {
-        let fired = self.judge.fired(judgement.packet, judgement.connection)?;
-        let own = (judgement.packet, self.packet_threshold(), &judgement.packet_shares);
-        let of_connection = judgement.connection.zip(self.connection_threshold());
-        let of_connection = of_connection.map(|(score, threshold)| (score, threshold, &judgement.connection_shares));
+    fn alert(&self, packet: u64, decision: &Decision) -> Option<Alert> {
+        let trigger = self.rule.trigger(decision.packet, decision.connection)?;
+        let own = (decision.packet, self.packet_threshold(), &decision.packet_shares);
+        let of_connection = decision.connection.zip(self.connection_threshold());
+        let of_connection = of_connection.map(|(score, threshold)| (score, threshold, &decision.connection_shares));
         let (score, threshold, shares) = match of_connection {
             Some(of_connection)
-                if fired != Trigger::Packet && (fired == Trigger::Connection || of_connection.0 > own.0) =>
+                if trigger != Trigger::Packet && (trigger == Trigger::Connection || of_connection.0 > own.0) =>
             {
                 of_connection
             }
@@ -96,27 +96,27 @@ impl Detection {
         Some(Alert {
             packet,
             time_ns: self.packets.time_ns(packet),
-            fired,
+            trigger,
             score,
             threshold: threshold.value,
             p_value: p_value(score, &threshold),
-            packet_score: judgement.packet,
-            connection_score: judgement.connection,
+            packet_score: decision.packet,
+            connection_score: decision.connection,
             shares: self.of_detectors.iter().zip(shares).map(|((name, _), share)| (*name, share / sum)).collect(),
             conversation: *self.packets.conversation(packet),
             label: self.packets.label(packet),
         })
     }
 
-    /// Judges all packets by the scores of the detectors.
-    fn judge_all(&mut self) {
-        let judge = self.judge.clone();
-        let mut session = judge.session();
+    /// Decides on all packets by the scores of the detectors.
+    fn decide_all(&mut self) {
+        let rule = self.rule.clone();
+        let mut stream = rule.stream();
         for packet in 1..=self.packets.len() as u64 {
             let Some(scores) = self.scores_of(packet) else { continue };
-            let judgement = session.judge(self.packets.connection(packet), &scores);
-            self.packet_scores.put(packet, judgement.packet);
-            if let Some(connection) = judgement.connection {
+            let decision = stream.decide(self.packets.connection(packet), &scores);
+            self.packet_scores.put(packet, decision.packet);
+            if let Some(connection) = decision.connection {
                 self.connection_scores.put(packet, connection);
             }
         }
@@ -129,12 +129,12 @@ fn p_value(score: f32, threshold: &Threshold) -> f64 {
 }
 
 /// Scores fragments and keeps a log of packets as they come.
-struct Watcher<'a> {
+struct PacketStream<'a> {
     packets: PacketLog,
     scoring: Scoring<'a>,
 }
 
-impl Receiver for Watcher<'_> {
+impl Receiver for PacketStream<'_> {
     fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()> {
         let facts = PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns);
         self.packets.push(packet, &facts, label);
@@ -150,20 +150,20 @@ impl Receiver for Watcher<'_> {
 impl Bundle {
     /// Scores every packet of `captures`.
     pub fn detect(&self, mut captures: Captures, labels: Labels, progress: &dyn Progress) -> Result<Detection> {
-        let scoring = Scoring::new(&self.detectors, self.cutting.size.bytes());
-        let mut watcher = Watcher { packets: PacketLog::default(), scoring };
-        let skipped = self.cutting.cut(&mut captures, labels, &mut watcher, progress)?;
-        let Watcher { packets, scoring } = watcher;
+        let scoring = Scoring::new(&self.detectors, &self.cutting);
+        let mut stream = PacketStream { packets: PacketLog::default(), scoring };
+        let skipped = self.cutting.cut(&mut captures, labels, &mut stream, progress)?;
+        let PacketStream { packets, scoring } = stream;
         let mut detection = Detection {
             packets,
-            of_detectors: self.detectors.set().names().zip(scoring.finish()?).collect(),
+            of_detectors: self.detectors.names().zip(scoring.finish()?).collect(),
             packet_scores: PacketScores::default(),
             connection_scores: PacketScores::default(),
             skipped,
             captures: captures.into_summary(),
-            judge: self.judge.clone(),
+            rule: self.decision.clone(),
         };
-        detection.judge_all();
+        detection.decide_all();
         Ok(detection)
     }
 }

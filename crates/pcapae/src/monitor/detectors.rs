@@ -1,65 +1,193 @@
-//! The fitted detectors of a bundle.
+//! The fitted detectors of a bundle, and the plan of which to fit.
 
-use super::{DetectorName, DetectorSet};
-use crate::detectors::{InterArrival, LengthRarity, PositionHistogram, ScoringHead, Standardisation};
-use crate::model::{Autoencoder, Head};
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
-/// Smallest deviation by which a position's squared error is divided: that of a byte which is 8 of 255 off.
-const SQUARED_ERROR_FLOOR: f32 = 0.001;
+use crate::detectors::{Blueprint, Fitted, FragmentScorer, Input, RowStream, Rows, plain};
+use crate::encode::model_description;
+use crate::fragment::{Cutting, Mode};
+use crate::model::{Autoencoder, CODE_SIZE};
+use crate::residual::{AUTOENCODER, CodeStream, ResidualScore, ResidualStream};
+use crate::{Error, Result};
 
-/// The detectors that there are, at least one.
+/// Names of detectors in bundles of version 3 and before, which `learn` takes as well.
+pub(super) const FORMER_NAMES: [(&str, &str); 3] =
+    [("histograms", "PositionHistogram"), ("lengths", "LengthRarity"), ("gaps", "InterArrival")];
+
+/// A detector that a bundle is to have.
+#[derive(Debug, Clone)]
+pub enum DetectorPlan {
+    /// How badly the autoencoder reconstructs fragments.
+    Autoencoder,
+    /// A detector of the registry, to be fitted.
+    Fit(Blueprint),
+    /// One that was fitted before, which is only calibrated.
+    Fitted(Arc<Fitted>),
+}
+
+/// A detector of a bundle.
+#[derive(Debug, Clone)]
+pub enum FittedDetector {
+    /// The residual of the bundle's model.
+    Autoencoder(ResidualScore),
+    /// A detector of the registry, on fragments or on the codes of the bundle's model, as its [rows](Fitted::rows) say.
+    Rows(Arc<Fitted>),
+}
+
+/// The detectors of a bundle, at least one, and the model that some of them need.
 #[derive(Debug, Clone)]
 pub struct Detectors {
-    /// The autoencoder.
-    pub autoencoder: Option<ScoredAutoencoder>,
-    /// Histograms of byte values at each position.
-    pub histograms: Option<PositionHistogram>,
-    /// The rarity of lengths.
-    pub lengths: Option<LengthRarity>,
-    /// The gaps between packets.
-    pub gaps: Option<InterArrival>,
+    /// The model; `None` where no detector needs one.
+    pub model: Option<Autoencoder>,
+    /// The detectors, in the order in which scores and shares come: the autoencoder, then as in [`Blueprint::NAMES`].
+    pub fitted: Vec<FittedDetector>,
+}
+
+impl DetectorPlan {
+    /// The detectors that are used unless others are asked for: the autoencoder and, in packet mode, position histograms.
+    pub fn defaults(mode: Mode) -> Vec<DetectorPlan> {
+        let histogram = Blueprint::named("PositionHistogram").ok().filter(|_| mode == Mode::Packet);
+        [DetectorPlan::Autoencoder].into_iter().chain(histogram.map(DetectorPlan::Fit)).collect()
+    }
+
+    /// The detector's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            DetectorPlan::Autoencoder => AUTOENCODER,
+            DetectorPlan::Fit(blueprint) => blueprint.name(),
+            DetectorPlan::Fitted(fitted) => fitted.blueprint().name(),
+        }
+    }
+
+    /// Refuses plans for one bundle: none at all, one detector twice, one that looks at packets where fragments are none, and one that was fitted
+    /// to other rows.
+    pub(super) fn check_all(plans: &[DetectorPlan], cutting: &Cutting, codes: Option<&Rows>) -> Result<()> {
+        let refuse = |got: String, expected: String, remedy: Option<&str>| {
+            Err(Error::Setting { setting: "detectors", got, expected, remedy: remedy.map(str::to_owned) })
+        };
+        if plans.is_empty() {
+            return refuse("none".into(), format!("one or more of {}", all_names().join(", ")), None);
+        }
+        for (i, plan) in plans.iter().enumerate() {
+            let name = plan.name();
+            if plans[..i].iter().any(|other| other.name() == name) {
+                return refuse(format!("{name} twice"), "each detector once".into(), None);
+            }
+            let blueprint = match plan {
+                DetectorPlan::Autoencoder => continue,
+                DetectorPlan::Fit(blueprint) => blueprint,
+                DetectorPlan::Fitted(fitted) => fitted.blueprint(),
+            };
+            if blueprint.input() == Input::Packets && cutting.mode != Mode::Packet {
+                return refuse(
+                    format!("{name} in {} mode", cutting.mode.name()),
+                    "detectors that look at fragments: only in packet mode is a fragment a packet".into(),
+                    Some("learn in packet mode, or take other detectors"),
+                );
+            }
+            if let DetectorPlan::Fitted(fitted) = plan {
+                let taken = rows_of(blueprint, cutting, codes);
+                let not_yet_trained = matches!(taken, Rows::Codes { model: None, .. });
+                if not_yet_trained || !fitted.rows().go_with(&taken) {
+                    return refuse(
+                        format!("{name}, fitted to {}", fitted.rows()),
+                        format!("one fitted to {taken}"),
+                        None,
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows that a detector looks at in a bundle: codes, where it looks at numbers and there is a model, else fragments.
+pub(super) fn rows_of(blueprint: &Blueprint, cutting: &Cutting, codes: Option<&Rows>) -> Rows {
+    match codes {
+        Some(codes) if blueprint.input() == Input::Numbers => codes.clone(),
+        _ => Rows::Fragments { size: cutting.size.bytes(), mode: Some(cutting.mode), mask: Some(cutting.mask) },
+    }
+}
+
+/// The codes of a model, as rows.
+pub(super) fn codes_of(model: &Autoencoder) -> Result<Rows> {
+    Ok(Rows::Codes { width: CODE_SIZE, model: Some(model_description(model)?) })
+}
+
+fn all_names() -> Vec<&'static str> {
+    [AUTOENCODER].into_iter().chain(Blueprint::NAMES.iter().copied()).collect()
+}
+
+impl FromStr for DetectorPlan {
+    type Err = Error;
+
+    /// A detector by its [name](Blueprint::named), with its defaults; or `autoencoder`.
+    fn from_str(name: &str) -> Result<DetectorPlan> {
+        if plain(name) == plain(AUTOENCODER) {
+            return Ok(DetectorPlan::Autoencoder);
+        }
+        let former = FORMER_NAMES.iter().find(|(former, _)| *former == name);
+        Blueprint::named(former.map_or(name, |(_, name)| name)).map(DetectorPlan::Fit).map_err(|_| Error::Setting {
+            setting: "detector",
+            got: format!("{name:?}"),
+            expected: format!("one of {}", all_names().join(", ")),
+            remedy: None,
+        })
+    }
+}
+
+impl FittedDetector {
+    /// The detector's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            FittedDetector::Autoencoder(_) => AUTOENCODER,
+            FittedDetector::Rows(fitted) => fitted.blueprint().name(),
+        }
+    }
+
+    /// Whether the detector needs the bundle's model.
+    pub(super) fn needs_model(&self) -> bool {
+        match self {
+            FittedDetector::Autoencoder(_) => true,
+            FittedDetector::Rows(fitted) => matches!(fitted.rows(), Rows::Codes { .. }),
+        }
+    }
+
+    /// The detector at work on fragments; `None` where it needs a model and there is none.
+    fn scorer<'a>(&'a self, model: Option<&Autoencoder>) -> Option<Box<dyn FragmentScorer + 'a>> {
+        Some(match self {
+            FittedDetector::Autoencoder(score) => Box::new(ResidualStream::new(model?, score)),
+            FittedDetector::Rows(fitted) => match fitted.rows() {
+                Rows::Codes { .. } => Box::new(CodeStream::new(model?, fitted.detector().scorer())),
+                Rows::Fragments { size, .. } => Box::new(RowStream::new(fitted.detector(), *size)),
+            },
+        })
+    }
 }
 
 impl Detectors {
-    /// Their names, in the order in which scores and shares come. Panics if there is none.
-    pub fn set(&self) -> DetectorSet {
-        let there = |name: &DetectorName| match name {
-            DetectorName::Autoencoder => self.autoencoder.is_some(),
-            DetectorName::Histograms => self.histograms.is_some(),
-            DetectorName::Lengths => self.lengths.is_some(),
-            DetectorName::Gaps => self.gaps.is_some(),
-        };
-        DetectorName::ALL.into_iter().filter(there).collect()
+    /// The detectors, put in order.
+    pub(super) fn new(model: Option<Autoencoder>, mut fitted: Vec<FittedDetector>) -> Detectors {
+        let names = all_names();
+        fitted.sort_by_key(|detector| names.iter().position(|name| *name == detector.name()));
+        Detectors { model, fitted }
     }
 
-    /// True if one of them looks at packets, not at fragments.
-    pub(super) fn look_at_packets(&self) -> bool {
-        self.histograms.is_some() || self.lengths.is_some() || self.gaps.is_some()
+    /// Their names, in order.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &'static str> + '_ {
+        self.fitted.iter().map(FittedDetector::name)
     }
-}
 
-/// An autoencoder, and how its residuals become a score.
-#[derive(Debug, Clone)]
-pub struct ScoredAutoencoder {
-    /// The trained model.
-    pub model: Autoencoder,
-    /// From the residual of each byte to the score of a fragment.
-    pub head: ScoringHead,
-    /// What residuals are usual, where the head asks for it.
-    pub usual: Option<Standardisation>,
-}
-
-impl ScoredAutoencoder {
-    /// The score of a fragment by the residual of each of its bytes.
-    pub fn score(&self, residual: &[f32]) -> f64 {
-        self.head.score(residual, self.usual.as_ref())
+    /// The detectors at work, in order.
+    pub(super) fn scorers(&self) -> Vec<Box<dyn FragmentScorer + '_>> {
+        self.fitted.iter().filter_map(|detector| detector.scorer(self.model.as_ref())).collect()
     }
 }
 
-/// Smallest deviation that residuals of a model with this head are divided by, in their unit.
-pub(super) fn deviation_floor(head: Head) -> f32 {
-    match head {
-        Head::Linear | Head::Sigmoid => SQUARED_ERROR_FLOOR,
-        Head::Categorical => crate::detectors::DEVIATION_FLOOR,
+/// Names with commas between: `Autoencoder, PositionHistogram`.
+impl fmt::Display for Detectors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.names().collect::<Vec<_>>().join(", "))
     }
 }

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::residuals::{Judged, Residuals};
-use super::{Bundle, DetectorName, Detectors, ScoredAutoencoder};
+use super::Bundle;
 use crate::Result;
 use crate::capture::headers::{HeaderField, PacketFacts, header_fields};
 use crate::capture::{Captures, LinkType, Packet, Source};
-use crate::detectors::Samples;
+use crate::detectors::{FragmentScorer, ScoredFragment};
 use crate::fragment::{Fragment, Mode, Receiver, Segment};
 use crate::label::{Label, Labels};
 use crate::progress::Progress;
@@ -21,7 +20,7 @@ pub const EVIDENCE_BYTES: usize = 1024;
 pub struct Wanted {
     /// Those whose bytes are shown.
     pub shown: BTreeSet<u64>,
-    /// Those of which the windows that the autoencoder judged are kept as well, to be explained.
+    /// Those of which the windows in which the model scored them are kept as well, to be explained.
     pub explained: BTreeSet<u64>,
 }
 
@@ -45,8 +44,8 @@ pub struct PacketEvidence {
 /// How odd each byte of a packet is to a detector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heat {
-    /// The detector.
-    pub detector: DetectorName,
+    /// The detector's name.
+    pub detector: &'static str,
     /// A value a byte, higher is odder: what the detector's scoring head makes its score of. NaN where it saw no such byte.
     pub of_bytes: Vec<f32>,
     /// Share of all that is above 0 which lies behind the packet's end, where it is shorter than usual packets: from 0 to 1.
@@ -54,23 +53,25 @@ pub struct Heat {
     pub past_end: f32,
 }
 
-/// A fragment with bytes of a packet that is to be explained, in the window in which the autoencoder judged it.
+/// A fragment with bytes of a packet that is to be explained, in the window in which a model scored it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct JudgedWindow {
-    /// The bytes, frame after frame, as the autoencoder saw them: masked, padded.
+pub struct ScoredWindow {
+    /// The bytes, frame after frame, as the model saw them: masked, padded.
     pub bytes: Vec<u8>,
     /// Where the bytes of each frame came from.
     pub segments: Vec<Vec<Segment>>,
-    /// Which frame was judged, from 0.
+    /// Which fragment of the window was scored, from 0.
+    pub fragment: usize,
+    /// Which of the decoder's frames that is, from 0.
     pub frame: usize,
-    /// The score, in the autoencoder's own unit.
+    /// The score, in the detector's own unit.
     pub score: f64,
 }
 
-impl JudgedWindow {
-    /// The packets with bytes in the fragment that was judged, in order.
+impl ScoredWindow {
+    /// The packets with bytes in the fragment that was scored, in order.
     pub fn packets(&self) -> impl Iterator<Item = u64> + '_ {
-        self.segments[self.frame].iter().map(|segment| segment.packet)
+        self.segments[self.fragment].iter().map(|segment| segment.packet)
     }
 }
 
@@ -79,8 +80,8 @@ impl JudgedWindow {
 pub struct Evidence {
     /// The packets that were asked for and are there, in order.
     pub packets: Vec<PacketEvidence>,
-    /// The windows of those that are to be explained, in the order in which they were judged; none where there is no autoencoder.
-    pub windows: Vec<JudgedWindow>,
+    /// The windows of those that are to be explained, in the order in which they were scored; none where there is no model.
+    pub windows: Vec<ScoredWindow>,
     /// Bytes of all packets in the captures.
     pub bytes: u64,
     /// Bytes of them that got into a fragment.
@@ -94,116 +95,92 @@ impl Bundle {
     ///
     /// With one frame to a window only fragments of these packets go through the model; with more, all do, since any may be context.
     pub fn evidence(&self, mut captures: Captures, wanted: &Wanted, progress: &dyn Progress) -> Result<Evidence> {
-        let autoencoder = self.detectors.autoencoder.as_ref();
-        let mut collector = EvidenceCollector {
-            wanted,
-            mode: self.cutting.mode,
-            detectors: &self.detectors,
-            residuals: autoencoder.map(|scored| (scored, Residuals::new(&scored.model))),
-            shown: BTreeMap::new(),
-            windows: Vec::new(),
-            bytes: 0,
-            bytes_in_fragments: 0,
-        };
+        let scorers = self.detectors.names().zip(self.detectors.scorers()).collect();
+        let collected =
+            Collected { wanted, mode: self.cutting.mode, shown: BTreeMap::new(), windows: (None, Vec::new()) };
+        let mut collector = EvidenceCollector { scorers, facts: None, collected, bytes: 0, bytes_in_fragments: 0 };
         self.cutting.cut(&mut captures, Labels::All(Label::Unknown), &mut collector, progress)?;
-        Ok(collector.finish(captures.into_summary().sources))
+        collector.finish(captures.into_summary().sources)
     }
 }
 
 /// Keeps what is wanted while packets and fragments go by.
 struct EvidenceCollector<'a> {
-    wanted: &'a Wanted,
-    mode: Mode,
-    detectors: &'a Detectors,
-    residuals: Option<(&'a ScoredAutoencoder, Residuals)>,
-    shown: BTreeMap<u64, Shown>,
-    windows: Vec<JudgedWindow>,
+    scorers: Vec<(&'static str, Box<dyn FragmentScorer + 'a>)>,
+    /// Of the last packet, in packet mode.
+    facts: Option<PacketFacts>,
+    collected: Collected<'a>,
     bytes: u64,
     bytes_in_fragments: u64,
 }
 
-/// A packet that is wanted, and its facts.
-struct Shown {
-    packet_evidence: PacketEvidence,
-    facts: PacketFacts,
-}
-
 impl EvidenceCollector<'_> {
-    fn finish(mut self, sources: Vec<Source>) -> Evidence {
-        if let Some((scored, residuals)) = self.residuals {
-            let mut gallery = Gallery { wanted: self.wanted, mode: self.mode, scored, shown: &mut self.shown };
-            residuals.finish(&mut |judged| gallery.take(judged, &mut self.windows));
+    fn finish(mut self, sources: Vec<Source>) -> Result<Evidence> {
+        for (name, scorer) in &mut self.scorers {
+            scorer.finish(&mut |scored| self.collected.take(name, scored))?;
         }
-        Evidence {
-            packets: self.shown.into_values().map(|shown| shown.packet_evidence).collect(),
-            windows: self.windows,
+        Ok(Evidence {
+            packets: self.collected.shown.into_values().collect(),
+            windows: self.collected.windows.1,
             bytes: self.bytes,
             bytes_in_fragments: self.bytes_in_fragments,
             sources,
-        }
-    }
-
-    /// The histograms look at packets: in packet mode, where a fragment is one.
-    fn show_surprises(&mut self, fragment: Fragment<'_>) -> Result<()> {
-        let Some((histograms, segment)) = self.detectors.histograms.as_ref().zip(fragment.segments.first()) else {
-            return Ok(());
-        };
-        let Some(shown) = self.shown.get_mut(&segment.packet) else { return Ok(()) };
-        let row = Samples::of_bytes(fragment.bytes.to_vec(), fragment.bytes.len()).with_facts(vec![shown.facts]);
-        let values = histograms.position_values(&row)?;
-        shown.packet_evidence.heat_of(DetectorName::Histograms).put(segment, &values, self.mode);
-        Ok(())
+        })
     }
 }
 
 impl Receiver for EvidenceCollector<'_> {
     fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
         self.bytes += packet.data.len() as u64;
-        if self.wanted.shown.contains(&packet.number) {
-            let facts = PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns);
-            self.shown.insert(packet.number, Shown { packet_evidence: PacketEvidence::of(packet), facts });
+        if self.collected.mode == Mode::Packet {
+            self.facts = Some(PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns));
+        }
+        if self.collected.wanted.shown.contains(&packet.number) {
+            self.collected.shown.insert(packet.number, PacketEvidence::of(packet));
         }
         Ok(())
     }
 
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
         self.bytes_in_fragments += fragment.segments.iter().map(|segment| u64::from(segment.length)).sum::<u64>();
-        let is_wanted = fragment.segments.iter().any(|segment| self.wanted.has(segment.packet));
-        if let Some((scored, residuals)) = &mut self.residuals
-            && (is_wanted || scored.model.config().frames.count() > 1)
-        {
-            let mut gallery = Gallery { wanted: self.wanted, mode: self.mode, scored, shown: &mut self.shown };
-            residuals.push(fragment, &mut |judged| gallery.take(judged, &mut self.windows));
+        let is_wanted = fragment.segments.iter().any(|segment| self.collected.wanted.has(segment.packet));
+        for (name, scorer) in &mut self.scorers {
+            if is_wanted || scorer.needs_context() {
+                scorer.push(fragment, self.facts.as_ref(), &mut |scored| self.collected.take(name, scored))?;
+            }
         }
-        if is_wanted { self.show_surprises(fragment) } else { Ok(()) }
+        Ok(())
     }
 }
 
-/// Where what the autoencoder judged is put.
-struct Gallery<'a> {
+/// What is kept.
+struct Collected<'a> {
     wanted: &'a Wanted,
     mode: Mode,
-    scored: &'a ScoredAutoencoder,
-    shown: &'a mut BTreeMap<u64, Shown>,
+    shown: BTreeMap<u64, PacketEvidence>,
+    /// The windows of the first detector that has some, and which detector that is.
+    windows: (Option<&'static str>, Vec<ScoredWindow>),
 }
 
-impl Gallery<'_> {
-    fn take(&mut self, judged: &Judged<'_>, windows: &mut Vec<JudgedWindow>) {
-        let scored = self.scored;
+impl Collected<'_> {
+    fn take(&mut self, detector: &'static str, scored: &ScoredFragment<'_>) {
         let mut values = None;
-        for segment in judged.segments() {
-            if let Some(shown) = self.shown.get_mut(&segment.packet) {
-                let of_bytes = || scored.head.position_values(judged.residual, scored.usual.as_ref());
-                let values = values.get_or_insert_with(of_bytes);
-                shown.packet_evidence.heat_of(DetectorName::Autoencoder).put(segment, values, self.mode);
+        for segment in scored.segments {
+            if let Some(shown) = self.shown.get_mut(&segment.packet)
+                && let Some(values) = values.get_or_insert_with(scored.position_values)
+            {
+                shown.heat_of(detector).put(segment, values, self.mode);
             }
         }
-        if judged.segments().iter().any(|segment| self.wanted.explained.contains(&segment.packet)) {
-            windows.push(JudgedWindow {
-                bytes: judged.window_bytes().to_vec(),
-                segments: judged.window_segments().map(<[Segment]>::to_vec).collect(),
-                frame: judged.frame(),
-                score: scored.score(judged.residual),
+        let Some(window) = scored.window else { return };
+        let explained = |segment: &Segment| self.wanted.explained.contains(&segment.packet);
+        if scored.segments.iter().any(explained) && *self.windows.0.get_or_insert(detector) == detector {
+            self.windows.1.push(ScoredWindow {
+                bytes: window.bytes().to_vec(),
+                segments: window.segments().map(<[Segment]>::to_vec).collect(),
+                fragment: window.fragment,
+                frame: window.frame,
+                score: scored.score,
             });
         }
     }
@@ -248,7 +225,7 @@ impl PacketEvidence {
     }
 
     /// The heat of a detector, which begins with no byte seen.
-    fn heat_of(&mut self, detector: DetectorName) -> &mut Heat {
+    fn heat_of(&mut self, detector: &'static str) -> &mut Heat {
         let at = self.heat.iter().position(|heat| heat.detector == detector).unwrap_or_else(|| {
             self.heat.push(Heat { detector, of_bytes: vec![f32::NAN; self.bytes.len()], past_end: 0.0 });
             self.heat.len() - 1

@@ -1,41 +1,39 @@
-//! The bundle's file: one safetensors file with the model's tensors, the numbers of the other detectors, the calibrations and, as JSON,
-//! all the rest.
+//! The bundle's file: one safetensors file with the model's tensors, the arrays of the detectors, the calibrations and, as JSON, all the rest.
 //!
 //! Loading is safe with files from strangers: no code runs, sizes and shapes are checked.
 
+mod version3;
+
 use std::path::Path;
+use std::sync::Arc;
 
 use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{
-    Bundle, Connections, DetectorName, DetectorSet, Detectors, Judge, NormalFragments, ScoredAutoencoder,
-    TrainingSummary,
-};
-use crate::calibration::{Combination, Conformal, FalseAlarmRate};
-use crate::detectors::{
-    Detector, InterArrival, InterArrivalConfig, LengthRarity, LengthRarityConfig, PositionHistogram,
-    PositionHistogramConfig, ScoringHead, Standardisation,
-};
+use super::{Bundle, Detectors, FittedDetector, NormalFragments, TrainingSummary};
+use crate::calibration::{Combination, Conformal, Connections, DecisionRule, FalseAlarmRate};
+use crate::detectors::{Blueprint, Fitted, FittedRecord, Input, ScoringHead};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
-use crate::model::{Autoencoder, ModelConfig};
+use crate::model::{Autoencoder, ModelConfig, TrainedOn};
 use crate::named_arrays::NamedArrays;
+use crate::residual::{AUTOENCODER, ResidualScore};
 use crate::tensor_file::{self, FileTensor};
 use crate::{Error, Result};
 
 /// Value of the metadata entry `format`.
 const FORMAT: &str = "pcapae-bundle";
 /// Version of the layout that this code writes, the metadata entry `version`.
-const VERSION: &str = "3";
-/// Versions that it reads: before 3 there were no normal fragments.
-const VERSIONS: [&str; 2] = ["2", VERSION];
+const VERSION: &str = "4";
+/// Versions that it reads. Before 4 there were four detectors, each with a record of its own form; before 3, no normal fragments.
+const VERSIONS: [&str; 3] = ["2", "3", VERSION];
 /// Of the normal fragments, their windows, u8 `[n, bytes of a window]`.
 const NORMAL_WINDOWS: &str = "normal.windows";
 /// The first packet of each one's last fragment, u64 `[n]`.
 const NORMAL_PACKETS: &str = "normal.packets";
 /// The bytes of that fragment that are no padding, u32 `[n]`.
 const NORMAL_LENGTHS: &str = "normal.lengths";
-/// Tensors that begin so are calibration scores, f64 `[n]`: of each detector by its word, and of [`SUM`] and [`CONNECTION`].
+/// Tensors that begin so are calibration scores, f64 `[n]`: of each detector by its name, and of [`SUM`] and [`CONNECTION`].
 const CALIBRATION: &str = "calibration";
 /// The combination of all detectors.
 const SUM: &str = "sum";
@@ -50,90 +48,91 @@ struct Record {
     shape: Shape,
     semantics: Semantics,
     mask: Mask,
-    detectors: DetectorSet,
-    /// Those of the detectors that there are.
-    autoencoder: Option<AutoencoderRecord>,
-    histograms: Option<PositionHistogramConfig>,
-    lengths: Option<LengthRarityConfig>,
-    gaps: Option<InterArrivalConfig>,
+    /// The model's configuration, where there is one; its tensors have the names of its parameters.
+    model: Option<ModelConfig>,
+    /// A [`DetectorRecord`] each.
+    detectors: Vec<Value>,
     connections: Connections,
     false_alarm_rate: FalseAlarmRate,
     #[serde(rename = "lesson")]
     training_summary: TrainingSummary,
 }
 
+/// What is said of a detector; its arrays are the tensors whose names begin with its own and a dot.
 #[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum DetectorRecord {
+    Autoencoder {
+        #[serde(rename = "Autoencoder")]
+        autoencoder: AutoencoderRecord,
+    },
+    /// As `fit` writes it.
+    Fitted(Box<FittedRecord>),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct AutoencoderRecord {
-    model: ModelConfig,
     head: ScoringHead,
 }
 
 impl Bundle {
     /// The bundle as the bytes of its file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let record = serde_json::to_string(&self.record())
-            .map_err(|error| Error::Unwritable { what: "bundle", reason: error.to_string() })?;
+        let unwritable = |error: serde_json::Error| Error::Unwritable { what: "bundle", reason: error.to_string() };
+        let record = serde_json::to_string(&self.record().map_err(unwritable)?).map_err(unwritable)?;
         let mut tensors = Vec::new();
-        let detectors = &self.detectors;
-        if let Some(autoencoder) = &detectors.autoencoder {
-            let of_model = autoencoder.model.parameters().tensors();
+        if let Some(model) = &self.detectors.model {
+            let of_model = model.parameters().tensors();
             tensors.extend(of_model.map(|(name, shape, values)| FileTensor::of_f32(name, shape, values)));
-            if let Some(usual) = &autoencoder.usual {
-                let mut numbers = NamedArrays::default();
-                usual.put(&mut numbers);
-                put(DetectorName::Autoencoder.word(), &numbers, &mut tensors);
-            }
         }
-        let others: [(DetectorName, Option<&dyn Detector>); 3] = [
-            (DetectorName::Histograms, detectors.histograms.as_ref().map(|detector| detector as &dyn Detector)),
-            (DetectorName::Lengths, detectors.lengths.as_ref().map(|detector| detector as &dyn Detector)),
-            (DetectorName::Gaps, detectors.gaps.as_ref().map(|detector| detector as &dyn Detector)),
-        ];
-        for (name, detector) in others {
-            if let Some(detector) = detector {
-                put(name.word(), &detector.numbers(), &mut tensors);
-            }
+        for detector in &self.detectors.fitted {
+            let arrays = match detector {
+                FittedDetector::Autoencoder(score) => score.arrays(),
+                FittedDetector::Rows(fitted) => fitted.detector().numbers(),
+            };
+            tensors.extend(arrays.tensors(&prefix(detector.name())));
         }
-        put(CALIBRATION, &self.calibrations(), &mut tensors);
-        if let Some(normal) = &self.normal {
-            tensors.extend(normal_tensors(normal));
-        }
+        tensors.extend(self.calibrations().tensors(&prefix(CALIBRATION)));
+        tensors.extend(self.normal.iter().flat_map(normal_tensors));
         tensor_file::tensor_file(&tensors, &[("format", FORMAT), ("version", VERSION), ("bundle", record.as_str())])
     }
 
-    fn record(&self) -> Record {
+    fn record(&self) -> serde_json::Result<Record> {
         let Cutting { mode, size, semantics, mask } = self.cutting;
-        let detectors = &self.detectors;
-        let of_model =
-            |scored: &ScoredAutoencoder| AutoencoderRecord { model: *scored.model.config(), head: scored.head };
-        Record {
+        let of_detector = |detector: &FittedDetector| {
+            serde_json::to_value(match detector {
+                FittedDetector::Autoencoder(score) => {
+                    DetectorRecord::Autoencoder { autoencoder: AutoencoderRecord { head: score.head() } }
+                }
+                FittedDetector::Rows(fitted) => DetectorRecord::Fitted(Box::new(fitted.record())),
+            })
+        };
+        Ok(Record {
             mode,
             fragment_size: size.bytes(),
             shape: size.shape(),
             semantics,
             mask,
-            detectors: detectors.set(),
-            autoencoder: detectors.autoencoder.as_ref().map(of_model),
-            histograms: detectors.histograms.as_ref().map(|histograms| histograms.config().clone()),
-            lengths: detectors.lengths.as_ref().map(|lengths| lengths.config().clone()),
-            gaps: detectors.gaps.as_ref().map(|gaps| gaps.config().clone()),
-            connections: self.judge.connection().map_or(Connections::Ignored, |_| Connections::Judged),
-            false_alarm_rate: self.judge.rate(),
+            model: self.detectors.model.as_ref().map(|model| *model.config()),
+            detectors: self.detectors.fitted.iter().map(of_detector).collect::<serde_json::Result<_>>()?,
+            connections: self.decision.connection().map_or(Connections::Ignored, |_| Connections::Scored),
+            false_alarm_rate: self.decision.rate(),
             training_summary: self.training_summary.clone(),
-        }
+        })
     }
 
     fn calibrations(&self) -> NamedArrays {
-        let mut numbers = NamedArrays::default();
-        let combination = self.judge.combination();
-        for (name, calibration) in self.detectors.set().names().zip(combination.detectors()) {
-            numbers.put(name.word(), calibration.scores().to_vec());
+        let mut arrays = NamedArrays::default();
+        let combination = self.decision.combination();
+        for (name, calibration) in self.detectors.names().zip(combination.detectors()) {
+            arrays.put(name, calibration.scores().to_vec());
         }
-        numbers.put(SUM, combination.sum().scores().to_vec());
-        if let Some(connection) = self.judge.connection() {
-            numbers.put(CONNECTION, connection.scores().to_vec());
+        arrays.put(SUM, combination.sum().scores().to_vec());
+        if let Some(connection) = self.decision.connection() {
+            arrays.put(CONNECTION, connection.scores().to_vec());
         }
-        numbers
+        arrays
     }
 
     /// Whether the file at `path` says that it is a bundle; it may be damaged for all that. Reads no more than its header.
@@ -151,19 +150,121 @@ impl Bundle {
     pub fn from_bytes(bytes: &[u8]) -> Result<Bundle, String> {
         let metadata = tensor_file::metadata(bytes, FORMAT, &VERSIONS)?;
         let record = metadata.get("bundle").ok_or("its metadata has no entry `bundle`")?;
-        let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
-        let size = FragmentSize::new(record.fragment_size, record.shape).map_err(|error| error.to_string())?;
-        record.detectors.check(record.mode).map_err(|error| error.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let detectors = detectors(&record, size, &tensors)?;
-        if detectors.set() != record.detectors {
-            return Err(format!("its detectors are {}, expected {}", detectors.set(), record.detectors));
+        match metadata.get("version").map(String::as_str) {
+            Some(VERSION) => {
+                let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
+                let arrays = |name: &str| NamedArrays::from_tensors(&prefix(name), &tensors);
+                from_parts(record, &tensors, &arrays)
+            }
+            _ => version3::read(record, &tensors),
         }
-        let judge = judge(&record, &numbers(CALIBRATION, &tensors)?)?;
-        let cutting = Cutting { mode: record.mode, size, semantics: record.semantics, mask: record.mask };
-        let normal = normal_fragments(&detectors, size, &tensors)?;
-        Ok(Bundle { cutting, detectors, judge, training_summary: record.training_summary, normal })
     }
+}
+
+/// How the names of a group's tensors begin.
+fn prefix(group: &str) -> String {
+    format!("{group}.")
+}
+
+/// The bundle of which the record tells, with the arrays of each group of tensors by the group's name.
+fn from_parts(
+    record: Record,
+    tensors: &SafeTensors,
+    arrays: &dyn Fn(&str) -> Result<NamedArrays, String>,
+) -> Result<Bundle, String> {
+    let size = FragmentSize::new(record.fragment_size, record.shape).map_err(|error| error.to_string())?;
+    let cutting = Cutting { mode: record.mode, size, semantics: record.semantics, mask: record.mask };
+    let model = record.model.map(|config| model(config, &cutting, tensors)).transpose()?;
+    let detector = |value: Value| detector(value, &cutting, model.as_ref(), arrays);
+    let fitted: Vec<FittedDetector> = record.detectors.into_iter().map(detector).collect::<Result<_, _>>()?;
+    let normal = model.as_ref().map(|model| normal_fragments(model, size, tensors)).transpose()?.flatten();
+    let detectors = Detectors::new(model, fitted);
+    check_names(&detectors)?;
+    let calibrations = arrays(CALIBRATION)?;
+    let calibration = |name: &str| {
+        let scores = calibrations.get(name, &[None]).map_err(|reason| format!("calibration: {reason}"))?;
+        Conformal::calibrate(scores.values.clone()).ok_or(format!("calibration: `{name}` is empty"))
+    };
+    let of_detectors = detectors.names().map(calibration).collect::<Result<_, _>>()?;
+    let connection = match record.connections {
+        Connections::Scored => Some(calibration(CONNECTION)?),
+        Connections::Ignored => None,
+    };
+    let combination = Combination::of(of_detectors, calibration(SUM)?);
+    let decision = DecisionRule::of(combination, connection, record.false_alarm_rate);
+    Ok(Bundle { cutting, detectors, decision, training_summary: record.training_summary, normal })
+}
+
+fn check_names(detectors: &Detectors) -> Result<(), String> {
+    let names: Vec<&str> = detectors.names().collect();
+    match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+        _ if names.is_empty() => Err("it has no detector".into()),
+        Some((_, twice)) => Err(format!("it has the detector {twice} twice")),
+        None => Ok(()),
+    }
+}
+
+fn model(config: ModelConfig, cutting: &Cutting, tensors: &SafeTensors) -> Result<Autoencoder, String> {
+    let taken = config.fragment_size().map_err(|error| error.to_string())?;
+    if cutting.size != taken {
+        return Err(format!("its fragments are of {}, its model takes {taken}", cutting.size));
+    }
+    let model = Autoencoder::from_tensors(tensors, config).map_err(|error| error.to_string())?;
+    Ok(model.with_trained_on(TrainedOn::from(Some(*cutting))))
+}
+
+/// A detector from what is said of it and its arrays.
+fn detector(
+    value: Value,
+    cutting: &Cutting,
+    model: Option<&Autoencoder>,
+    arrays: &dyn Fn(&str) -> Result<NamedArrays, String>,
+) -> Result<FittedDetector, String> {
+    if let Some(name) = unknown_detector(&value) {
+        return Err(format!("it has the detector {name:?}, which this version does not know"));
+    }
+    let record: DetectorRecord = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let detector = match record {
+        DetectorRecord::Autoencoder { autoencoder } => {
+            let width = cutting.size.bytes();
+            FittedDetector::Autoencoder(ResidualScore::from_arrays(autoencoder.head, width, &arrays(AUTOENCODER)?)?)
+        }
+        DetectorRecord::Fitted(record) => {
+            let arrays = arrays(record.blueprint.name())?;
+            FittedDetector::Rows(Arc::new(Fitted::from_record(*record, &arrays)?))
+        }
+    };
+    check_detector(&detector, cutting, model)?;
+    Ok(detector)
+}
+
+/// Refuses a detector whose rows are not what the bundle can give it.
+fn check_detector(detector: &FittedDetector, cutting: &Cutting, model: Option<&Autoencoder>) -> Result<(), String> {
+    let name = detector.name();
+    if detector.needs_model() && model.is_none() {
+        return Err(format!("its detector {name} needs a model, and it has none"));
+    }
+    let FittedDetector::Rows(fitted) = detector else { return Ok(()) };
+    let codes = model.map(super::detectors::codes_of).transpose().map_err(|error| error.to_string())?;
+    let taken = super::detectors::rows_of(fitted.blueprint(), cutting, codes.as_ref());
+    if !fitted.rows().go_with(&taken) {
+        return Err(format!("its detector {name} was fitted to {}, but the bundle has {taken}", fitted.rows()));
+    }
+    if fitted.blueprint().input() == Input::Packets && cutting.mode != Mode::Packet {
+        return Err(format!("its detector {name} looks at packets, and only in packet mode is a fragment a packet"));
+    }
+    Ok(())
+}
+
+/// The name of a detector that is not in the registry, if it is none that is.
+fn unknown_detector(value: &Value) -> Option<String> {
+    let object = value.as_object()?;
+    let name = match object.get("blueprint") {
+        Some(blueprint) => blueprint.as_object()?.keys().next()?,
+        None => object.keys().next()?,
+    };
+    (name != AUTOENCODER && !Blueprint::NAMES.contains(&name.as_str())).then(|| name.clone())
 }
 
 fn normal_tensors(normal: &NormalFragments) -> [FileTensor; 3] {
@@ -175,80 +276,17 @@ fn normal_tensors(normal: &NormalFragments) -> [FileTensor; 3] {
     ]
 }
 
-/// The normal fragments, where there are any and a model to give them codes.
+/// The normal fragments, where there are any.
 fn normal_fragments(
-    detectors: &Detectors,
+    model: &Autoencoder,
     size: FragmentSize,
     tensors: &SafeTensors,
 ) -> Result<Option<NormalFragments>, String> {
-    let Some(scored) = &detectors.autoencoder else { return Ok(None) };
     if !tensors.names().contains(&NORMAL_WINDOWS) {
         return Ok(None);
     }
-    let window_size = scored.model.config().window_size();
     let bytes = tensor_file::u8_values(NORMAL_WINDOWS, tensors)?;
     let packets = tensor_file::u64_values(NORMAL_PACKETS, tensors)?;
     let lengths = tensor_file::u32_values(NORMAL_LENGTHS, tensors)?;
-    NormalFragments::of(window_size, size.bytes(), bytes, (packets, lengths)).map(Some)
-}
-
-/// The detectors that the record names, each from its tensors.
-fn detectors(record: &Record, size: FragmentSize, tensors: &SafeTensors) -> Result<Detectors, String> {
-    let width = size.bytes();
-    let numbers = |name: DetectorName| numbers(name.word(), tensors);
-    // Without one, there is no set of them.
-    let there =
-        [record.autoencoder.is_some(), record.histograms.is_some(), record.lengths.is_some(), record.gaps.is_some()];
-    if !there.contains(&true) {
-        return Err("it has no detector".into());
-    }
-    let autoencoder = record.autoencoder.as_ref().map(|it| autoencoder(it, size, tensors)).transpose()?;
-    let histograms = |config| PositionHistogram::from_arrays(config, width, &numbers(DetectorName::Histograms)?);
-    let lengths = |config| LengthRarity::from_arrays(config, width, &numbers(DetectorName::Lengths)?);
-    let gaps = |config| InterArrival::from_arrays(config, width, &numbers(DetectorName::Gaps)?);
-    Ok(Detectors {
-        autoencoder,
-        histograms: record.histograms.as_ref().map(histograms).transpose()?,
-        lengths: record.lengths.as_ref().map(lengths).transpose()?,
-        gaps: record.gaps.as_ref().map(gaps).transpose()?,
-    })
-}
-
-fn autoencoder(
-    record: &AutoencoderRecord,
-    size: FragmentSize,
-    tensors: &SafeTensors,
-) -> Result<ScoredAutoencoder, String> {
-    let taken = record.model.side.fragment_size();
-    if size.bytes() != taken {
-        return Err(format!("its fragments have {} bytes, its model takes {taken}", size.bytes()));
-    }
-    record.head.check().map_err(|error| error.to_string())?;
-    let model = Autoencoder::from_tensors(tensors, record.model).map_err(|error| error.to_string())?;
-    let usual = || Standardisation::from_arrays(taken, &numbers(DetectorName::Autoencoder.word(), tensors)?);
-    let usual = record.head.is_standardised().then(usual).transpose()?;
-    Ok(ScoredAutoencoder { model, head: record.head, usual })
-}
-
-fn judge(record: &Record, calibrations: &NamedArrays) -> Result<Judge, String> {
-    let calibration = |name: &str| {
-        let scores = calibrations.get(name, &[None]).map_err(|reason| format!("calibration: {reason}"))?;
-        Conformal::calibrate(scores.values.clone()).ok_or(format!("calibration: `{name}` is empty"))
-    };
-    let of_detectors = record.detectors.names().map(|name| calibration(name.word())).collect::<Result<_, _>>()?;
-    let connection = match record.connections {
-        Connections::Judged => Some(calibration(CONNECTION)?),
-        Connections::Ignored => None,
-    };
-    Ok(Judge::of(Combination::of(of_detectors, calibration(SUM)?), connection, record.false_alarm_rate))
-}
-
-/// Puts `numbers` among the tensors of a file, their names after `group` and a dot.
-fn put(group: &str, numbers: &NamedArrays, tensors: &mut Vec<FileTensor>) {
-    tensors.extend(numbers.tensors(&format!("{group}.")));
-}
-
-/// The numbers of the tensors whose names begin with `group` and a dot.
-fn numbers(group: &str, tensors: &SafeTensors) -> Result<NamedArrays, String> {
-    NamedArrays::from_tensors(&format!("{group}."), tensors)
+    NormalFragments::of(model.config().window_size(), size.bytes(), bytes, (packets, lengths)).map(Some)
 }

@@ -1,24 +1,22 @@
 //! Learning normal traffic: fit the detectors, then calibrate them on traffic that none of them has seen.
 
-use super::judge::NormalPacket;
-use super::material::Material;
+use std::sync::Arc;
+
+use super::detectors::{codes_of, rows_of};
 use super::normal::{NORMAL_FRAGMENTS, NormalFragments};
-use super::residuals::Residuals;
+use super::training_data::TrainingData;
 use super::{
-    Bundle, Connections, DEFAULT_STEPS, DetectorName, DetectorSet, Detectors, Effort, Judge, ScoredAutoencoder, Split,
-    TrainingSummary,
+    Bundle, DEFAULT_STEPS, DetectorPlan, Detectors, Effort, FittedDetector, PacketScores, Split, TrainingSummary,
 };
-use crate::calibration::{Conformal, FalseAlarmRate};
+use crate::calibration::{Conformal, Connections, DecisionRule, FalseAlarmRate, NormalPacket};
 use crate::capture::headers::SkipCounts;
 use crate::capture::{CaptureSummary, Captures};
-use crate::detectors::{
-    InterArrivalConfig, LengthRarityConfig, PositionHistogramConfig, PositionSums, ScoringHead, Standardisation,
-};
-use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
+use crate::detectors::{Blueprint, Fitted, Rows, ScoringHead};
+use crate::fragment::{Cutting, Mask, Mode, Semantics};
 use crate::label::{Label, Labels};
-use crate::model::{Autoencoder, ModelConfig, Side};
-use crate::monitor::PacketScores;
+use crate::model::{Autoencoder, CODE_SIZE, ModelConfig, Side, TrainedOn};
 use crate::progress::Progress;
+use crate::residual::{ResidualScore, residual_sums};
 use crate::train::{History, Schedule, TrainConfig, fit};
 use crate::{Error, Result};
 
@@ -29,10 +27,12 @@ pub struct LearnConfig {
     pub mode: Mode,
     /// Which header fields are read as zeros.
     pub mask: Mask,
-    /// Which detectors to fit.
-    pub detectors: DetectorSet,
-    /// What to train, if the autoencoder is among them. Its side says how large fragments are in any case.
+    /// Which detectors to have.
+    pub detectors: Vec<DetectorPlan>,
+    /// What to train, where a detector needs a model and `trained` is none. Its side and shape say what fragments are in any case.
     pub model: ModelConfig,
+    /// A model that was trained before, of the configuration `model`: then nothing is trained.
+    pub trained: Option<Autoencoder>,
     /// From the residuals of the autoencoder to a score.
     pub head: ScoringHead,
     /// How to train it; `epochs` and `patience` follow from `effort`.
@@ -48,7 +48,7 @@ pub struct LearnConfig {
 }
 
 impl Default for LearnConfig {
-    /// Packet mode with fragments of 256 bytes, one to a window, volatile fields masked; autoencoder and histograms, packets and connections;
+    /// Packet mode with fragments of 256 bytes, one to a window, volatile fields masked; autoencoder and position histograms, packets and connections;
     /// [`DEFAULT_STEPS`] steps of 32 windows; one false alarm in 1,000.
     ///
     /// Short batches make many steps out of the few thousand packets that a small plant gives in an hour.
@@ -56,8 +56,9 @@ impl Default for LearnConfig {
         LearnConfig {
             mode: Mode::Packet,
             mask: Mask::volatile(),
-            detectors: DetectorSet::usual(Mode::Packet),
+            detectors: DetectorPlan::defaults(Mode::Packet),
             model: ModelConfig::new(Side::Sixteen),
+            trained: None,
             head: ScoringHead::Mean,
             training: TrainConfig { batch: 32, schedule: Schedule::Cycle, ..TrainConfig::default() },
             effort: Effort::Steps(DEFAULT_STEPS),
@@ -70,13 +71,39 @@ impl Default for LearnConfig {
 
 impl LearnConfig {
     fn cutting(&self) -> Result<Cutting> {
-        let size = FragmentSize::new(self.model.side.fragment_size(), Shape::Square)?;
+        let size = self.model.fragment_size()?;
         Ok(Cutting { mode: self.mode, size, semantics: Semantics::Complete, mask: self.mask })
     }
 
-    /// Refuses what cannot be learned, before any long work.
+    /// Whether there will be a model: one that was trained before, or one to train for the autoencoder.
+    fn has_model(&self) -> bool {
+        self.trained.is_some() || self.detectors.iter().any(|plan| matches!(plan, DetectorPlan::Autoencoder))
+    }
+
+    /// The codes of the model, where there will be one; which model is known only of one that was trained before.
+    fn codes(&self) -> Result<Option<Rows>> {
+        match &self.trained {
+            Some(model) => codes_of(model).map(Some),
+            None => Ok(self.has_model().then_some(Rows::Codes { width: CODE_SIZE, model: None })),
+        }
+    }
+
+    /// Refuses what cannot be learned, before any long work: among others, a model that was trained on fragments of another kind, and
+    /// detectors that do not go with these fragments.
     pub fn check(&self) -> Result<()> {
-        self.detectors.check(self.mode)?;
+        let cutting = self.cutting()?;
+        DetectorPlan::check_all(&self.detectors, &cutting, self.codes()?.as_ref())?;
+        if let Some(model) = &self.trained {
+            let other =
+                |setting, got: String, expected: String| Err(Error::Setting { setting, got, expected, remedy: None });
+            if *model.config() != self.model {
+                let said = |config: &ModelConfig| format!("{config:?}");
+                return other("model", said(&self.model), format!("{}, as it was trained", said(model.config())));
+            }
+            if let Some([got, expected]) = TrainedOn::from(Some(cutting)).difference(model.trained_on()) {
+                return other("cutting", got, format!("{expected}, on which the model was trained"));
+            }
+        }
         self.head.check()
     }
 }
@@ -101,23 +128,23 @@ pub struct Learned {
 pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progress) -> Result<Learned> {
     config.check()?;
     let cutting = config.cutting()?;
-    let mut material = Material::new(cutting.size.bytes());
-    let skipped = cutting.cut(&mut captures, Labels::All(Label::Normal), &mut material, progress)?;
+    let mut data = TrainingData::new(cutting);
+    let skipped = cutting.cut(&mut captures, Labels::All(Label::Normal), &mut data, progress)?;
     let captures = captures.into_summary();
-    let packets = material.packets();
+    let packets = data.packets();
     let split = Split::of(packets);
 
-    let (training, validation) = material.windows(config.model.frames.count(), &split);
+    let (training, validation) = data.windows(config.model.window_frames(), &split);
     let too_little = || Error::TooLittle { packets, training: training.len(), validation: validation.len() };
     if training.is_empty() || validation.is_empty() {
         return Err(too_little());
     }
-    let (detectors, history) = fit_all(config, &material, &split, progress)?;
+    let (detectors, history) = Fitting { config, data: &data, split: &split, cutting }.all(progress)?;
 
     progress.begin("calibrating", None);
-    let columns = material.scores(&detectors, split.training_end + 1)?;
-    let held_back = HeldBack { material: &material, columns: &columns };
-    let judge = held_back.calibrate(config, &split).ok_or_else(too_little)?;
+    let columns = data.scores(&detectors, split.training_end + 1)?;
+    let held_back = HeldBack { data: &data, columns: &columns };
+    let decision = held_back.calibrate(config, &split).ok_or_else(too_little)?;
 
     let training_summary = TrainingSummary {
         sources: captures.sources.clone(),
@@ -126,110 +153,116 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
         training_windows: training.len(),
         validation_windows: validation.len(),
         history,
-        validation_alarm_rate: held_back.alarm_rate(&judge, &split),
+        validation_alarm_rate: held_back.alarm_rate(&decision, &split),
     };
     let normal = detectors
-        .autoencoder
+        .model
         .as_ref()
-        .and_then(|scored| NormalFragments::sample(&scored.model, &training, &material, config.normal_fragments));
-    Ok(Learned { bundle: Bundle { cutting, detectors, judge, training_summary, normal }, skipped, captures })
+        .filter(|model| model.config().predict_frames.count() == 0)
+        .and_then(|model| NormalFragments::sample(model, &training, &data, config.normal_fragments));
+    Ok(Learned { bundle: Bundle { cutting, detectors, decision, training_summary, normal }, skipped, captures })
 }
 
-/// Fits the wanted detectors to the first part; the history is that of the autoencoder, if there is one.
-fn fit_all(
-    config: &LearnConfig,
-    material: &Material,
-    split: &Split,
-    progress: &dyn Progress,
-) -> Result<(Detectors, History)> {
-    let wanted = |name: DetectorName| config.detectors.contains(name);
-    let mut detectors = Detectors { autoencoder: None, histograms: None, lengths: None, gaps: None };
-    if config.mode == Mode::Packet {
-        progress.begin("counting", None);
-        let training = material.samples(1..=split.training_end);
-        let validation = material.samples(split.training_end + 1..=split.validation_end);
-        if wanted(DetectorName::Histograms) {
-            let histograms = PositionHistogramConfig::default();
-            detectors.histograms = Some(histograms.fit_and_standardise(&training, Some(&validation))?);
-        }
-        if wanted(DetectorName::Lengths) {
-            detectors.lengths = Some(LengthRarityConfig::default().fit(&training)?);
-        }
-        if wanted(DetectorName::Gaps) {
-            detectors.gaps = Some(InterArrivalConfig::default().fit(&training)?);
-        }
-    }
-    let mut history = History::default();
-    if wanted(DetectorName::Autoencoder) {
-        let (model, course) = train(config, material, split, progress)?;
-        let usual = config.head.is_standardised().then(|| usual_residuals(&model, material, split));
-        detectors.autoencoder = Some(ScoredAutoencoder { model, head: config.head, usual });
-        history = course;
-    }
-    Ok((detectors, history))
+/// What detectors are fitted to.
+struct Fitting<'a> {
+    config: &'a LearnConfig,
+    data: &'a TrainingData,
+    split: &'a Split,
+    cutting: Cutting,
 }
 
-/// Fits a new model, with the effort that is wanted.
-fn train(
-    config: &LearnConfig,
-    material: &Material,
-    split: &Split,
-    progress: &dyn Progress,
-) -> Result<(Autoencoder, History)> {
-    let (training, validation) = material.windows(config.model.frames.count(), split);
-    let mut model = Autoencoder::new(config.model, config.training.seed);
-    let (epochs, every) = config.effort.plan(training.len(), config.training.batch);
-    // The rate falls towards the end of the cycle, and the loss with it: to stop long before would lose that.
-    let patience = config.training.patience.max(epochs / 3);
-    let plan = TrainConfig { epochs, patience, ..config.training.clone() };
-    let history = fit(&mut model, &training.every(every), &validation, &plan, progress)?;
-    Ok((model, history))
-}
-
-/// What residuals are usual at each byte of the validation packets.
-fn usual_residuals(model: &Autoencoder, material: &Material, split: &Split) -> Standardisation {
-    let mut sums = PositionSums::default();
-    let mut residuals = Residuals::new(model);
-    for fragment in material.fragments(split.training_end + 1..=split.validation_end) {
-        residuals.push(fragment, &mut |judged| sums.add(judged.residual));
+impl Fitting<'_> {
+    /// The model, where one is needed, and all detectors; the history is that of the model, if it is trained here.
+    fn all(&self, progress: &dyn Progress) -> Result<(Detectors, History)> {
+        let config = self.config;
+        let (model, history) = match (&config.trained, config.has_model()) {
+            (Some(model), _) => (Some(model.clone()), History::default()),
+            (None, true) => self.train(progress).map(|(model, history)| (Some(model), history))?,
+            (None, false) => (None, History::default()),
+        };
+        progress.begin("fitting", None);
+        let fit = |plan: &DetectorPlan| {
+            Ok(match (plan, &model) {
+                (DetectorPlan::Autoencoder, Some(model)) => FittedDetector::Autoencoder(self.residual_score(model)?),
+                (DetectorPlan::Autoencoder, None) => {
+                    return Err(Error::Lacking { detector: plan.name(), lacking: "a model" });
+                }
+                (DetectorPlan::Fit(blueprint), model) => {
+                    FittedDetector::Rows(Arc::new(self.rows(blueprint, model.as_ref())?))
+                }
+                (DetectorPlan::Fitted(fitted), _) => FittedDetector::Rows(fitted.clone()),
+            })
+        };
+        let fitted: Vec<FittedDetector> = config.detectors.iter().map(fit).collect::<Result<_>>()?;
+        let model = model.filter(|_| fitted.iter().any(FittedDetector::needs_model));
+        Ok((Detectors::new(model, fitted), history))
     }
-    residuals.finish(&mut |judged| sums.add(judged.residual));
-    sums.standardisation(super::detectors::deviation_floor(model.config().head))
+
+    /// A new model, with the effort that is wanted.
+    fn train(&self, progress: &dyn Progress) -> Result<(Autoencoder, History)> {
+        let config = self.config;
+        let (training, validation) = self.data.windows(config.model.window_frames(), self.split);
+        let mut model = Autoencoder::new(config.model, config.training.seed);
+        let (epochs, every) = config.effort.plan(training.len(), config.training.batch);
+        // The rate falls towards the end of the cycle, and the loss with it: to stop long before would lose that.
+        let patience = config.training.patience.max(epochs / 3);
+        let plan = TrainConfig { epochs, patience, ..config.training.clone() };
+        let history = fit(&mut model, &training.every(every), &validation, &plan, progress)?;
+        Ok((model, history))
+    }
+
+    /// The score of the model's residual, standardised by the validation packets where the head standardises.
+    fn residual_score(&self, model: &Autoencoder) -> Result<ResidualScore> {
+        let validation = self.split.training_end + 1..=self.split.validation_end;
+        let sums = || Ok(residual_sums(model, self.data.fragments(validation)));
+        ResidualScore::new(self.config.head, model.config().head, sums)
+    }
+
+    /// A detector of rows, fitted to the training packets and standardised by the validation packets.
+    fn rows(&self, blueprint: &Blueprint, model: Option<&Autoencoder>) -> Result<Fitted> {
+        let codes = model.map(codes_of).transpose()?;
+        let rows = rows_of(blueprint, &self.cutting, codes.as_ref());
+        let samples = |packets| self.data.samples(&rows, model, packets);
+        let mut fitted = Fitted::fit_samples(blueprint, &samples(1..=self.split.training_end), rows.clone())?;
+        fitted.standardise(&samples(self.split.training_end + 1..=self.split.validation_end))?;
+        Ok(fitted)
+    }
 }
 
 /// Packets that no detector was fitted to, with the scores of every detector.
 struct HeldBack<'a> {
-    material: &'a Material,
+    data: &'a TrainingData,
     columns: &'a [PacketScores],
 }
 
 impl HeldBack<'_> {
-    /// The packets from one number to another that have scores.
+    /// The packets from one number to another that a detector scored.
     fn packets(&self, first: u64, last: u64) -> Vec<NormalPacket> {
         let scores = |packet: u64| {
-            let scores: Option<Vec<f64>> =
+            let scores: Vec<Option<f64>> =
                 self.columns.iter().map(|column| column.get(packet).map(f64::from)).collect();
-            Some((self.material.facts(packet).connection(), scores?))
+            let scored = scores.iter().any(Option::is_some);
+            scored.then(|| (self.data.facts(packet).connection(), scores))
         };
         (first..=last).filter_map(scores).collect()
     }
 
-    /// A judge, unless there are no packets for it.
-    fn calibrate(&self, config: &LearnConfig, split: &Split) -> Option<Judge> {
+    /// The rule of what is an alert, unless there are no packets for it.
+    fn calibrate(&self, config: &LearnConfig, split: &Split) -> Option<DecisionRule> {
         let of_detectors = self.packets(split.validation_end + 1, split.calibration_end);
-        let column = |i: usize| Conformal::calibrate(of_detectors.iter().map(|(_, scores)| scores[i]).collect());
+        let column = |i: usize| Conformal::calibrate(of_detectors.iter().filter_map(|(_, scores)| scores[i]).collect());
         let detectors = (0..self.columns.len()).map(column).collect::<Option<_>>()?;
-        let together = self.packets(split.calibration_end + 1, self.material.packets());
-        Judge::calibrate(detectors, &together, config.connections, config.false_alarm_rate)
+        let together = self.packets(split.calibration_end + 1, self.data.packets());
+        DecisionRule::calibrate(detectors, &together, config.connections, config.false_alarm_rate)
     }
 
     /// Share of the validation packets that raise an alert.
-    fn alarm_rate(&self, judge: &Judge, split: &Split) -> f64 {
+    fn alarm_rate(&self, rule: &DecisionRule, split: &Split) -> f64 {
         let packets = self.packets(split.training_end + 1, split.validation_end);
-        let mut session = judge.session();
+        let mut stream = rule.stream();
         let alerts = packets.iter().filter(|(connection, scores)| {
-            let judgement = session.judge(*connection, scores);
-            judge.fired(judgement.packet, judgement.connection).is_some()
+            let decision = stream.decide(*connection, scores);
+            rule.trigger(decision.packet, decision.connection).is_some()
         });
         alerts.count() as f64 / packets.len().max(1) as f64
     }

@@ -1,6 +1,6 @@
 //! What a plant's normal traffic taught: how to cut captures, the detectors, and their calibration, in one file.
 
-mod detector_set;
+mod packet_scores;
 
 mod detectors;
 
@@ -10,19 +10,13 @@ mod effort;
 
 mod split;
 
-mod judge;
-
-mod residuals;
-
 mod scoring;
 
-mod material;
+mod training_data;
 
 mod normal;
 
 mod packet_log;
-
-mod packet_scores;
 
 mod detection;
 
@@ -32,13 +26,11 @@ mod learn;
 
 mod file;
 
-pub use alert::{Alert, Trigger};
+pub use alert::Alert;
 pub use detection::Detection;
-pub use detector_set::{DetectorName, DetectorSet};
-pub use detectors::{Detectors, ScoredAutoencoder};
+pub use detectors::{DetectorPlan, Detectors, FittedDetector};
 pub use effort::{DEFAULT_STEPS, Effort};
-pub use evidence::{EVIDENCE_BYTES, Evidence, Heat, JudgedWindow, PacketEvidence, Wanted};
-pub use judge::{Connections, Judge};
+pub use evidence::{EVIDENCE_BYTES, Evidence, Heat, PacketEvidence, ScoredWindow, Wanted};
 pub use learn::{LearnConfig, Learned, learn};
 pub use normal::{NORMAL_FRAGMENTS, NearestNormal, NormalFragments};
 pub use packet_log::PacketLog;
@@ -47,6 +39,7 @@ pub use split::Split;
 
 use serde::{Deserialize, Serialize};
 
+use crate::calibration::DecisionRule;
 use crate::capture::Source;
 use crate::fragment::Cutting;
 use crate::train::History;
@@ -58,8 +51,8 @@ pub struct Bundle {
     pub cutting: Cutting,
     /// The fitted detectors.
     pub detectors: Detectors,
-    /// What they say together, calibrated.
-    pub judge: Judge,
+    /// When what they say is an alert.
+    pub decision: DecisionRule,
     /// What was learned from, and how it went.
     pub training_summary: TrainingSummary,
     /// Normal fragments to compare odd ones with; `None` where there is no autoencoder, where none were asked for, and in bundles of version 2.

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::material::Material;
+use super::training_data::TrainingData;
 use crate::dataset::Windows;
 use crate::engine::Engine;
 use crate::fragment::FragmentTable;
@@ -51,7 +51,7 @@ impl NormalFragments {
     pub(super) fn sample(
         model: &Autoencoder,
         windows: &Windows<'_>,
-        material: &Material,
+        data: &TrainingData,
         most: usize,
     ) -> Option<NormalFragments> {
         let window_size = windows.frames() * windows.fragment_size();
@@ -72,8 +72,8 @@ impl NormalFragments {
         for i in most_various(&codes, count).into_iter().map(|place| candidates[place]) {
             let last = windows.first_fragment(i) + windows.frames() - 1;
             normal.bytes.extend_from_slice(windows.bytes(i));
-            normal.packets.push(material.first_packet(last));
-            normal.lengths.push(used(material.table(), last));
+            normal.packets.push(data.first_packet(last));
+            normal.lengths.push(used(data.table(), last));
         }
         (count > 0).then_some(normal)
     }

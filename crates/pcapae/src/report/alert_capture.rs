@@ -47,11 +47,11 @@ pub fn alert_capture(
 fn comment(alert: &Alert, number: Option<usize>) -> String {
     let number = number.map_or_else(String::new, |number| format!(" alert {number},"));
     let shares: String =
-        alert.shares.iter().map(|(name, share)| format!(", {} {:.0} %", name.word(), share * 100.0)).collect();
+        alert.shares.iter().map(|(name, share)| format!(", {} {:.0} %", name, share * 100.0)).collect();
     format!(
         "pcapae{number} packet {}: by {}, score {:.2} ({:.2} times the threshold), p {:.2e}{shares}",
         alert.packet,
-        alert.fired.word(),
+        alert.trigger.name(),
         alert.score,
         alert.multiple(),
         alert.p_value,

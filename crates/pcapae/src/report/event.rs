@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use crate::calibration::Trigger;
 use crate::capture::headers::Endpoint;
 use crate::label::Label;
-use crate::monitor::{Alert, Trigger};
+use crate::monitor::Alert;
 
 /// Alerts further apart in time than this, 10 s, are never one event.
 pub const EVENT_GAP_NS: u64 = 10_000_000_000;
@@ -104,8 +105,8 @@ impl Growing {
         }
         self.in_all.retain(|host| hosts(alert).contains(host));
         self.hosts.extend(hosts(alert));
-        self.by_packet += usize::from(alert.fired != Trigger::Connection);
-        self.by_connection += usize::from(alert.fired != Trigger::Packet);
+        self.by_packet += usize::from(alert.trigger != Trigger::Connection);
+        self.by_connection += usize::from(alert.trigger != Trigger::Packet);
         self.labelled |= alert.label != Label::Unknown;
         self.anomalous += usize::from(alert.label == Label::Anomalous);
     }
@@ -139,7 +140,7 @@ pub(super) mod tests {
         Alert {
             packet,
             time_ns: seconds * 1_000_000_000,
-            fired: if packet.is_multiple_of(2) { Trigger::Both } else { Trigger::Connection },
+            trigger: if packet.is_multiple_of(2) { Trigger::Both } else { Trigger::Connection },
             score: packet as f32,
             threshold: 2.0,
             p_value: 0.5,

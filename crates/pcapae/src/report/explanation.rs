@@ -43,7 +43,7 @@ pub fn alert_explanation_json(
         json["score"] = explained.window.score.into();
         json
     };
-    let shares = event.peak.shares.iter().map(|(name, share)| (name.word().to_owned(), Value::from(*share)));
+    let shares = event.peak.shares.iter().map(|(name, share)| ((*name).to_owned(), Value::from(*share)));
     json!({
         "alert": event.number,
         "packets": event.packets,

@@ -32,11 +32,11 @@ pub fn event_json(event: &Event, captures: &CaptureSummary, fields: Option<&[Top
         object.insert("pcap_filename".into(), path.into());
     }
     object.insert("alert".into(), alert(event));
-    let shares = peak.shares.iter().map(|(name, share)| (name.word().to_owned(), rounded(*share)));
+    let shares = peak.shares.iter().map(|(name, share)| ((*name).to_owned(), rounded(*share)));
     let detail = json!({
         "number": event.number,
         "packet": peak.packet,
-        "fired": peak.fired.word(),
+        "fired": peak.trigger.name(),
         "score": shortest(peak.score),
         "threshold": shortest(peak.threshold),
         "multiple": shortest(peak.multiple()),
@@ -73,7 +73,7 @@ fn place(packet: u64, captures: &CaptureSummary) -> (Option<String>, u64) {
 /// Suricata's object `alert`. Severity 1 is the worst of three: twice the threshold; 2 is one and a half.
 fn alert(event: &Event) -> Value {
     let (id, severity) = (
-        event.peak.fired as u8 + 1,
+        event.peak.trigger as u8 + 1,
         match event.peak.multiple() {
             2.0.. => 1,
             1.5.. => 2,

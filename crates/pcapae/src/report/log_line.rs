@@ -1,8 +1,8 @@
 //! Events as lines for log collectors: syslog and CEF.
 
 use super::{Event, timestamp};
+use crate::calibration::Trigger;
 use crate::capture::headers::Endpoint;
-use crate::monitor::Trigger;
 
 /// Facility 13, log alert, severity 4, warning: 13 × 8 + 4.
 const PRIORITY: u8 = 108;
@@ -41,13 +41,13 @@ pub fn cef_line(event: &Event) -> String {
     for (name, value) in fields(event) {
         extension += &format!(" pcapae{}={}", capital(&name), escaped(&value, &['=', '\\']));
     }
-    let (version, fired) = (env!("CARGO_PKG_VERSION"), event.peak.fired.word());
+    let (version, fired) = (env!("CARGO_PKG_VERSION"), event.peak.trigger.name());
     format!("CEF:0|pcapae|pcapae|{version}|{fired}|{}|{severity}|{extension}", signature(event))
 }
 
 /// What is said of every event in one sentence.
 pub(super) fn signature(event: &Event) -> &'static str {
-    match event.peak.fired {
+    match event.peak.trigger {
         Trigger::Packet => "pcapae: packet does not fit normal traffic",
         Trigger::Connection => "pcapae: connection does not fit normal traffic",
         Trigger::Both => "pcapae: packet and connection do not fit normal traffic",
@@ -68,7 +68,7 @@ fn fields(event: &Event) -> Vec<(String, String)> {
         ("destination".to_owned(), peak.conversation.destination.to_string()),
     ];
     fields.push(("number".to_owned(), event.number.to_string()));
-    fields.extend(peak.shares.iter().map(|(name, share)| (name.word().to_owned(), format!("{share:.3}"))));
+    fields.extend(peak.shares.iter().map(|(name, share)| ((*name).to_owned(), format!("{share:.3}"))));
     fields
 }
 

@@ -2,7 +2,8 @@
 
 use super::json::shortest;
 use crate::Result;
-use crate::monitor::{Detection, Trigger};
+use crate::calibration::Trigger;
+use crate::monitor::Detection;
 use crate::scores::{ScoreRow, ScoreWriter};
 
 /// The file of scores of every packet that has one, a packet a row: see [`scores`](crate::scores).
@@ -12,7 +13,7 @@ use crate::scores::{ScoreRow, ScoreWriter};
 /// its score in its own unit.
 pub fn scores_csv(detection: &Detection) -> Result<Vec<u8>> {
     let mut columns = vec!["p", "packet_score", "connection_score", "alert"];
-    columns.extend(detection.of_detectors.iter().map(|(name, _)| name.word()));
+    columns.extend(detection.of_detectors.iter().map(|(name, _)| name));
     let mut writer = ScoreWriter::new(Vec::new(), &columns)?;
     let text = |score: Option<f32>| score.map_or_else(String::new, |score| score.to_string());
     for (window, (packet, score)) in (0..).zip(detection.scores()) {
@@ -28,7 +29,7 @@ pub fn scores_csv(detection: &Detection) -> Result<Vec<u8>> {
             detection.p_value(packet).map_or_else(String::new, |p| p.to_string()),
             text(detection.packet_scores.get(packet)),
             text(detection.connection_scores.get(packet)),
-            detection.fired(packet).map_or("", Trigger::word).to_owned(),
+            detection.trigger(packet).map_or("", Trigger::name).to_owned(),
         ];
         cells.extend(detection.of_detectors.iter().map(|(_, scores)| text(scores.get(packet))));
         let cells: Vec<&str> = cells.iter().map(String::as_str).collect();

@@ -1,8 +1,9 @@
 //! The numbers of a detection against its labels.
 
+use crate::calibration::Trigger;
 use crate::label::Label;
 use crate::metrics::{Confusion, average_precision};
-use crate::monitor::{Detection, Trigger};
+use crate::monitor::Detection;
 
 /// How good the verdicts and scores of a detection are, per packet.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +32,7 @@ impl Summary {
         let mut confusion = Confusion::default();
         let (mut alerts, mut by_packet, mut by_connection) = (0, 0, 0);
         for packet in numbers {
-            let fired = detection.fired(packet);
+            let fired = detection.trigger(packet);
             confusion.add(detection.packets.label(packet), fired.is_some());
             alerts += u64::from(fired.is_some());
             by_packet += u64::from(matches!(fired, Some(Trigger::Packet | Trigger::Both)));

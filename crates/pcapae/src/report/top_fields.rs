@@ -1,10 +1,11 @@
 //! The fields that mattered in an event: what its detectors looked at, by their shares in the score.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capture::headers::named_fields;
 use crate::explain::{ExplainedWindow, by_name, joined_fields};
-use crate::monitor::{DetectorName, Evidence, PacketEvidence};
+use crate::monitor::{Evidence, PacketEvidence};
+use crate::residual::AUTOENCODER;
 
 use super::Event;
 
@@ -23,23 +24,24 @@ pub struct TopField {
 /// The fields that mattered most in an event, at most [`TOP_FIELDS`], the highest share first; none where no detector looks at bytes.
 ///
 /// Over the event's packets among `evidence` and `explained`. Each detector's shares add up to 1: of the autoencoder, |relevance| by layer-wise
-/// relevance propagation; of the histograms, the surprise at each byte as far as it is above 0. They are weighted by the detectors' shares in
+/// relevance propagation; of the others, what their scores are made of at each byte, as far as it is above 0. They are weighted by the detectors' shares in
 /// the event's highest score.
 pub fn top_fields(event: &Event, evidence: &Evidence, explained: &[ExplainedWindow<'_>]) -> Vec<TopField> {
-    let of_detectors = [
-        (DetectorName::Autoencoder, of_autoencoder(event, explained)),
-        (DetectorName::Histograms, of_histograms(event, evidence)),
-    ];
-    let weight = |name: DetectorName| {
+    let mut of_detectors = vec![(AUTOENCODER, of_relevance(event, explained))];
+    let packets = || event.packets.iter().filter_map(|packet| evidence.packet(*packet));
+    let others: BTreeSet<&'static str> = packets().flat_map(|packet| &packet.heat).map(|heat| heat.detector).collect();
+    let others = others.into_iter().filter(|name| *name != AUTOENCODER);
+    of_detectors.extend(others.map(|name| (name, of_heat(name, packets()))));
+    let weight = |name: &str| {
         let share = event.peak.shares.iter().find(|(other, _)| *other == name);
         share.map_or(0.0, |(_, share)| share.max(0.0))
     };
     let there = of_detectors.iter().filter(|(_, fields)| !fields.is_empty());
-    let all: f64 = there.clone().map(|(name, _)| weight(*name)).sum();
+    let all: f64 = there.clone().map(|(name, _)| weight(name)).sum();
     let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
     for (name, fields) in there {
         // Where none of them had a share, as of an alert by lengths alone, all count alike.
-        let weight = if all > 0.0 { weight(*name) / all } else { 1.0 };
+        let weight = if all > 0.0 { weight(name) / all } else { 1.0 };
         for (field, share) in fields {
             *sums.entry(field).or_default() += weight * share;
         }
@@ -57,7 +59,7 @@ pub fn top_fields(event: &Event, evidence: &Evidence, explained: &[ExplainedWind
 /// Shares by name, which add up to 1; empty where there is nothing.
 type Shares = BTreeMap<String, f64>;
 
-fn of_autoencoder(event: &Event, explained: &[ExplainedWindow<'_>]) -> Shares {
+fn of_relevance(event: &Event, explained: &[ExplainedWindow<'_>]) -> Shares {
     let concerns = |window: &&ExplainedWindow<'_>| {
         window.window.packets().any(|packet| event.packets.binary_search(&packet).is_ok())
     };
@@ -65,17 +67,15 @@ fn of_autoencoder(event: &Event, explained: &[ExplainedWindow<'_>]) -> Shares {
     by_name(&joined_fields(&windows)).into_iter().map(|field| (field.name, field.share)).collect()
 }
 
-fn of_histograms(event: &Event, evidence: &Evidence) -> Shares {
+fn of_heat<'a>(detector: &str, packets: impl Iterator<Item = &'a PacketEvidence>) -> Shares {
     let mut sums = Shares::new();
-    for packet_evidence in event.packets.iter().filter_map(|packet| evidence.packet(*packet)) {
-        add_surprise(packet_evidence, &mut sums);
-    }
+    packets.for_each(|packet| add_heat(detector, packet, &mut sums));
     let all: f64 = sums.values().sum();
     if all > 0.0 { sums.into_iter().map(|(name, sum)| (name, sum / all)).collect() } else { Shares::new() }
 }
 
-fn add_surprise(packet_evidence: &PacketEvidence, sums: &mut Shares) {
-    let Some(heat) = packet_evidence.heat.iter().find(|heat| heat.detector == DetectorName::Histograms) else { return };
+fn add_heat(detector: &str, packet_evidence: &PacketEvidence, sums: &mut Shares) {
+    let Some(heat) = packet_evidence.heat.iter().find(|heat| heat.detector == detector) else { return };
     // Neither NaN, where a byte was not seen, nor what is below 0 counts.
     let above = |range: std::ops::Range<usize>| {
         heat.of_bytes[range].iter().filter(|value| **value > 0.0).map(|value| f64::from(*value)).sum::<f64>()

@@ -60,7 +60,7 @@ pub(super) fn run(args: &ExplainArgs, number: usize, console: &Console) -> anyho
         explanation: &peak.explanation,
         window: &peak.window.bytes,
         frames: (0..peak.window.segments.len()).map(|frame| frame_name(peak, frame)).collect(),
-        frame: peak.window.frame,
+        frame: peak.window.fragment,
         fields: &fields,
         packets_together: true,
         top: args.top,
@@ -174,11 +174,10 @@ fn remarks(event: &Event, packets: &BTreeSet<u64>) -> Vec<String> {
         console.protocol,
         console.service.map_or_else(String::new, |service| format!(" {service}")),
         event.peak.multiple(),
-        event.peak.fired.word(),
+        event.peak.trigger.name(),
     )];
     if event.peak.shares.len() > 1 {
-        let share =
-            |(name, share): &(pcapae::monitor::DetectorName, f64)| format!("{} {:.0} %", name.word(), share * 100.0);
+        let share = |(name, share): &(&str, f64)| format!("{} {:.0} %", name, share * 100.0);
         let shares: Vec<String> = event.peak.shares.iter().map(share).collect();
         remarks.push(format!("shares in the score: {}; relevance is in what the autoencoder says", shares.join(", ")));
     }

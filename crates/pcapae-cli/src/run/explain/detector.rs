@@ -6,7 +6,7 @@ use pcapae::dataset::Dataset;
 use pcapae::detectors::{Fitted, Rows};
 use pcapae::encode::model_description;
 use pcapae::engine::Engine;
-use pcapae::explain::{CodeScore, Place, Sampling, Target};
+use pcapae::explain::{CodeScore, DatasetWindow, Sampling, Target};
 use pcapae::model::{Autoencoder, CODE_SIZE};
 use pcapae::{Error, Result};
 
@@ -70,9 +70,9 @@ pub(super) fn codes_of(dataset: &Dataset, model: &Autoencoder) -> Result<Vec<[f3
     let mut windows = Vec::with_capacity(count);
     for i in 0..count {
         // Some have no window of their own: the first of a run where the model predicts.
-        let Ok(place) = Place::of(dataset, model.config(), i * dataset.len() / count) else { continue };
-        if place.window.len() == model.config().window_frames() {
-            windows.push(place.bytes(dataset)?);
+        let Ok(window) = DatasetWindow::of(dataset, model.config(), i * dataset.len() / count) else { continue };
+        if window.fragments.len() == model.config().window_frames() {
+            windows.push(window.bytes(dataset)?);
         }
     }
     if windows.is_empty() {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use pcapae::dataset::Dataset;
-use pcapae::explain::{Explainer, Explanation, Place, Target, fields};
+use pcapae::explain::{DatasetWindow, Explainer, Explanation, Target, fields};
 use pcapae::model::Autoencoder;
 use pcapae::report::explanation_json;
 use pcapae::{Error, Result};
@@ -24,40 +24,40 @@ pub(super) fn run(args: &ExplainArgs, console: &Console) -> anyhow::Result<ExitC
     let model = args.model.load()?;
     let dataset = Dataset::open(path)?;
     check(&dataset, &model, args)?;
-    let (fragment, place) = match (args.fragment, args.packet) {
-        (Some(fragment), _) => (fragment, Place::of(&dataset, model.config(), fragment)?),
-        (None, packet) => Place::of_packet(&dataset, &model, packet.unwrap_or_default())?,
+    let (fragment, scored_in) = match (args.fragment, args.packet) {
+        (Some(fragment), _) => (fragment, DatasetWindow::of(&dataset, model.config(), fragment)?),
+        (None, packet) => DatasetWindow::of_packet(&dataset, &model, packet.unwrap_or_default())?,
     };
     let detector = detector(args, &model, &dataset)?;
     let file = match &args.output {
         Some(place) => Some(output(place, args.force, args.inputs.iter().chain([&args.model.path]))?),
         None => None,
     };
-    let model = place.model(&model)?;
-    let window = place.bytes(&dataset)?;
+    let model = scored_in.model(&model)?;
+    let window = scored_in.bytes(&dataset)?;
     let target = match (&args.target, &detector) {
-        (TargetArg::Score, _) => place.target(),
+        (TargetArg::Score, _) => scored_in.target(),
         (TargetArg::Code(entry), _) => Target::Code { entry: *entry },
         (TargetArg::Detector(_), Some(detector)) => detector.target(),
         (TargetArg::Brightest | TargetArg::Detector(_), _) => Target::Brightest,
     };
     let explanation = Explainer::new(&model).explain(&window, &target, &method, console)?;
     console.clear();
-    let fields = fields(&explanation, &dataset, place.window.clone())?;
+    let fields = fields(&explanation, &dataset, scored_in.fragments.clone())?;
     let remarks: Vec<String> = detector.iter().map(CodeDetector::remark).collect();
     let mut json = explanation_json(&explanation, &fields);
     json["fragment"] = fragment.into();
-    json["window"] = serde_json::json!([place.window.start, place.window.end - 1]);
+    json["window"] = serde_json::json!([scored_in.fragments.start, scored_in.fragments.end - 1]);
     json["dataset"] = path.display().to_string().into();
     json["remarks"] = remarks.clone().into();
     json["model"] = args.model.path.display().to_string().into();
     let shown = Shown {
-        headline: headline(&dataset, (fragment, &place), &explanation),
+        headline: headline(&dataset, (fragment, &scored_in), &explanation),
         remarks,
         explanation: &explanation,
         window: &window,
-        frames: place.window.clone().map(|fragment| format!("fragment {fragment}")).collect(),
-        frame: fragment - place.window.start,
+        frames: scored_in.fragments.clone().map(|fragment| format!("fragment {fragment}")).collect(),
+        frame: fragment - scored_in.fragments.start,
         fields: &fields,
         packets_together: false,
         top: args.top,
@@ -108,7 +108,7 @@ fn check(dataset: &Dataset, model: &Autoencoder, args: &ExplainArgs) -> Result<(
 }
 
 /// What is explained, in one line.
-fn headline(dataset: &Dataset, (fragment, place): (usize, &Place), explanation: &Explanation) -> String {
+fn headline(dataset: &Dataset, (fragment, scored_in): (usize, &DatasetWindow), explanation: &Explanation) -> String {
     let packets = dataset.provenance(fragment..fragment + 1).ok().and_then(|provenance| {
         let origin = provenance.origin(fragment..fragment + 1)?;
         Some(match origin.first_packet == origin.last_packet {
@@ -117,7 +117,7 @@ fn headline(dataset: &Dataset, (fragment, place): (usize, &Place), explanation: 
         })
     });
     let of = packets.map_or_else(String::new, |packets| format!(" ({packets})"));
-    let frames = match place.window.len() {
+    let frames = match scored_in.fragments.len() {
         1 => String::new(),
         frames => format!(" in a window of {}", counted(frames as u64, "fragment")),
     };

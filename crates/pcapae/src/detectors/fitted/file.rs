@@ -20,11 +20,11 @@ const VERSION: &str = "1";
 /// The metadata entry with the record.
 const RECORD: &str = "detector";
 
-/// The metadata entry `detector`.
+/// What a file says of a fitted detector beside its arrays: the metadata entry `detector`, and an entry of a bundle.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Record {
-    blueprint: Blueprint,
+pub(crate) struct FittedRecord {
+    pub blueprint: Blueprint,
     rows: Rows,
     count: u64,
     sources: Option<String>,
@@ -36,18 +36,30 @@ struct Record {
 impl Fitted {
     /// The detector as the bytes of its file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let record = Record {
+        let record = serde_json::to_string(&self.record())
+            .map_err(|error| Error::Unwritable { what: "detector", reason: error.to_string() })?;
+        let metadata = [("format", FORMAT), ("version", VERSION), (RECORD, record.as_str())];
+        let tensors: Vec<_> = self.detector.numbers().tensors("").collect();
+        tensor_file::tensor_file(&tensors, &metadata)
+    }
+
+    /// What files say of it beside its arrays.
+    pub(crate) fn record(&self) -> FittedRecord {
+        FittedRecord {
             blueprint: self.blueprint.clone(),
             rows: self.rows.clone(),
             count: self.count,
             sources: self.sources.clone(),
             own_threshold: self.detector.own_threshold(),
-        };
-        let record = serde_json::to_string(&record)
-            .map_err(|error| Error::Unwritable { what: "detector", reason: error.to_string() })?;
-        let metadata = [("format", FORMAT), ("version", VERSION), (RECORD, record.as_str())];
-        let tensors: Vec<_> = self.detector.numbers().tensors("").collect();
-        tensor_file::tensor_file(&tensors, &metadata)
+        }
+    }
+
+    /// The detector of which a file says this, with these arrays.
+    pub(crate) fn from_record(record: FittedRecord, arrays: &NamedArrays) -> Result<Fitted, String> {
+        record.rows.check()?;
+        let detector = record.blueprint.read_back(record.rows.width(), arrays)?;
+        let FittedRecord { blueprint, rows, count, sources, .. } = record;
+        Ok(Fitted { blueprint, rows, count, sources, detector })
     }
 
     /// Whether the file at `path` says that it is a fitted detector; it may be damaged for all that. Reads no more than its header.
@@ -66,12 +78,15 @@ impl Fitted {
     pub fn from_bytes(bytes: &[u8]) -> Result<Fitted, String> {
         let metadata = tensor_file::metadata(bytes, FORMAT, &[VERSION])?;
         let record = metadata.get(RECORD).ok_or("its metadata has no entry `detector`")?;
-        let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
-        record.rows.check()?;
+        let record: FittedRecord = serde_json::from_str(record).map_err(|error| error.to_string())?;
         let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-        let numbers = NamedArrays::from_tensors("", &tensors)?;
-        let detector = record.blueprint.read_back(record.rows.width(), &numbers)?;
-        let Record { blueprint, rows, count, sources, .. } = record;
-        Ok(Fitted { blueprint, rows, count, sources, detector })
+        Fitted::from_record(record, &NamedArrays::from_tensors("", &tensors)?)
+    }
+}
+
+impl FittedRecord {
+    /// Of a detector that a bundle of version 3 holds.
+    pub(crate) fn of_blueprint(blueprint: Blueprint, rows: Rows, count: u64) -> FittedRecord {
+        FittedRecord { blueprint, rows, count, sources: None, own_threshold: None }
     }
 }

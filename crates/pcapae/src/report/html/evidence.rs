@@ -88,13 +88,13 @@ fn of_packet(alert: &Alert, packet_evidence: Option<&PacketEvidence>, explained:
         "from": conversation.source.to_string(),
         "to": conversation.destination.to_string(),
         "protocol": protocol(alert),
-        "fired": alert.fired.word(),
+        "fired": alert.trigger.name(),
         "score": shortest(alert.score),
         "threshold": shortest(alert.threshold),
         "p": alert.p_value,
         "packet_score": shortest(alert.packet_score),
         "connection_score": alert.connection_score.map(shortest),
-        "shares": alert.shares.iter().map(|(name, share)| (name.word(), *share)).collect::<Vec<_>>(),
+        "shares": alert.shares.iter().map(|(name, share)| (name, *share)).collect::<Vec<_>>(),
         "label": label(alert.label),
         "bytes": packet_evidence.map(|packet_evidence| encoded(&packet_evidence.bytes)),
         "length": packet_evidence.map(|packet_evidence| packet_evidence.length),
@@ -137,7 +137,7 @@ fn of_heat(heat: &Heat) -> Value {
     let mut levels: Vec<u8> = heat.of_bytes.iter().map(level).collect();
     levels.truncate(levels.iter().rposition(|level| *level != UNSEEN).map_or(0, |last| last + 1));
     json!({
-        "detector": heat.detector.word(),
+        "detector": heat.detector,
         "hottest": shortest(hottest),
         "levels": encoded(&levels),
         "past_end": shortest(heat.past_end),
@@ -147,19 +147,18 @@ fn of_heat(heat: &Heat) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::DetectorName;
 
     #[test]
     fn levels_are_shares_of_the_hottest_byte_and_end_with_the_last_one_seen() {
         let of_bytes = vec![2.0, -3.0, f32::NAN, 4.0, f32::NAN, f32::NAN];
-        let heat = of_heat(&Heat { detector: DetectorName::Histograms, of_bytes, past_end: 0.25 });
+        let heat = of_heat(&Heat { detector: "PositionHistogram", of_bytes, past_end: 0.25 });
         assert_eq!(heat["levels"], encoded(&[127, 0, 255, 254]));
         assert_eq!((heat["hottest"].as_f64(), heat["past_end"].as_f64()), (Some(4.0), Some(0.25)));
     }
 
     #[test]
     fn nothing_odd_is_level_0() {
-        let heat = of_heat(&Heat { detector: DetectorName::Autoencoder, of_bytes: vec![0.0, -1.0], past_end: 0.0 });
+        let heat = of_heat(&Heat { detector: "Autoencoder", of_bytes: vec![0.0, -1.0], past_end: 0.0 });
         assert_eq!(heat["levels"], encoded(&[0, 0]));
     }
 }

@@ -87,7 +87,7 @@ impl HtmlReport<'_> {
             ReportEvidence::Shown(_, windows) => windows,
             ReportEvidence::NotKept(_) => &[],
         };
-        let model = bundle.detectors.autoencoder.as_ref().map(|scored| &scored.model);
+        let model = bundle.detectors.model.as_ref();
         let explained = Explained::new(windows, bundle.cutting.mode, model, bundle.normal.as_ref());
         let alerts: BTreeMap<u64, Alert> = self
             .detection

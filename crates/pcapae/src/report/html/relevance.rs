@@ -43,11 +43,11 @@ impl<'a> Explained<'a> {
         let (mut own, mut all) = (0.0, 0.0);
         let (mut rule, mut context) = (None, false);
         for explained in self.of_packet(packet_evidence.packet) {
-            let of_frame = &explained.explanation.relevance[explained.window.frame];
+            let of_frame = &explained.explanation.relevance[explained.window.fragment];
             rule = Some(explained.explanation.rule.as_str());
             context |= explained.window.segments.len() > 1;
             all += explained.explanation.relevance.iter().flatten().map(|r| r.abs()).sum::<f64>();
-            let segments = explained.window.segments[explained.window.frame].iter();
+            let segments = explained.window.segments[explained.window.fragment].iter();
             for segment in segments.filter(|segment| segment.packet == packet_evidence.packet) {
                 let from = segment.fragment_offset as usize;
                 let of_segment = &of_frame[from..from + segment.length as usize];
@@ -83,8 +83,8 @@ impl<'a> Explained<'a> {
         let Some(nearest) = normal.nearest(&explained.explanation.code, codes) else { return Value::Null };
         let window = explained.window;
         let size = window.bytes.len() / window.segments.len();
-        let ends = window.segments[window.frame].iter().map(|segment| segment.fragment_offset + segment.length);
-        let own = &window.bytes[window.frame * size..][..ends.max().unwrap_or(0) as usize];
+        let ends = window.segments[window.fragment].iter().map(|segment| segment.fragment_offset + segment.length);
+        let own = &window.bytes[window.fragment * size..][..ends.max().unwrap_or(0) as usize];
         json!({
             "packet": nearest.packet,
             "distance": shortest(nearest.distance as f32),

@@ -3,8 +3,9 @@
 use serde_json::{Value, json};
 
 use super::base64::encoded;
+use crate::calibration::Trigger;
 use crate::label::Label;
-use crate::monitor::{Detection, Trigger};
+use crate::monitor::Detection;
 use crate::report::timestamp;
 
 /// Most points of a timeline. Where there are more packets, each point stands for equally many of them.
@@ -95,7 +96,7 @@ fn thresholds(detection: &Detection) -> Vec<(&'static str, f32)> {
 }
 
 fn flags(detection: &Detection, packet: u64) -> u8 {
-    let fired = match detection.fired(packet) {
+    let fired = match detection.trigger(packet) {
         Some(Trigger::Packet) => PACKET,
         Some(Trigger::Connection) => CONNECTION,
         Some(Trigger::Both) => PACKET | CONNECTION,

@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::evidence::{PACKETS_MAX, PACKETS_OF_EVENT, protocol};
 use super::{HtmlReport, ReportEvidence};
 use crate::calibration::Threshold;
+use crate::calibration::Trigger;
 use crate::capture::{CaptureSummary, Source};
 use crate::metrics::Confusion;
-use crate::monitor::{Bundle, EVIDENCE_BYTES, Trigger};
+use crate::monitor::{Bundle, EVIDENCE_BYTES};
 use crate::report::{Event, Summary, timestamp};
 
 /// All of it.
@@ -139,7 +140,7 @@ impl SummaryView {
             events: report.events.len(),
             threshold: format!("{:.2}", threshold.value),
             connection_threshold: of_connections.map(|threshold| format!("{:.2}", threshold.value)),
-            rate: percent(report.bundle.0.judge.rate().share()),
+            rate: percent(report.bundle.0.decision.rate().share()),
             first: time_range_ns.map(|(first, _)| readable(first)),
             last: time_range_ns.map(|(_, last)| readable(last)),
         }
@@ -176,11 +177,11 @@ impl EventView {
             protocol: protocol(&event.peak),
             multiple: format!("{:.2}", event.peak.multiple()),
             sort_multiple: event.peak.multiple(),
-            fired: match event.peak.fired {
+            fired: match event.peak.trigger {
                 Trigger::Both => "packet, connection",
-                fired => fired.word(),
+                trigger => trigger.name(),
             },
-            most: most.map_or_else(String::new, |(name, share)| format!("{} {:.0} %", name.word(), share * 100.0)),
+            most: most.map_or_else(String::new, |(name, share)| format!("{} {:.0} %", name, share * 100.0)),
             attack: event.anomalous.map(|count| match count {
                 0 => "no",
                 count if count == event.packets.len() => "yes",
@@ -222,11 +223,11 @@ fn unseen(evidence: ReportEvidence<'_>) -> Option<UnseenView> {
 }
 
 fn training_summary(bundle: &Bundle) -> Vec<(&'static str, String)> {
-    let Bundle { cutting, detectors, judge, training_summary, normal } = bundle;
+    let Bundle { cutting, detectors, decision, training_summary, normal } = bundle;
     let split = &training_summary.split;
     let mask = if cutting.mask.is_empty() { "none".into() } else { cutting.mask.to_string().replace(',', ", ") };
     let mut rows = vec![
-        ("detectors", detectors.set().to_string().replace(',', ", ")),
+        ("detectors", detectors.to_string()),
         ("cutting", format!("{} mode, fragments of {} bytes", cutting.mode.name(), cutting.size.bytes())),
         ("header fields read as zeros", mask),
         ("learned from", format!("{} packets", training_summary.packets)),
@@ -240,9 +241,12 @@ fn training_summary(bundle: &Bundle) -> Vec<(&'static str, String)> {
     ];
     if let Some(best) = training_summary.history.best_epoch() {
         let epochs = training_summary.history.epochs.len();
-        rows.push(("autoencoder", format!("{epochs} epochs, best validation error {:.5}", best.validation)));
+        rows.push((
+            crate::residual::AUTOENCODER,
+            format!("{epochs} epochs, best validation error {:.5}", best.validation),
+        ));
     }
-    rows.push(("wanted false-alarm rate", wanted_rate(&judge.packet_threshold(), percent(judge.rate().share()))));
+    rows.push(("wanted false-alarm rate", wanted_rate(&decision.packet_threshold(), percent(decision.rate().share()))));
     let kept = normal.as_ref().map_or_else(|| "none".into(), |normal| normal.len().to_string());
     rows.push(("normal fragments kept to compare with", kept));
     rows.push(("alarms among the validation packets", percent(training_summary.validation_alarm_rate)));

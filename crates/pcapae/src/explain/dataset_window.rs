@@ -1,4 +1,4 @@
-//! Where in a dataset a fragment is judged, and in which window.
+//! The window of a dataset in which a fragment is scored.
 
 use std::ops::Range;
 
@@ -6,25 +6,25 @@ use super::target::Target;
 use crate::dataset::Dataset;
 use crate::engine::Engine;
 use crate::model::{Autoencoder, ModelConfig};
+use crate::residual::{ScoringWindow, scoring_window};
 use crate::{Error, Result};
 
 /// Fragments that are looked at together for those of a packet.
 const BLOCK: usize = 1 << 16;
 
-/// The window in which a fragment is judged, as [`bundle`](crate::monitor) does it: the one that ends with it; of the first fragments of a
-/// run, the run's first window; of a run shorter than a window, all of it.
+/// The [scoring window](scoring_window) of a fragment of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct DatasetWindow {
     /// The window's fragments, by their indices in the dataset.
-    pub window: Range<usize>,
+    pub fragments: Range<usize>,
     /// Which of the decoder's frames is the fragment.
     pub frame: usize,
 }
 
-impl Place {
-    /// The place of a fragment, counted from 0. Refuses one that the dataset does not have, and one that a model which predicts does not
+impl DatasetWindow {
+    /// The window of a fragment, counted from 0. Refuses one that the dataset does not have, and one that a model which predicts does not
     /// predict: the first of a run.
-    pub fn of(dataset: &Dataset, config: &ModelConfig, fragment: usize) -> Result<Place> {
+    pub fn of(dataset: &Dataset, config: &ModelConfig, fragment: usize) -> Result<DatasetWindow> {
         if fragment >= dataset.len() {
             return Err(Error::Setting {
                 setting: "fragment",
@@ -42,16 +42,9 @@ impl Place {
         };
         let start = (nearby.start..=fragment).rev().take_while(|i| same_flow(*i)).last().unwrap_or(fragment);
         let end = (fragment..nearby.end).take_while(|i| same_flow(*i)).last().unwrap_or(fragment) + 1;
-        let window = match fragment + 1 - start {
-            whole if whole >= frames => fragment + 1 - frames..fragment + 1,
-            _ => start..end.min(start + frames),
-        };
-        let given = window.len().checked_sub(config.window_frames() - config.emitted_frames());
-        let frame = (fragment + given.unwrap_or(0)).checked_sub(window.end);
-        let predicts = config.predict_frames.count() > 0;
-        match frame {
-            Some(frame) if !predicts || window.len() == frames => Ok(Place { window, frame }),
-            _ => Err(Error::Setting {
+        match scoring_window(start..end, fragment, config) {
+            Some(ScoringWindow { fragments, frame }) => Ok(DatasetWindow { fragments, frame }),
+            None => Err(Error::Setting {
                 setting: "fragment",
                 got: fragment.to_string(),
                 expected: format!("one with {} before it in its run: the model predicts", config.frames.count()),
@@ -60,30 +53,30 @@ impl Place {
         }
     }
 
-    /// The place of the fragment with bytes of a packet, counted from 1, that is the most anomalous. Refuses a packet of which the
+    /// The window of the fragment with bytes of a packet, counted from 1, that is the most anomalous. Refuses a packet of which the
     /// dataset has no byte.
-    pub fn of_packet(dataset: &Dataset, model: &Autoencoder, packet: u64) -> Result<(usize, Place)> {
-        let mut best: Option<(usize, Place, f64)> = None;
+    pub fn of_packet(dataset: &Dataset, model: &Autoencoder, packet: u64) -> Result<(usize, DatasetWindow)> {
+        let mut best: Option<(usize, DatasetWindow, f64)> = None;
         for fragment in fragments_of(dataset, packet)? {
-            let Ok(place) = Place::of(dataset, model.config(), fragment) else { continue };
-            let score = place.score(dataset, model)?;
+            let Ok(window) = DatasetWindow::of(dataset, model.config(), fragment) else { continue };
+            let score = window.score(dataset, model)?;
             if best.as_ref().is_none_or(|(.., highest)| score > *highest) {
-                best = Some((fragment, place, score));
+                best = Some((fragment, window, score));
             }
         }
-        best.map(|(fragment, place, _)| (fragment, place)).ok_or_else(|| Error::Setting {
+        best.map(|(fragment, window, _)| (fragment, window)).ok_or_else(|| Error::Setting {
             setting: "packet",
             got: packet.to_string(),
-            expected: format!("one that {} has bytes of, and that the model judges", dataset.path().display()),
+            expected: format!("one that {} has bytes of, and that the model scores", dataset.path().display()),
             remedy: Some("packets are counted from 1 over all captures of the dataset".into()),
         })
     }
 
     /// The model for windows of this length, which differs from the model's own only for short runs.
     pub fn model(&self, model: &Autoencoder) -> Result<Autoencoder> {
-        match model.config().window_frames() == self.window.len() {
+        match model.config().window_frames() == self.fragments.len() {
             true => Ok(model.clone()),
-            false => model.with_frames(self.window.len()),
+            false => model.with_frames(self.fragments.len()),
         }
     }
 
@@ -95,7 +88,7 @@ impl Place {
     /// The bytes of the window.
     pub fn bytes(&self, dataset: &Dataset) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        dataset.read(self.window.clone(), &mut bytes)?;
+        dataset.read(self.fragments.clone(), &mut bytes)?;
         Ok(bytes)
     }
 

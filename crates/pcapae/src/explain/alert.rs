@@ -1,4 +1,4 @@
-//! Explanations of what a bundle's autoencoder judged, and of all packets of an alert together.
+//! Explanations of windows that a bundle's model scored, and of all packets of an alert together.
 
 use std::collections::BTreeMap;
 
@@ -13,31 +13,31 @@ use crate::capture::LinkType;
 use crate::capture::headers::{NamedField, named_fields};
 use crate::fragment::{Mode, Segment};
 use crate::model::Autoencoder;
-use crate::monitor::{Evidence, JudgedWindow};
+use crate::monitor::{Evidence, ScoredWindow};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
 /// What is explained of each window.
 #[derive(Debug, Clone, Copy)]
 pub enum Aim<'a> {
-    /// The score of the frame that was judged.
+    /// The score of the frame that was scored.
     Score,
     /// The same target for all.
     Target(Target<'a>),
 }
 
-/// A judged window, the relevance of its bytes, and of the fields that they are.
+/// A scored window, the relevance of its bytes, and of the fields that they are.
 #[derive(Debug, Clone)]
 pub struct ExplainedWindow<'a> {
     /// The window.
-    pub window: &'a JudgedWindow,
+    pub window: &'a ScoredWindow,
     /// What was explained of it.
     pub explanation: Explanation,
     /// The fields of all packets with bytes in it, the highest share first. Fields that were masked are named like others.
     pub fields: Vec<FieldRelevance>,
 }
 
-/// Explains all windows of `evidence`, which `model` judged in `mode`, in parallel; in their order.
+/// Explains all windows of `evidence`, which `model` scored in `mode`, in parallel; in their order.
 ///
 /// Refuses what [`Explainer::explain`] refuses. Progress counts windows.
 pub fn explain_windows<'a>(
@@ -66,10 +66,10 @@ pub fn explain_windows<'a>(
 fn explain_window<'a>(
     (model, mode): (&Autoencoder, Mode),
     evidence: &Evidence,
-    window: &'a JudgedWindow,
+    window: &'a ScoredWindow,
     (aim, method): (&Aim<'_>, &Method),
 ) -> Result<ExplainedWindow<'a>> {
-    let own_length = window.segments.len() == model.config().frames.count();
+    let own_length = window.segments.len() == model.config().window_frames();
     let shorter = if own_length { None } else { Some(model.with_frames(window.segments.len())?) };
     let target = match aim {
         Aim::Score => Target::Score { frame: window.frame },
@@ -108,7 +108,7 @@ pub fn joined_fields(windows: &[ExplainedWindow<'_>]) -> Vec<FieldRelevance> {
 struct Names<'a> {
     evidence: &'a Evidence,
     mode: Mode,
-    window: &'a JudgedWindow,
+    window: &'a ScoredWindow,
     known: BTreeMap<u64, Vec<NamedField>>,
 }
 

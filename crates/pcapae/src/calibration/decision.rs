@@ -1,24 +1,46 @@
-//! From the scores of all detectors to verdicts: on a packet by itself, and on what its connection has done lately.
+//! From the scores of all detectors to decisions: on a packet by itself, and on what its connection has done lately.
 
 use serde::{Deserialize, Serialize};
 
-use super::Trigger;
-use crate::calibration::{Combination, Conformal, ConnectionScores, FalseAlarmRate, Threshold};
+use super::{Combination, Conformal, ConnectionScores, FalseAlarmRate, Threshold};
 use crate::capture::headers::Connection;
 
-/// Whether the last packets of a connection are judged together, beside each packet by itself.
+/// What raised an alert.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Trigger {
+    /// The packet by itself.
+    Packet,
+    /// What its connection has done lately, the packet included.
+    Connection,
+    /// Both.
+    Both,
+}
+
+impl Trigger {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Trigger::Packet => "packet",
+            Trigger::Connection => "connection",
+            Trigger::Both => "both",
+        }
+    }
+}
+
+/// Whether the last packets of a connection are scored together, beside each packet by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Connections {
     /// They are, and each of the two kinds of alerts gets half of the false-alarm rate.
     #[default]
-    Judged,
-    /// Packets are judged by themselves only, with the whole rate.
+    #[serde(rename = "judged")]
+    Scored,
+    /// Packets are scored by themselves only, with the whole rate.
     Ignored,
 }
 
-/// A normal packet that is calibrated on: its connection, and the scores of all detectors.
-pub(super) type NormalPacket = (Connection, Vec<f64>);
+/// A normal packet that is calibrated on: its connection, and the scores of all detectors; `None` of one that gives it none.
+pub type NormalPacket = (Connection, Vec<Option<f64>>);
 
 /// Calibrations of all detectors, of their combination and of the connections' means.
 ///
@@ -27,32 +49,32 @@ pub(super) type NormalPacket = (Connection, Vec<f64>);
 /// alert where its p is at most its part of the false-alarm rate; so all alerts together keep the rate, as far as new normal packets are
 /// exchangeable with those calibrated on (Bonferroni).
 #[derive(Debug, Clone, PartialEq)]
-pub struct Judge {
+pub struct DecisionRule {
     combination: Combination,
     /// Of the means over connections; `None` where they are ignored.
     connection: Option<Conformal>,
     rate: FalseAlarmRate,
 }
 
-impl Judge {
+impl DecisionRule {
     /// Calibrates on `normal` packets, in their order, on which no detector was calibrated; `None` if there are none.
-    pub(super) fn calibrate(
+    pub fn calibrate(
         detectors: Vec<Conformal>,
         normal: &[NormalPacket],
         connections: Connections,
         rate: FalseAlarmRate,
-    ) -> Option<Judge> {
+    ) -> Option<DecisionRule> {
         let combination = Combination::calibrate(detectors, normal.iter().map(|(_, scores)| scores.as_slice()))?;
         let connection = match connections {
-            Connections::Judged => Some(calibrate_connections(&combination, normal)?),
+            Connections::Scored => Some(calibrate_connections(&combination, normal)?),
             Connections::Ignored => None,
         };
-        Some(Judge { combination, connection, rate })
+        Some(DecisionRule { combination, connection, rate })
     }
 
     /// Calibrations that were made before.
-    pub(super) fn of(combination: Combination, connection: Option<Conformal>, rate: FalseAlarmRate) -> Judge {
-        Judge { combination, connection, rate }
+    pub fn of(combination: Combination, connection: Option<Conformal>, rate: FalseAlarmRate) -> DecisionRule {
+        DecisionRule { combination, connection, rate }
     }
 
     /// The calibrations of the detectors and of their sum.
@@ -83,7 +105,7 @@ impl Judge {
     }
 
     /// What raises an alert of a packet with this score, whose connection has that one; `None` if nothing does.
-    pub(super) fn fired(&self, packet: f32, connection: Option<f32>) -> Option<Trigger> {
+    pub fn trigger(&self, packet: f32, connection: Option<f32>) -> Option<Trigger> {
         let of_connection =
             connection.zip(self.connection_threshold()).is_some_and(|(score, threshold)| threshold.exceeded_by(score));
         match (self.packet_threshold().exceeded_by(packet), of_connection) {
@@ -94,10 +116,10 @@ impl Judge {
         }
     }
 
-    /// Judges packets as they come, the first one as if nothing went before.
-    pub(super) fn session(&self) -> Session<'_> {
+    /// Decides on packets as they come, the first one as if nothing went before.
+    pub fn stream(&self) -> DecisionStream<'_> {
         let of_detectors = self.combination.detectors().iter().map(|_| ConnectionScores::default());
-        Session { judge: self, connections: ConnectionScores::default(), of_detectors: of_detectors.collect() }
+        DecisionStream { rule: self, connections: ConnectionScores::default(), of_detectors: of_detectors.collect() }
     }
 }
 
@@ -110,17 +132,17 @@ fn calibrate_connections(combination: &Combination, normal: &[NormalPacket]) -> 
     Conformal::calibrate(normal.iter().map(mean).collect())
 }
 
-/// A judge at work, who remembers the last packets of every connection.
-pub(super) struct Session<'a> {
-    judge: &'a Judge,
+/// A rule at work, with the last packets of every connection.
+pub struct DecisionStream<'a> {
+    rule: &'a DecisionRule,
     connections: ConnectionScores,
     /// The same for what each detector adds.
     of_detectors: Vec<ConnectionScores>,
 }
 
-/// What is thought of a packet.
+/// What is decided on a packet.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Judgement {
+pub struct Decision {
     /// −ln p of the packet by itself.
     pub packet: f32,
     /// −ln p of what its connection did lately; `None` where connections are ignored.
@@ -131,19 +153,19 @@ pub(super) struct Judgement {
     pub connection_shares: Vec<f64>,
 }
 
-impl Session<'_> {
-    /// Judges the next packet by the scores of all detectors.
-    pub fn judge(&mut self, connection: Connection, scores: &[f64]) -> Judgement {
-        let combination = &self.judge.combination;
+impl DecisionStream<'_> {
+    /// Decides on the next packet by the scores of all detectors.
+    pub fn decide(&mut self, connection: Connection, scores: &[Option<f64>]) -> Decision {
+        let combination = &self.rule.combination;
         let packet_shares = combination.shares(scores);
         let packet = combination.surprise(&packet_shares);
         let (mut of_connection, mut connection_shares) = (None, Vec::new());
-        if let Some(calibration) = &self.judge.connection {
+        if let Some(calibration) = &self.rule.connection {
             of_connection = Some(calibration.surprise(self.connections.push(connection, packet)) as f32);
             let shares = self.of_detectors.iter_mut().zip(&packet_shares);
             connection_shares.extend(shares.map(|(recent, &share)| recent.push(connection, share)));
         }
-        Judgement { packet: packet as f32, connection: of_connection, packet_shares, connection_shares }
+        Decision { packet: packet as f32, connection: of_connection, packet_shares, connection_shares }
     }
 }
 
@@ -157,25 +179,26 @@ mod tests {
     /// Packets of one detector, in ten connections.
     fn normal(rng: &mut ChaCha8Rng, count: usize) -> Vec<NormalPacket> {
         let connection = |i: usize| packet(1, (i % 10) as u8, 502, 60).connection();
-        (0..count).map(|i| (connection(i), vec![rng.random_range(0.0..1.0)])).collect()
+        (0..count).map(|i| (connection(i), vec![Some(rng.random_range(0.0..1.0))])).collect()
     }
 
-    fn judge(connections: Connections, rate: f64) -> Judge {
+    fn judge(connections: Connections, rate: f64) -> DecisionRule {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
-        let detector = Conformal::calibrate(normal(&mut rng, 1000).into_iter().map(|(_, scores)| scores[0]).collect());
+        let detector =
+            Conformal::calibrate(normal(&mut rng, 1000).into_iter().filter_map(|(_, scores)| scores[0]).collect());
         let rate = FalseAlarmRate::new(rate).unwrap();
-        Judge::calibrate(vec![detector.unwrap()], &normal(&mut rng, 2000), connections, rate).unwrap()
+        DecisionRule::calibrate(vec![detector.unwrap()], &normal(&mut rng, 2000), connections, rate).unwrap()
     }
 
     #[test]
     fn both_kinds_of_alerts_together_keep_the_rate() {
-        for connections in [Connections::Judged, Connections::Ignored] {
-            let judge = judge(connections, 0.02);
-            let mut session = judge.session();
+        for connections in [Connections::Scored, Connections::Ignored] {
+            let rule = rule(connections, 0.02);
+            let mut stream = rule.stream();
             let new = normal(&mut ChaCha8Rng::seed_from_u64(9), 20_000);
             let alerts = new.iter().filter(|(connection, scores)| {
-                let judgement = session.judge(*connection, scores);
-                judge.fired(judgement.packet, judgement.connection).is_some()
+                let decision = stream.decide(*connection, scores);
+                rule.trigger(decision.packet, decision.connection).is_some()
             });
             let rate = alerts.count() as f64 / new.len() as f64;
             assert!((0.01..0.03).contains(&rate), "{connections:?}: {rate}");
@@ -184,14 +207,14 @@ mod tests {
 
     #[test]
     fn a_little_too_much_in_every_packet_of_a_connection_is_an_alert_of_the_connection_only() {
-        let judge = judge(Connections::Judged, 0.01);
-        let mut session = judge.session();
+        let rule = rule(Connections::Scored, 0.01);
+        let mut stream = rule.stream();
         let connection = packet(1, 2, 502, 60).connection();
-        let judgements: Vec<Judgement> = (0..8).map(|_| session.judge(connection, &[0.97])).collect();
-        assert!(judgements.iter().all(|judgement| !judge.packet_threshold().exceeded_by(judgement.packet)));
-        let threshold = judge.connection_threshold().unwrap();
-        assert!(!threshold.exceeded_by(judgements[0].connection.unwrap()));
-        assert!(threshold.exceeded_by(judgements[7].connection.unwrap()), "{:?}", judgements[7]);
+        let decisions: Vec<Decision> = (0..8).map(|_| stream.decide(connection, &[Some(0.97)])).collect();
+        assert!(decisions.iter().all(|decision| !rule.packet_threshold().exceeded_by(decision.packet)));
+        let threshold = rule.connection_threshold().unwrap();
+        assert!(!threshold.exceeded_by(decisions[0].connection.unwrap()));
+        assert!(threshold.exceeded_by(decisions[7].connection.unwrap()), "{:?}", decisions[7]);
     }
 
     #[test]
@@ -199,11 +222,11 @@ mod tests {
         let detector = Conformal::calibrate(vec![1.0, 2.0, 3.0]).unwrap();
         let rate = FalseAlarmRate::new(0.001).unwrap();
         let connection = packet(1, 2, 502, 60).connection();
-        let normal: Vec<NormalPacket> = [1.0, 2.0, 3.0].map(|score| (connection, vec![score])).into();
-        let judge = Judge::calibrate(vec![detector], &normal, Connections::Ignored, rate).unwrap();
-        let threshold = judge.packet_threshold();
+        let normal: Vec<NormalPacket> = [1.0, 2.0, 3.0].map(|score| (connection, vec![Some(score)])).into();
+        let rule = DecisionRule::calibrate(vec![detector], &normal, Connections::Ignored, rate).unwrap();
+        let threshold = rule.packet_threshold();
         assert!(!threshold.promises_rate());
-        let alert = |score: f64| threshold.exceeded_by(judge.session().judge(connection, &[score]).packet);
+        let alert = |score: f64| threshold.exceeded_by(rule.stream().decide(connection, &[Some(score)]).packet);
         assert_eq!([1.0, 3.0, 3.5].map(alert), [false, false, true]);
     }
 }

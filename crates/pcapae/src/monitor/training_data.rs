@@ -3,27 +3,28 @@
 use std::ops::RangeInclusive;
 
 use super::scoring::Scoring;
-use super::{Detectors, Split};
+use super::{Detectors, PacketScores, Split};
 use crate::Result;
 use crate::capture::Packet;
 use crate::capture::headers::PacketFacts;
 use crate::dataset::Windows;
-use crate::detectors::Samples;
-use crate::fragment::{Fragment, FragmentTable, Receiver};
+use crate::detectors::{Rows, Samples};
+use crate::engine::Engine;
+use crate::fragment::{Cutting, Fragment, FragmentTable, Mode, Receiver};
 use crate::label::Label;
-use crate::monitor::PacketScores;
+use crate::model::{Autoencoder, CODE_SIZE};
 
 /// All fragments, and the facts of all packets.
-pub(super) struct Material {
-    fragment_size: usize,
+pub(super) struct TrainingData {
+    cutting: Cutting,
     fragments: FragmentTable,
     facts: Vec<PacketFacts>,
 }
 
-impl Material {
-    /// Nothing yet; of fragments of this many bytes.
-    pub fn new(fragment_size: usize) -> Material {
-        Material { fragment_size, fragments: FragmentTable::new(fragment_size), facts: Vec::new() }
+impl TrainingData {
+    /// Nothing yet; of fragments that are cut so.
+    pub fn new(cutting: Cutting) -> TrainingData {
+        TrainingData { cutting, fragments: FragmentTable::new(cutting.size.bytes()), facts: Vec::new() }
     }
 
     /// How many packets there are.
@@ -53,7 +54,7 @@ impl Material {
     /// Windows to train and to validate on, which lie wholly in their parts.
     pub fn windows(&self, frames: usize, split: &Split) -> (Windows<'_>, Windows<'_>) {
         let (bytes, flows) = (self.fragments.bytes(), self.fragments.flows());
-        let all = Windows::within_flows(bytes, self.fragment_size, frames, flows);
+        let all = Windows::within_flows(bytes, self.cutting.size.bytes(), frames, flows);
         let training = all.only(|window| self.last_packet(window.end - 1) <= split.training_end);
         let validation = all.only(|window| {
             self.first_packet(window.start) > split.training_end
@@ -62,11 +63,34 @@ impl Material {
         (training, validation)
     }
 
-    /// The packets with these numbers as samples, in packet mode, where each fragment is a packet.
-    pub fn samples(&self, packets: RangeInclusive<u64>) -> Samples {
-        let range = *packets.start() as usize - 1..*packets.end() as usize;
-        let bytes = self.fragments.bytes_of(range.clone()).to_vec();
-        Samples::of_bytes(bytes, self.fragment_size).with_facts(self.facts[range].to_vec())
+    /// The fragments that begin with a packet of these numbers as such rows: themselves, with the facts of packets in packet mode, or the codes that
+    /// `model` gives the windows of which they are the last.
+    pub fn samples(&self, rows: &Rows, model: Option<&Autoencoder>, packets: RangeInclusive<u64>) -> Samples {
+        match (rows, model) {
+            (Rows::Codes { .. }, Some(model)) => self.codes(model, &packets),
+            _ => self.fragment_rows(packets),
+        }
+    }
+
+    fn fragment_rows(&self, packets: RangeInclusive<u64>) -> Samples {
+        let (mut bytes, mut facts) = (Vec::new(), Vec::new());
+        for fragment in self.fragments(packets) {
+            bytes.extend_from_slice(fragment.bytes);
+            facts.extend(fragment.segments.first().map(|segment| *self.facts(segment.packet)));
+        }
+        let samples = Samples::of_bytes(bytes, self.cutting.size.bytes());
+        if self.cutting.mode == Mode::Packet { samples.with_facts(facts) } else { samples }
+    }
+
+    fn codes(&self, model: &Autoencoder, packets: &RangeInclusive<u64>) -> Samples {
+        let (bytes, flows) = (self.fragments.bytes(), self.fragments.flows());
+        let frames = model.config().frames.count();
+        let all = Windows::within_flows(bytes, self.cutting.size.bytes(), frames, flows);
+        let windows = all.only(|window| {
+            packets.contains(&self.first_packet(window.start)) && packets.contains(&self.last_packet(window.end - 1))
+        });
+        let bytes: Vec<&[u8]> = (0..windows.len()).map(|i| windows.bytes(i)).collect();
+        Samples::of_numbers(Engine::new(model).encode(&bytes).as_flattened().to_vec(), CODE_SIZE)
     }
 
     /// The fragments that begin with a packet of these numbers.
@@ -77,10 +101,10 @@ impl Material {
 
     /// The scores of the packets from number `first` on, as detection would give them if it began there.
     pub fn scores(&self, detectors: &Detectors, first: u64) -> Result<Vec<PacketScores>> {
-        let mut scoring = Scoring::new(detectors, self.fragment_size);
+        let mut scoring = Scoring::new(detectors, &self.cutting);
         for fragment in self.fragments(first..=u64::MAX) {
-            if detectors.look_at_packets() {
-                fragment.segments.iter().for_each(|segment| scoring.packet(self.facts(segment.packet)));
+            if let Some(segment) = fragment.segments.first() {
+                scoring.packet(self.facts(segment.packet));
             }
             scoring.fragment(fragment)?;
         }
@@ -88,7 +112,7 @@ impl Material {
     }
 }
 
-impl Receiver for Material {
+impl Receiver for TrainingData {
     fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
         self.facts.push(PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns));
         Ok(())
