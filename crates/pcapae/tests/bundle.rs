@@ -5,12 +5,14 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use pcapae::calibration::Connections;
 use pcapae::capture::Captures;
-use pcapae::detectors::{Detector, ScoringHead};
+use pcapae::detectors::ScoringHead;
 use pcapae::fragment::Mode;
 use pcapae::label::{Label, Labels};
 use pcapae::model::{Frames, Head, ModelConfig, Side};
-use pcapae::monitor::{Bundle, Connections, DetectorName, DetectorSet, Effort, LearnConfig, learn};
+use pcapae::monitor::{Bundle, DetectorPlan, Effort, FittedDetector, LearnConfig, learn};
+use pcapae::named_arrays::NamedArrays;
 use pcapae::train::TrainConfig;
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -43,7 +45,7 @@ fn config(mode: Mode, frames: usize, seed: u64) -> LearnConfig {
     let frames = Frames::try_from(frames).unwrap();
     LearnConfig {
         mode,
-        detectors: DetectorSet::usual(mode),
+        detectors: DetectorPlan::defaults(mode),
         model: ModelConfig { frames, ..ModelConfig::new(Side::Sixteen) },
         training: TrainConfig { seed, ..LearnConfig::default().training },
         effort: Effort::Epochs(2),
@@ -55,10 +57,23 @@ fn learned(config: &LearnConfig) -> Bundle {
     learn(plant(), config, &()).unwrap().bundle
 }
 
+const NAMES: [&str; 4] = ["Autoencoder", "PositionHistogram", "LengthRarity", "InterArrival"];
+
+fn plans(names: &[&str]) -> Vec<DetectorPlan> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+/// The arrays of a fitted detector.
+fn arrays(bundle: &Bundle, name: &str) -> NamedArrays {
+    let detector = bundle.detectors.fitted.iter().find(|detector| detector.name() == name).unwrap();
+    let FittedDetector::Rows(fitted) = detector else { panic!("{name} is no detector of rows") };
+    fitted.detector().numbers()
+}
+
 static BUNDLE: LazyLock<Bundle> = LazyLock::new(|| learned(&everything()));
 /// All detectors, with a head that needs a standardisation.
 fn everything() -> LearnConfig {
-    let detectors = DetectorName::ALL.into_iter().collect();
+    let detectors = plans(&NAMES);
     LearnConfig { detectors, head: ScoringHead::TOP, ..config(Mode::Packet, 1, 7) }
 }
 
@@ -101,7 +116,7 @@ fn refused(bytes: &[u8], why: &str) {
 #[test]
 fn a_bundle_survives_its_file() {
     let ignoring = LearnConfig { connections: Connections::Ignored, ..config(Mode::Packet, 1, 7) };
-    let alone = LearnConfig { detectors: "lengths".parse().unwrap(), ..config(Mode::Packet, 1, 7) };
+    let alone = LearnConfig { detectors: plans(&["LengthRarity"]), ..config(Mode::Packet, 1, 7) };
     let categorical = ModelConfig { head: Head::Categorical, ..ModelConfig::new(Side::Sixteen) };
     let categorical = LearnConfig { model: categorical, ..everything() };
     let others = [config(Mode::Byte, 2, 7), config(Mode::Flow, 1, 7)];
@@ -110,15 +125,15 @@ fn a_bundle_survives_its_file() {
         let bytes = bundle.to_bytes().unwrap();
         let again = Bundle::from_bytes(&bytes).unwrap();
         assert_eq!(again.cutting, bundle.cutting);
-        assert_eq!(again.detectors.set(), config.detectors);
-        let parameters =
-            |bundle: &Bundle| bundle.detectors.autoencoder.as_ref().map(|it| it.model.parameters().clone());
+        let planned = config.detectors.iter().map(DetectorPlan::name);
+        assert!(again.detectors.names().eq(planned));
+        let parameters = |bundle: &Bundle| bundle.detectors.model.as_ref().map(|model| model.parameters().clone());
         assert_eq!(parameters(&again), parameters(&bundle));
-        assert_eq!(again.detectors.histograms, bundle.detectors.histograms);
-        assert_eq!(again.detectors.lengths, bundle.detectors.lengths);
-        assert_eq!(again.detectors.gaps, bundle.detectors.gaps);
-        assert_eq!(again.judge, bundle.judge);
-        assert_eq!(again.judge.connection().is_some(), config.connections == Connections::Judged);
+        for name in again.detectors.names().filter(|name| *name != "Autoencoder") {
+            assert_eq!(arrays(&again, name), arrays(&bundle, name));
+        }
+        assert_eq!(again.decision, bundle.decision);
+        assert_eq!(again.decision.connection().is_some(), config.connections == Connections::Scored);
         assert_eq!(again.training_summary, bundle.training_summary);
         assert!(again.to_bytes().unwrap() == bytes, "written again, the file is another one");
     }
@@ -126,16 +141,16 @@ fn a_bundle_survives_its_file() {
 
 #[test]
 fn every_part_of_the_packets_has_its_use() {
-    let (training_summary, judge) = (&BUNDLE.training_summary, &BUNDLE.judge);
+    let (training_summary, decision) = (&BUNDLE.training_summary, &BUNDLE.decision);
     assert_eq!(
         (training_summary.packets, training_summary.training_windows, training_summary.validation_windows),
         (240, 144, 24)
     );
-    let histograms = BUNDLE.detectors.histograms.as_ref().unwrap();
-    assert_eq!(histograms.numbers().get("group_rows", &[None]).unwrap().values.iter().sum::<f64>(), 144.0);
-    assert!(judge.combination().detectors().iter().all(|calibration| calibration.scores().len() == 24));
-    assert_eq!(judge.combination().sum().scores().len(), 48);
-    assert_eq!(judge.connection().unwrap().scores().len(), 48);
+    let histograms = arrays(&BUNDLE, "PositionHistogram");
+    assert_eq!(histograms.get("group_rows", &[None]).unwrap().values.iter().sum::<f64>(), 144.0);
+    assert!(decision.combination().detectors().iter().all(|calibration| calibration.scores().len() == 24));
+    assert_eq!(decision.combination().sum().scores().len(), 48);
+    assert_eq!(decision.connection().unwrap().scores().len(), 48);
 }
 
 #[test]
@@ -148,21 +163,21 @@ fn a_packet_of_its_own_kind_is_an_alert_with_the_shares_of_all_detectors() {
     let detection = BUNDLE.detect(captures, Labels::All(Label::Unknown), &()).unwrap();
     let alerts: Vec<_> = detection.alerts().collect();
     let odd = alerts.iter().find(|alert| alert.packet == 60).unwrap();
-    assert_eq!(odd.fired, detection.fired(60).unwrap());
+    assert_eq!(odd.trigger, detection.trigger(60).unwrap());
     assert!(odd.multiple() > 1.0 && detection.score(60) >= Some(odd.score), "{odd:?}");
-    assert!(odd.shares.iter().map(|(name, _)| *name).eq(DetectorName::ALL));
+    assert!(odd.shares.iter().map(|(name, _)| *name).eq(NAMES));
     assert!((odd.shares.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9, "{odd:?}");
-    let fired = |packet: &u64| detection.fired(*packet).is_some();
+    let fired = |packet: &u64| detection.trigger(*packet).is_some();
     assert!((1..=60).filter(fired).eq(alerts.iter().map(|alert| alert.packet)));
 }
 
 #[test]
 fn detectors_of_packets_are_refused_where_fragments_are_none() {
     for mode in [Mode::Byte, Mode::Flow] {
-        let config = LearnConfig { detectors: "histograms".parse().unwrap(), ..config(mode, 1, 7) };
+        let config = LearnConfig { detectors: plans(&["PositionHistogram"]), ..config(mode, 1, 7) };
         let refusal = learn(plant(), &config, &()).unwrap_err();
-        assert!(refusal.to_string().contains("only packet mode has one in a fragment"), "{refusal}");
-        assert!(refusal.hint().unwrap().contains("--mode packet"));
+        assert!(refusal.to_string().contains("only in packet mode is a fragment a packet"), "{refusal}");
+        assert!(refusal.hint().unwrap().contains("packet mode"));
     }
 }
 
@@ -204,12 +219,12 @@ fn a_cut_file_is_refused_wherever_it_is_cut() {
 fn other_files_are_refused_with_what_they_are() {
     refused(b"", "");
     refused(b"this is no bundle at all", "");
-    let model = &BUNDLE.detectors.autoencoder.as_ref().unwrap().model;
+    let model = BUNDLE.detectors.model.as_ref().unwrap();
     refused(&model.to_safetensors().unwrap(), "its format is pcapae-model, expected pcapae-bundle");
     refused(&changed(|metadata, _| metadata.clear()), "its format is missing");
     refused(
         &changed(|metadata, _| drop(metadata.insert("version".into(), "1".into()))),
-        "its version is 1, expected 2 or 3",
+        "its version is 1, expected 2 or 3 or 4",
     );
     refused(&changed(|metadata, _| drop(metadata.remove("bundle"))), "no entry `bundle`");
 }
@@ -219,13 +234,13 @@ fn normal_fragments_are_kept_and_damaged_ones_refused() {
     let normal = BUNDLE.normal.as_ref().unwrap();
     // 7 payloads, 3 lengths and 2 ports make 42 different packets.
     assert_eq!(normal.len(), 42);
-    assert_eq!(normal.codes(&BUNDLE.detectors.autoencoder.as_ref().unwrap().model).len(), 42);
+    assert_eq!(normal.codes(BUNDLE.detectors.model.as_ref().unwrap()).len(), 42);
     assert_eq!(Bundle::from_bytes(&FILE).unwrap().normal, BUNDLE.normal);
     let few = learned(&LearnConfig { normal_fragments: 5, ..everything() });
     assert_eq!(few.normal.map(|normal| normal.len()), Some(5));
     let none = learned(&LearnConfig { normal_fragments: 0, ..everything() });
     assert!(none.normal.is_none() && Bundle::from_bytes(&none.to_bytes().unwrap()).unwrap().normal.is_none());
-    let without = LearnConfig { detectors: "lengths".parse().unwrap(), ..config(Mode::Packet, 1, 7) };
+    let without = LearnConfig { detectors: plans(&["LengthRarity"]), ..config(Mode::Packet, 1, 7) };
     assert!(learned(&without).normal.is_none());
 
     let tensor = |name: &'static str, change: fn(&mut Tensor)| {
@@ -243,31 +258,40 @@ fn normal_fragments_are_kept_and_damaged_ones_refused() {
     refused(&tensor("normal.packets", |tensor| tensor.0 = "other".into()), "`normal.packets` is missing");
 }
 
+/// Learned by version 3 from `capture(240)` with `everything()`, but a single epoch.
+const VERSION_3: &[u8] = include_bytes!("golden/bundle_version_3.pcapae");
+
 #[test]
-fn a_bundle_of_the_version_before_is_read_and_has_no_normal_fragments() {
-    let old = changed(|metadata, tensors| {
-        metadata.insert("version".into(), "2".into());
-        tensors.retain(|tensor| !tensor.0.starts_with("normal."));
-    });
-    let old = Bundle::from_bytes(&old).unwrap();
-    assert!(old.normal.is_none());
-    assert_eq!(old.training_summary, BUNDLE.training_summary);
+fn a_bundle_of_version_3_is_read_and_decides_as_it_did() {
+    let old = Bundle::from_bytes(VERSION_3).unwrap();
+    assert!(old.detectors.names().eq(NAMES));
+    assert_eq!(old.training_summary.packets, 240);
+    let again = Bundle::from_bytes(&old.to_bytes().unwrap()).unwrap();
+    assert_eq!((&again.decision, &again.normal), (&old.decision, &old.normal));
+    let learned = learned(&LearnConfig { effort: Effort::Epochs(1), normal_fragments: 4, ..everything() });
+    for name in &NAMES[1..] {
+        assert_eq!(arrays(&old, name), arrays(&learned, name), "{name}");
+    }
+    let scores = |bundle: &Bundle| {
+        let detection = bundle.detect(plant(), Labels::All(Label::Unknown), &()).unwrap();
+        detection.of_detectors[1..].iter().map(|(_, scores)| scores.iter().collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    assert_eq!(scores(&old), scores(&learned));
 }
 
 #[test]
 fn a_record_that_contradicts_itself_is_refused() {
-    refused(&record_with(r#""fragment_size":256"#, r#""fragment_size":1024"#), "its model takes 256");
+    refused(&record_with(r#""fragment_size":256"#, r#""fragment_size":1024"#), "its model takes 16 × 16 bytes");
     refused(&record_with(r#""fragment_size":256"#, r#""fragment_size":255"#), "perfect square");
     refused(&record_with(r#""side":16"#, r#""side":17"#), "side");
     refused(&record_with(r#""mode":"packet""#, r#""mode":"colour""#), "colour");
     refused(&record_with(r#""false_alarm_rate":0.001"#, r#""false_alarm_rate":1.5"#), "false-alarm rate");
-    refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "only packet mode has one in a fragment");
-    let all = r#""detectors":"autoencoder,histograms,lengths,gaps""#;
+    refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "only in packet mode is a fragment a packet");
     refused(
-        &record_with(all, r#""detectors":"autoencoder""#),
-        "its detectors are autoencoder,histograms,lengths,gaps, expected",
+        &record_with(r#""blueprint":{"LengthRarity""#, r#""blueprint":{"LengthRarities""#),
+        "it has the detector \"LengthRarities\", which this version does not know",
     );
-    refused(&record_with(all, r#""detectors":"""#), "one or more of");
+    refused(&record_with(r#"{"Autoencoder""#, r#"{"Autodecoder""#), "which this version does not know");
     refused(&record_with(r#""k":8"#, r#""k":0"#), "number of top positions");
 }
 
@@ -284,15 +308,15 @@ fn tensors_of_another_shape_or_none_are_refused() {
     refused(&shape(NAME, vec![2, 2]), NAME);
     let without = |name: &'static str| changed(|_, tensors| tensors.retain(|(known, ..)| known != name));
     refused(&without(NAME), NAME);
-    for name in ["autoencoder", "gaps", "sum", "connection"] {
+    for name in ["Autoencoder", "InterArrival", "sum", "connection"] {
         let full = format!("calibration.{name}");
         let file = changed(|_, tensors| tensors.retain(|(known, ..)| *known != full));
         refused(&file, &format!("calibration: `{name}` is missing"));
     }
-    refused(&without("autoencoder.standardisation"), "`standardisation` is missing");
-    refused(&without("histograms.entries"), "`entries` is missing");
-    refused(&without("lengths.counts"), "`counts` is missing");
-    refused(&shape("gaps.services", vec![2, 2]), "`services` has the shape");
+    refused(&without("Autoencoder.standardisation"), "`standardisation` is missing");
+    refused(&without("PositionHistogram.entries"), "`entries` is missing");
+    refused(&without("LengthRarity.counts"), "`counts` is missing");
+    refused(&shape("InterArrival.services", vec![2, 2]), "`services` has the shape");
 }
 
 #[test]
@@ -313,10 +337,10 @@ fn calibrations_of_another_type_or_without_a_score_are_refused() {
 fn numbers_that_are_no_scores_are_refused() {
     for (bad, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
         let file = changed(|_, tensors| {
-            let calibration = tensors.iter_mut().find(|(name, ..)| name == "calibration.autoencoder").unwrap();
+            let calibration = tensors.iter_mut().find(|(name, ..)| name == "calibration.Autoencoder").unwrap();
             calibration.3[24..32].copy_from_slice(&bad.to_le_bytes());
         });
-        refused(&file, &format!("calibration: `autoencoder` holds {shown}, which is not finite"));
+        refused(&file, &format!("calibration: `Autoencoder` holds {shown}, which is not finite"));
     }
 }
 
@@ -335,7 +359,7 @@ proptest! {
         }
         match Bundle::from_bytes(&bytes) {
             Ok(bundle) => {
-                prop_assert!(bundle.judge.packet_threshold().value >= 0.0);
+                prop_assert!(bundle.decision.packet_threshold().value >= 0.0);
                 prop_assert!(bundle.to_bytes().is_ok());
             }
             Err(reason) => prop_assert!(!reason.is_empty()),

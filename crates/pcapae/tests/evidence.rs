@@ -10,7 +10,7 @@ use pcapae::detectors::ScoringHead;
 use pcapae::fragment::Mode;
 use pcapae::label::{Label, Labels};
 use pcapae::model::{Frames, ModelConfig, Side};
-use pcapae::monitor::{Bundle, DetectorName, EVIDENCE_BYTES, Effort, Evidence, LearnConfig, Wanted, learn};
+use pcapae::monitor::{Bundle, DetectorPlan, EVIDENCE_BYTES, Effort, Evidence, LearnConfig, Wanted, learn};
 
 /// The frames of a capture: UDP conversations that repeat; every tenth packet is long.
 fn frames() -> Vec<Vec<u8>> {
@@ -43,7 +43,7 @@ fn learned(mode: Mode, frames: usize) -> Bundle {
     let frames = Frames::try_from(frames).unwrap();
     let config = LearnConfig {
         mode,
-        detectors: pcapae::monitor::DetectorSet::usual(mode),
+        detectors: DetectorPlan::defaults(mode),
         model: ModelConfig { frames, ..ModelConfig::new(Side::Sixteen) },
         head: ScoringHead::Mean,
         effort: Effort::Epochs(1),
@@ -108,10 +108,10 @@ fn in_byte_mode_every_byte_is_seen_and_in_packet_mode_the_first_256_are() {
 fn the_mean_of_the_autoencoders_heat_is_its_score() {
     let bundle = learned(Mode::Packet, 1);
     let detection = bundle.detect(captures(), Labels::All(Label::Unknown), &()).unwrap();
-    let (_, scores) = detection.of_detectors.iter().find(|(name, _)| *name == DetectorName::Autoencoder).unwrap();
+    let (_, scores) = detection.of_detectors.iter().find(|(name, _)| *name == "Autoencoder").unwrap();
     let all = evidence(&bundle, 1..=300);
     for packet_evidence in all.packets.iter().filter(|packet_evidence| packet_evidence.length >= 256) {
-        let heat = packet_evidence.heat.iter().find(|heat| heat.detector == DetectorName::Autoencoder).unwrap();
+        let heat = packet_evidence.heat.iter().find(|heat| heat.detector == "Autoencoder").unwrap();
         let mean = heat.of_bytes[..256].iter().sum::<f32>() / 256.0;
         let score = scores.get(packet_evidence.packet).unwrap();
         assert!((mean - score).abs() <= 1e-5 * score.max(1e-3), "{mean} is not {score}");
