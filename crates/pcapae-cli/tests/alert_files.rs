@@ -186,7 +186,7 @@ fn tshark_reads_the_odd_packet_with_its_time_and_the_reason() {
     assert_eq!(time(cells[0]), time(in_capture.lines().nth(ODD - 1).unwrap()));
     assert_eq!((cells[1], cells[3]), ("66", "10.0.0.1"));
     assert!(cells[2].starts_with(&format!("pcapae alert 1, packet {}: by ", 10 + ODD)), "{text}");
-    assert!(cells[2].contains("histograms"), "{text}");
+    assert!(cells[2].contains("PositionHistogram"), "{text}");
 }
 
 #[test]

@@ -136,7 +136,7 @@ fn an_alert_is_shown_drawn_and_bounded() {
     let view = stdout(&plant.explain(&["--alert", "1", "--packets", "2"]));
     assert!(view.starts_with("alert 1 (packets 101-103), packet 10"), "{view}");
     assert!(view.contains("explained are 2 packets of 3") && view.contains("% of the relevance lies in"), "{view}");
-    assert!(view.contains("histograms") && view.contains("0000  02 00 00 00 00 02"), "{view}");
+    assert!(view.contains("PositionHistogram") && view.contains("0000  02 00 00 00 00 02"), "{view}");
     let (picture, numbers) = (plant.path("a.png"), plant.path("a.json"));
     let run = plant.explain(&["--alert", "1", "-o", picture.to_str().unwrap()]);
     assert!(run.status.success() && stdout(&run).is_empty(), "{}", stderr(&run));
@@ -160,8 +160,8 @@ fn in_byte_mode_with_several_frames_alerts_are_explained_too() {
 
 #[test]
 fn what_cannot_be_explained_is_refused_and_leaves_nothing() {
-    let plant = plant(&["--detectors", "histograms"]);
-    plant.refused(&["--alert", "1"], "without an autoencoder");
+    let plant = plant(&["--detectors", "position-histogram"]);
+    plant.refused(&["--alert", "1"], "without a model");
     let plant = self::plant(&[]);
     let picture = plant.path("a.png");
     let last = plant.events().len();

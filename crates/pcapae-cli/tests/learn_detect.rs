@@ -136,7 +136,7 @@ fn what_does_not_fit_is_alerted_and_what_fits_is_not() {
         assert!(detail["score"].as_f64().unwrap() > detail["threshold"].as_f64().unwrap(), "{event}");
         assert!(["packet", "connection", "both"].contains(&detail["fired"].as_str().unwrap()), "{event}");
         let share = |name: &str| detail["shares"][name].as_f64().unwrap();
-        assert!((share("autoencoder") + share("histograms") - 1.0).abs() < 0.002, "{event}");
+        assert!((share("Autoencoder") + share("PositionHistogram") - 1.0).abs() < 0.002, "{event}");
         assert!(detail["p_value"].as_f64().unwrap() <= 0.01, "{event}");
     }
     assert!(events.iter().any(|event| event["src_ip"] == "192.168.7.7" && event["proto"] == "UDP"), "{events:?}");
@@ -185,7 +185,7 @@ fn scores_are_a_csv_with_a_row_a_packet() {
     assert_eq!(detect(&bundle, &plant.odd, &further).status.code(), Some(0));
     let text = fs::read_to_string(&scores).unwrap();
     let mut lines = text.lines();
-    let header = "window,first_packet,last_packet,time_ns,score,label,p,packet_score,connection_score,alert,autoencoder,histograms";
+    let header = "window,first_packet,last_packet,time_ns,score,label,p,packet_score,connection_score,alert,Autoencoder,PositionHistogram";
     assert_eq!(lines.next(), Some(header));
     for (line, packet) in lines.by_ref().zip(1u64..=200) {
         let fields: Vec<&str> = line.split(',').collect();
@@ -248,7 +248,7 @@ fn refusals_are_one_sentence_and_leave_nothing_behind() {
     refused(learn(&plant.normal, &["--false-alarm-rate", "1"]), "false-alarm rate");
     refused(
         learn(&plant.normal, &["-m", "byte", "--detectors", "histograms"]),
-        "only packet mode has one in a fragment",
+        "only in packet mode is a fragment a packet",
     );
     refused(learn(&plant.normal, &["--epochs", "2", "--learning-rate", "1e30"]), "not a number");
     refused(learn(&plant.normal, &["--epochs", "1", "--batch", "600", "--learning-rate", "1e30"]), "not a number");

@@ -101,7 +101,7 @@ fn the_report_is_whole_and_keeps_to_itself() {
         assert_eq!((&packet["length"], &packet["label"]), (&odd().len().into(), &"anomalous".into()));
         let heat = packet["heat"].as_array().unwrap();
         let detectors: Vec<&str> = heat.iter().map(|heat| heat["detector"].as_str().unwrap()).collect();
-        assert!(detectors.contains(&"autoencoder") && detectors.contains(&"histograms"), "{detectors:?}");
+        assert!(detectors.contains(&"Autoencoder") && detectors.contains(&"PositionHistogram"), "{detectors:?}");
         assert!(heat.iter().all(|heat| heat["hottest"].as_f64().unwrap() > 0.0), "{heat:?}");
         assert!(packet["fields"].as_array().unwrap().iter().any(|field| field[0] == "ip-id"), "{packet}");
     }

@@ -286,7 +286,7 @@ fn a_record_that_contradicts_itself_is_refused() {
     refused(&record_with(r#""side":16"#, r#""side":17"#), "side");
     refused(&record_with(r#""mode":"packet""#, r#""mode":"colour""#), "colour");
     refused(&record_with(r#""false_alarm_rate":0.001"#, r#""false_alarm_rate":1.5"#), "false-alarm rate");
-    refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "only in packet mode is a fragment a packet");
+    refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "was fitted to");
     refused(
         &record_with(r#""blueprint":{"LengthRarity""#, r#""blueprint":{"LengthRarities""#),
         "it has the detector \"LengthRarities\", which this version does not know",

@@ -47,7 +47,8 @@ impl Conformal {
     /// Excess over a high threshold: Pickands, *Statistical Inference Using Extreme Order Statistics*, Annals of Statistics 1975.
     pub fn surprise(&self, score: f64) -> f64 {
         let highest = self.scores.last().copied().unwrap_or(score);
-        tail(-self.p_value(score).ln(), score - highest, self.scale)
+        // Of p = 1, −ln p is −0.
+        tail(-self.p_value(score).ln() + 0.0, score - highest, self.scale)
     }
 
     /// [`surprise`](Self::surprise) of one of the calibration scores, as if the others were all.

@@ -182,7 +182,7 @@ mod tests {
         (0..count).map(|i| (connection(i), vec![Some(rng.random_range(0.0..1.0))])).collect()
     }
 
-    fn judge(connections: Connections, rate: f64) -> DecisionRule {
+    fn rule_with(connections: Connections, rate: f64) -> DecisionRule {
         let mut rng = ChaCha8Rng::seed_from_u64(5);
         let detector =
             Conformal::calibrate(normal(&mut rng, 1000).into_iter().filter_map(|(_, scores)| scores[0]).collect());
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn both_kinds_of_alerts_together_keep_the_rate() {
         for connections in [Connections::Scored, Connections::Ignored] {
-            let rule = rule(connections, 0.02);
+            let rule = rule_with(connections, 0.02);
             let mut stream = rule.stream();
             let new = normal(&mut ChaCha8Rng::seed_from_u64(9), 20_000);
             let alerts = new.iter().filter(|(connection, scores)| {
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_little_too_much_in_every_packet_of_a_connection_is_an_alert_of_the_connection_only() {
-        let rule = rule(Connections::Scored, 0.01);
+        let rule = rule_with(Connections::Scored, 0.01);
         let mut stream = rule.stream();
         let connection = packet(1, 2, 502, 60).connection();
         let decisions: Vec<Decision> = (0..8).map(|_| stream.decide(connection, &[Some(0.97)])).collect();

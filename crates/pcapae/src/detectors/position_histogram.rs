@@ -368,7 +368,8 @@ mod tests {
         ) {
             let head = ScoringHead::Top { k: 2, standardised: true };
             let config = PositionHistogramConfig { head, rows_min: 3, held_back_min: 4, ..Default::default() };
-            let fitted = config.fit_and_standardise(&seen.samples(), Some(&held_back.samples())).unwrap();
+            let mut fitted = config.fit(&seen.samples()).unwrap();
+            fitted.standardise(&held_back.samples()).unwrap();
             let unknown = (seen.0.len() as f64 + 257.0).ln();
             for ((port, back, data), score) in new.0.iter().zip(fitted.score(&new.samples()).unwrap()) {
                 let like = seen.like(*port, *back, 3);
@@ -407,7 +408,9 @@ mod tests {
             prop_assert_eq!(&again, &fitted);
             let scores = fitted.score(&new.samples()).unwrap();
             prop_assert_eq!(&again.score(&new.samples()).unwrap(), &scores);
-            let values = fitted.position_values(&new.samples()).unwrap();
+            let samples = new.samples();
+            let rows = (0..samples.len()).map(|i| samples.rows(i..i + 1));
+            let values: Vec<f32> = rows.flat_map(|row| fitted.position_values(&row).unwrap()).collect();
             let plain = if top { ScoringHead::Top { k: 8, standardised: false } } else { ScoringHead::Mean };
             let of_values: Vec<f64> = values.chunks(WIDTH).map(|row| plain.score(row, None)).collect();
             prop_assert_eq!(of_values, scores, "the score is made of the values");

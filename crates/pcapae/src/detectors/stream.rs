@@ -76,6 +76,9 @@ impl<'a> RowStream<'a> {
     }
 
     fn score_block(&mut self, sink: &mut ScoredSink<'_>) -> Result<()> {
+        if self.block.is_empty() {
+            return Ok(());
+        }
         let samples = Samples::of_bytes(self.block.bytes().to_vec(), self.width);
         let samples = match self.facts.is_empty() {
             true => samples,

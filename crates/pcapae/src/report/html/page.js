@@ -391,7 +391,7 @@
 
   function mattered(event) {
     if (!event.fields.length) return [];
-    const note = "Over the event's packets that are kept here: relevance for the autoencoder and surprise for the histograms, weighted by their shares in the highest score.";
+    const note = "Over the event's packets that are kept here: relevance for the autoencoder and, for the other detectors, what their scores are made of, weighted by their shares in the highest score.";
     return [...bars(`Alert ${event.number}: the fields that mattered`, "of-fields", event.fields), make("p", { className: "note" }, note)];
   }
 
@@ -404,8 +404,8 @@
     // Each way to see the bytes: its name, and what it draws.
     const ways = strongest.flatMap((heat) => {
       const own = [`${heat.detector}: ${HEATS[heat.detector] || "heat"}`, () => heatMap(packet, bytes, heat)];
-      const explained = heat.detector === "autoencoder" && packet.relevance;
-      return explained ? [own, ["autoencoder: relevance (LRP)", () => relevanceMap(packet, bytes, packet.relevance)]] : [own];
+      const explained = heat.detector === "Autoencoder" && packet.relevance;
+      return explained ? [own, ["Autoencoder: relevance (LRP)", () => relevanceMap(packet, bytes, packet.relevance)]] : [own];
     });
     const buttons = ways.map((way) => make("button", { type: "button", onclick: () => choose(way) }, way[0]));
     const choose = (way) => {
@@ -416,7 +416,7 @@
     const tools = make("div", { className: "tools", role: "group", "aria-label": "Heat by" }, make("span", { className: "note" }, "Heat by"), ...buttons);
     return [make("h3", {}, "Which bytes are odd"), tools, box, ...nearestNormal(packet)];
   }
-  const HEATS = { autoencoder: "residual", histograms: "surprise" };
+  const HEATS = { Autoencoder: "residual", PositionHistogram: "surprise" };
   const shareOf = (packet, heat) => (packet.shares.find(([name]) => name === heat.detector) || [0, 0])[1];
 
   function heatMap(packet, bytes, heat) {
