@@ -1,7 +1,7 @@
 //! Bytes to packets: pcap and pcapng files, packed or not, one after the other as one stream.
 //!
 //! [`Captures`] opens files, lists of files and standard input and lends one [`Packet`] after the other; what it read
-//! and what was wrong with it is in the [`CaptureSummary`]. [`headers`] finds the conversation inside a packet.
+//! and what was wrong with it is in the [`CaptureSummary`]. [`headers`] reads what a packet's headers say.
 //!
 //! The containers are read from one reused buffer, so memory does not grow with the capture: pcap and pcapng are a
 //! few fixed fields before each packet, and only a reader of our own can say at which byte a file is damaged.
@@ -18,7 +18,7 @@ mod link_type;
 
 mod list;
 
-mod one;
+mod open_capture;
 
 mod packing;
 
@@ -31,12 +31,14 @@ mod raw;
 mod summary;
 
 #[cfg(test)]
-mod specimen;
+pub(crate) mod fixtures;
 
 pub use captures::Captures;
+use headers::Dissection;
 pub use link_type::LinkType;
 pub use packing::Packing;
-pub use summary::{CaptureSummary, Container, Place, Source, Warning};
+pub use pcapng::PcapNgWriter;
+pub use summary::{CaptureSummary, Container, Position, Source, Warning};
 
 /// The longest packet that is believed, in bytes: Wireshark's limit, far above any frame a network carries.
 /// A record that claims more is taken as damage.
@@ -58,6 +60,13 @@ pub struct Packet<'a> {
     pub wire_length: u32,
     /// The captured bytes, link-layer header included.
     pub data: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Its headers, which are read once somebody asks for them.
+    pub fn dissect(&self) -> Dissection<'a> {
+        Dissection::new(self.link, self.data)
+    }
 }
 
 /// What a container's reader found: where in the buffer the packet's bytes are, and what it says of them.

@@ -52,7 +52,7 @@ pub enum Container {
 
 /// Where in a capture something was met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Position {
     /// The capture.
     pub path: PathBuf,
     /// Bytes from its start, of the unpacked capture.
@@ -71,14 +71,14 @@ pub enum Warning {
     /// The capture ends in the middle of something, as when the program that wrote it was stopped.
     CutShort {
         /// Where the unfinished part begins.
-        place: Place,
+        position: Position,
         /// In what it ends: "a packet's header".
         within: String,
     },
     /// The bytes contradict the format; the rest of this capture was not read.
     Damaged {
         /// Where the bytes that cannot be begin.
-        place: Place,
+        position: Position,
         /// What is wrong there.
         reason: String,
     },
@@ -95,7 +95,7 @@ pub enum Warning {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: byte {}", self.path.display(), self.offset)?;
         if self.packing != Packing::Plain {
@@ -111,9 +111,9 @@ impl fmt::Display for Place {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Warning::CutShort { place, within } => write!(f, "{place}: the capture ends within {within}"),
-            Warning::Damaged { place, reason } => {
-                write!(f, "{place}: damaged, the rest of this capture is left out: {reason}")
+            Warning::CutShort { position, within } => write!(f, "{position}: the capture ends within {within}"),
+            Warning::Damaged { position, reason } => {
+                write!(f, "{position}: damaged, the rest of this capture is skipped: {reason}")
             }
             Warning::TimeBackwards { first_packet, path, count, largest_step_ns } => {
                 let step = *largest_step_ns as f64 / 1e9;
@@ -133,9 +133,9 @@ mod tests {
 
     #[test]
     fn warnings_are_sentences_with_a_place() {
-        let place = Place { path: "a.pcap.gz".into(), offset: 40, packing: Packing::Gzip, packets: 1 };
+        let position = Position { path: "a.pcap.gz".into(), offset: 40, packing: Packing::Gzip, packets: 1 };
         assert_eq!(
-            Warning::CutShort { place, within: "a packet's header".to_owned() }.to_string(),
+            Warning::CutShort { position, within: "a packet's header".to_owned() }.to_string(),
             "a.pcap.gz: byte 40 of the capture inside the gzip file, after 1 packet: the capture ends within a packet's header"
         );
         let backwards =

@@ -4,7 +4,7 @@ use super::mask::Masked;
 use super::{
     ByteFragmenter, FlowFragmenter, Fragment, FragmentSize, Fragmenter, Mask, Mode, PacketFragmenter, Semantics,
 };
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::capture::{Captures, Packet};
 use crate::label::{Label, Labels};
 use crate::progress::Progress;
@@ -28,8 +28,8 @@ pub struct Cutting {
 
 /// Takes what comes out of captures: every packet in order, and fragments as they are cut.
 pub trait Receiver {
-    /// The next packet, before any fragment with bytes of it.
-    fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()>;
+    /// The next packet with its headers, before any fragment with bytes of it.
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label) -> Result<()>;
 
     /// The next fragment.
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()>;
@@ -41,13 +41,13 @@ impl Cutting {
         let whole: Box<dyn Fragmenter> = match self.mode {
             Mode::Byte => Box::new(ByteFragmenter::new(self.size, self.semantics)),
             Mode::Packet => Box::new(PacketFragmenter::new(self.size)),
-            // Flows are told apart by what may be masked: it masks for itself.
+            // Flows differ by fields that may be masked, so this one masks by itself.
             Mode::Flow => return Box::new(FlowFragmenter::new(self.size, self.semantics, self.mask)),
         };
         if self.mask.is_empty() { whole } else { Box::new(Masked::new(self.mask, whole)) }
     }
 
-    /// Reads all packets of `captures` with their labels, cuts them, and says how many packets got into no fragment.
+    /// Reads all packets of `captures` with their labels, cuts them, and says how many packets it skipped.
     ///
     /// Progress counts the bytes of the captures. Refuses where there are more or fewer labels than packets.
     pub fn cut(
@@ -62,8 +62,9 @@ impl Cutting {
         progress.begin("reading", captures.total_bytes());
         while let Some(packet) = captures.next_packet()? {
             let label = labels.next_label()?;
-            receiver.packet(&packet, label)?;
-            fragmenter.push(&packet, label, &mut |fragment| receiver.fragment(fragment))?;
+            let headers = packet.dissect();
+            receiver.packet(&packet, &headers, label)?;
+            fragmenter.push(&packet, &headers, label, &mut |fragment| receiver.fragment(fragment))?;
             packets += 1;
             // Not only now and then: packets may come slowly, from a quiet network through a pipe.
             check(progress)?;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Fragmenter, Sink};
 use crate::capture::Packet;
-use crate::capture::headers::{HeaderField, SkipCounts, header_fields};
+use crate::capture::headers::{Dissection, HeaderField, SkipCounts};
 use crate::label::Label;
 use crate::{Error, Result};
 
@@ -124,15 +124,15 @@ impl Masker {
         Masker { mask, buffer: Vec::new() }
     }
 
-    /// The bytes of a packet with the masked fields zero.
-    pub fn bytes<'a>(&'a mut self, packet: &Packet<'a>) -> &'a [u8] {
+    /// The bytes of a packet with these headers, the masked fields zero.
+    pub fn bytes<'a>(&'a mut self, packet: &Packet<'a>, headers: &Dissection<'_>) -> &'a [u8] {
         if self.mask.is_empty() {
             return packet.data;
         }
         self.buffer.clear();
         self.buffer.extend_from_slice(packet.data);
         let (mask, buffer) = (self.mask, &mut self.buffer);
-        header_fields(packet.link, packet.data, |field, range| {
+        headers.header_fields(|field, range| {
             if mask.contains(field) {
                 buffer[range].fill(0);
             }
@@ -154,9 +154,9 @@ impl Masked {
 }
 
 impl Fragmenter for Masked {
-    fn push(&mut self, packet: &Packet<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()> {
-        let masked = Packet { data: self.masker.bytes(packet), ..*packet };
-        self.inner.push(&masked, label, sink)
+    fn push(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()> {
+        let masked = Packet { data: self.masker.bytes(packet, headers), ..*packet };
+        self.inner.push(&masked, headers, label, sink)
     }
 
     fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts> {
@@ -196,13 +196,13 @@ mod tests {
             let packet = Packet { number: 1, time_ns: 0, link: LinkType::ETHERNET, interface: 0, wire_length: data.len() as u32, data: &data };
             let mask = Mask(bits);
             let mut expected = data.clone();
-            header_fields(packet.link, &data, |field, range| {
+            packet.dissect().header_fields(|field, range| {
                 for i in range {
                     expected[i] = if mask.contains(field) { 0 } else { data[i] };
                 }
             });
             let mut masker = Masker::new(mask);
-            prop_assert_eq!(masker.bytes(&packet), &expected);
+            prop_assert_eq!(masker.bytes(&packet, &packet.dissect()), &expected);
         }
     }
 }

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::residuals::{Judged, Residuals};
 use super::{Bundle, DetectorName, Detectors, ScoredAutoencoder};
 use crate::Result;
-use crate::capture::headers::{HeaderField, PacketFacts, header_fields};
+use crate::capture::headers::{Dissection, HeaderField, PacketFacts};
 use crate::capture::{Captures, LinkType, Packet, Source};
 use crate::detectors::Samples;
 use crate::fragment::{Fragment, Mode, Receiver, Segment};
@@ -157,11 +157,11 @@ impl EvidenceCollector<'_> {
 }
 
 impl Receiver for EvidenceCollector<'_> {
-    fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> Result<()> {
         self.bytes += packet.data.len() as u64;
         if self.wanted.shown.contains(&packet.number) {
-            let facts = PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns);
-            self.shown.insert(packet.number, Shown { packet_evidence: PacketEvidence::of(packet), facts });
+            let facts = headers.facts(packet.data.len() as u32, packet.time_ns);
+            self.shown.insert(packet.number, Shown { packet_evidence: PacketEvidence::of(packet, headers), facts });
         }
         Ok(())
     }
@@ -229,10 +229,10 @@ impl Evidence {
 }
 
 impl PacketEvidence {
-    fn of(packet: &Packet<'_>) -> PacketEvidence {
+    fn of(packet: &Packet<'_>, headers: &Dissection<'_>) -> PacketEvidence {
         let bytes = packet.data[..packet.data.len().min(EVIDENCE_BYTES)].to_vec();
         let mut fields = Vec::new();
-        header_fields(packet.link, packet.data, |field, range| {
+        headers.header_fields(|field, range| {
             if range.end <= bytes.len() {
                 fields.push((field, range));
             }

@@ -150,7 +150,7 @@ impl Session<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detectors::fixtures::packet;
+    use crate::capture::headers::fixtures::packet;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

@@ -6,7 +6,7 @@ use super::scoring::Scoring;
 use super::{Detectors, Split};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::PacketFacts;
+use crate::capture::headers::{Dissection, PacketFacts};
 use crate::dataset::Windows;
 use crate::detectors::Samples;
 use crate::fragment::{Fragment, FragmentTable, Receiver};
@@ -89,8 +89,8 @@ impl Material {
 }
 
 impl Receiver for Material {
-    fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
-        self.facts.push(PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns));
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> Result<()> {
+        self.facts.push(headers.facts(packet.data.len() as u32, packet.time_ns));
         Ok(())
     }
 

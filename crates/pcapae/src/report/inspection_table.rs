@@ -39,7 +39,7 @@ pub fn inspection_tables(inspections: &[&Inspection]) -> Vec<InspectionTable> {
         ranking("Protocols", inspections, |inspection| &inspection.protocols),
         ranking("Services", inspections, |inspection| &inspection.services),
         ranking("Hosts: packets sent or received", inspections, |inspection| &inspection.hosts),
-        conversations(inspections),
+        host_pairs(inspections),
         lengths(inspections),
         link_types(inspections),
         skipped(inspections),
@@ -92,7 +92,7 @@ fn overview(inspections: &[&Inspection]) -> InspectionTable {
         }),
         ("entropy of bytes, bits of 8", |i| or_dash(i.byte_values.entropy().map(|bits| format!("{bits:.3}")))),
         ("hosts", |i| different(&i.hosts)),
-        ("conversations (pairs of hosts)", |i| different(&i.conversations)),
+        ("pairs of hosts", |i| different(&i.host_pairs)),
         ("services", |i| different(&i.services)),
         ("longest gap", |i| or_dash(i.gaps.longest().first().map(|gap| duration(gap.nanoseconds as f64 / 1e9)))),
         ("packets older than the one before", |i| backwards(i).to_string()),
@@ -170,7 +170,7 @@ fn differences(comparison: &Comparison, first: &Inspection, second: &Inspection)
     let beyond = if comparison.is_complete {
         ""
     } else {
-        "; there were more hosts, conversations or services than are counted, so these may be too many"
+        "; there were more hosts, pairs of hosts or services than are counted, so these may be too many"
     };
     InspectionTable {
         title: "Differences".into(),
@@ -184,7 +184,7 @@ fn differences(comparison: &Comparison, first: &Inspection, second: &Inspection)
             row("protocols", distances.protocols, None),
             row("services", distances.services, Some(comparison.services)),
             row("hosts", distances.hosts, Some(comparison.hosts)),
-            row("conversations", distances.conversations, Some(comparison.conversations)),
+            row("pairs of hosts", distances.host_pairs, Some(comparison.host_pairs)),
         ],
     }
 }
@@ -273,10 +273,10 @@ fn ranking<'a, K: Eq + Hash + Ord + Copy + Display + 'a>(
     Ranks::of(&counts, all_packets(inspections), |thing| thing.to_string()).table(title, "")
 }
 
-fn conversations(inspections: &[&Inspection]) -> InspectionTable {
-    let counts: Vec<_> = inspections.iter().map(|inspection| &inspection.conversations).collect();
+fn host_pairs(inspections: &[&Inspection]) -> InspectionTable {
+    let counts: Vec<_> = inspections.iter().map(|inspection| &inspection.host_pairs).collect();
     let name = |[one, other]: [Endpoint; 2]| format!("{one} – {other}");
-    Ranks::of(&counts, all_packets(inspections), name).table("Conversations: packets between two hosts", "")
+    Ranks::of(&counts, all_packets(inspections), name).table("Pairs of hosts: packets between the two", "")
 }
 
 fn lengths(inspections: &[&Inspection]) -> InspectionTable {
@@ -306,7 +306,7 @@ fn skipped(inspections: &[&Inspection]) -> InspectionTable {
     let packets = |reason| inspections.iter().map(|i| i.skipped.0.get(&reason).copied().unwrap_or(0)).collect();
     let rows = reasons.into_iter().map(|reason| (reason, packets(reason))).collect();
     let name = |reason: SkipReason| reason.to_string();
-    Ranks::chosen(rows, all_packets(inspections), name).table("Packets in no TCP or UDP conversation, by reason", "")
+    Ranks::chosen(rows, all_packets(inspections), name).table("Packets in no TCP or UDP flow, by reason", "")
 }
 
 fn gaps(inspections: &[&Inspection]) -> InspectionTable {
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn every_row_has_a_cell_a_column() {
         let mut one = Inspection::default();
-        one.protocols.add("TCP", crate::inspect::Tally { packets: 3, bytes: 200 });
+        one.protocols.add("TCP", crate::inspect::Traffic { packets: 3, bytes: 200 });
         one.all.add(60);
         one.sizes.add(60);
         let nothing = Inspection::default();

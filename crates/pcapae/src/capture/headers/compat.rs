@@ -10,7 +10,7 @@ use super::link::ether;
 use super::transport::ports;
 use super::{Protocol, SkipReason, Transport, be16};
 
-/// Finds the TCP or UDP segment of a packet as the original did: every packet is Ethernet, whatever its link type;
+/// Finds the TCP or UDP header of a packet as the original did: every packet is Ethernet, whatever its link type;
 /// IPv4 only, and the version in the IP header is not looked at.
 ///
 /// # Errors
@@ -32,15 +32,15 @@ pub fn transport_compat(data: &[u8]) -> Result<Transport<'_>, SkipReason> {
         return Err(SkipReason::LaterFragment);
     }
     // A length below the header's, or beyond what was captured, leaves nothing.
-    let segment = packet.get(header_length..end).unwrap_or_default();
-    let (source, destination) = ports(protocol, segment)?;
+    let bytes = packet.get(header_length..end).unwrap_or_default();
+    let (source, destination) = ports(protocol, bytes)?;
     let address = |at: usize| IpAddr::from(Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]));
     Ok(Transport {
         protocol,
         source: (address(12), source),
         destination: (address(16), destination),
-        segment,
-        offset: segment.as_ptr() as usize - data.as_ptr() as usize,
+        bytes,
+        offset: data.len() - packet.len() + header_length,
     })
 }
 
@@ -70,7 +70,7 @@ fn ethernet(mut frame: &[u8]) -> Result<&[u8], SkipReason> {
     }
 }
 
-/// Peels tags and labels in two passes: what the first one left undissected, the second one takes up where it stopped.
+/// Steps over tags and labels in two passes: the second one goes on where the first one stopped.
 fn network(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], SkipReason> {
     for _ in 0..2 {
         if ether::VLAN.contains(&kind) {

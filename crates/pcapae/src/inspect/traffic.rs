@@ -1,4 +1,4 @@
-//! How many packets and bytes there are of each of many things, in bounded memory.
+//! Packets and bytes of many different things, counted in bounded memory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,14 +10,14 @@ pub const COUNTED_MAX: usize = 100_000;
 
 /// Packets, and the bytes that were captured of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Tally {
+pub struct Traffic {
     /// How many packets.
     pub packets: u64,
     /// How many bytes in them.
     pub bytes: u64,
 }
 
-impl Tally {
+impl Traffic {
     /// Counts one packet.
     #[inline]
     pub fn add(&mut self, bytes: usize) {
@@ -26,17 +26,17 @@ impl Tally {
     }
 
     /// Adds what was counted elsewhere.
-    pub fn join(&mut self, other: Tally) {
+    pub fn join(&mut self, other: Traffic) {
         self.packets += other.packets;
         self.bytes += other.bytes;
     }
 }
 
-/// A tally for each of the first [`COUNTED_MAX`] different things, exactly, and one for all others together.
+/// The traffic of each of the first [`COUNTED_MAX`] different things, exactly, and of all others together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts<K: Eq + Hash> {
-    counted: HashMap<K, Tally>,
-    others: Tally,
+    counted: HashMap<K, Traffic>,
+    others: Traffic,
     most: usize,
 }
 
@@ -48,22 +48,22 @@ impl<K: Eq + Hash + Ord + Copy> Counts<K> {
 
     /// The same with another bound.
     pub(super) fn up_to(most: usize) -> Counts<K> {
-        Counts { counted: HashMap::new(), others: Tally::default(), most }
+        Counts { counted: HashMap::new(), others: Traffic::default(), most }
     }
 
-    /// Adds to the tally of one thing.
-    pub fn add(&mut self, thing: K, tally: Tally) {
+    /// Adds to the traffic of one thing.
+    pub fn add(&mut self, thing: K, traffic: Traffic) {
         if let Some(known) = self.counted.get_mut(&thing) {
-            known.join(tally);
+            known.join(traffic);
         } else if self.counted.len() < self.most {
-            self.counted.insert(thing, tally);
+            self.counted.insert(thing, traffic);
         } else {
-            self.others.join(tally);
+            self.others.join(traffic);
         }
     }
 
-    /// The tally of one thing; of nothing where it is not among the counted.
-    pub fn of(&self, thing: &K) -> Tally {
+    /// The traffic of one thing; of nothing where it is not among the counted.
+    pub fn of(&self, thing: &K) -> Traffic {
         self.counted.get(thing).copied().unwrap_or_default()
     }
 
@@ -73,7 +73,7 @@ impl<K: Eq + Hash + Ord + Copy> Counts<K> {
     }
 
     /// What came after the first [`COUNTED_MAX`]; nothing where all are counted.
-    pub fn others(&self) -> Tally {
+    pub fn others(&self) -> Traffic {
         self.others
     }
 
@@ -83,8 +83,8 @@ impl<K: Eq + Hash + Ord + Copy> Counts<K> {
     }
 
     /// All counted things, those with the most packets first; equal ones in their own order.
-    pub fn ranked(&self) -> Vec<(K, Tally)> {
-        let mut all: Vec<(K, Tally)> = self.counted.iter().map(|(thing, tally)| (*thing, *tally)).collect();
+    pub fn ranked(&self) -> Vec<(K, Traffic)> {
+        let mut all: Vec<(K, Traffic)> = self.counted.iter().map(|(thing, traffic)| (*thing, *traffic)).collect();
         all.sort_unstable_by(|a, b| b.1.packets.cmp(&a.1.packets).then(a.0.cmp(&b.0)));
         all
     }
@@ -100,8 +100,8 @@ impl<K: Eq + Hash + Ord + Copy> Default for Counts<K> {
 mod tests {
     use super::*;
 
-    fn one(bytes: usize) -> Tally {
-        Tally { packets: 1, bytes: bytes as u64 }
+    fn one(bytes: usize) -> Traffic {
+        Traffic { packets: 1, bytes: bytes as u64 }
     }
 
     #[test]
@@ -110,9 +110,9 @@ mod tests {
         for (thing, bytes) in [('b', 10), ('a', 1), ('c', 100), ('a', 2), ('d', 1000)] {
             counts.add(thing, one(bytes));
         }
-        assert_eq!(counts.ranked(), [('a', Tally { packets: 2, bytes: 3 }), ('b', one(10))]);
-        assert_eq!(counts.others(), Tally { packets: 2, bytes: 1100 });
+        assert_eq!(counts.ranked(), [('a', Traffic { packets: 2, bytes: 3 }), ('b', one(10))]);
+        assert_eq!(counts.others(), Traffic { packets: 2, bytes: 1100 });
         assert!(!counts.is_complete());
-        assert_eq!((counts.different(), counts.of(&'c')), (2, Tally::default()));
+        assert_eq!((counts.different(), counts.of(&'c')), (2, Traffic::default()));
     }
 }

@@ -1,4 +1,4 @@
-//! One capture: opened, recognised by its first bytes, read to its end.
+//! OpenCapture capture: opened, recognised by its first bytes, read to its end.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use super::buffer::Buffer;
 use super::packing::{Packing, Unpacked};
 use super::pcap::{self, Pcap};
-use super::pcapng::{self, BadStart, PcapNg};
+use super::pcapng::{self, BadStart, PcapNgReader};
 use super::raw::Raw;
-use super::{Container, LinkType, Place, Record, Source, Stop, Warning};
+use super::{Container, LinkType, Position, Record, Source, Stop, Warning};
 use crate::{Error, Result};
 
 /// The name of standard input among paths.
@@ -25,7 +25,7 @@ pub(super) enum Input {
 }
 
 /// The capture that is being read.
-pub(super) struct One {
+pub(super) struct OpenCapture {
     path: PathBuf,
     stream: Unpacked,
     format: Format,
@@ -35,12 +35,12 @@ pub(super) struct One {
 
 enum Format {
     Pcap(Pcap),
-    PcapNg(PcapNg),
+    PcapNg(PcapNgReader),
 }
 
-impl One {
+impl OpenCapture {
     /// Opens an input and reads the capture's own header.
-    pub(super) fn start(input: Input, buffer: &mut Buffer) -> Result<One> {
+    pub(super) fn start(input: Input, buffer: &mut Buffer) -> Result<OpenCapture> {
         let (path, reader): (PathBuf, Box<dyn Read + Send>) = match input {
             Input::File(path) => {
                 let file = File::open(&path).map_err(Error::io("open", &path))?;
@@ -52,7 +52,7 @@ impl One {
         let mut stream = Unpacked::open(Raw::new(reader)).map_err(Error::io("read", &path))?;
         buffer.restart();
         let format = recognise(&path, &mut stream, buffer)?;
-        Ok(One { path, stream, format, packets: 0, links: LinkCounts::default() })
+        Ok(OpenCapture { path, stream, format, packets: 0, links: LinkCounts::default() })
     }
 
     /// The next packet, in the buffer, or why there is none.
@@ -89,18 +89,18 @@ impl One {
         }
         let sha256 = raw.finish().map_err(Error::io("read", &self.path))?;
         let bytes = raw.read;
-        let place = || Place { path: self.path.clone(), offset: buffer.offset(), packing, packets: self.packets };
+        let position = || Position { path: self.path.clone(), offset: buffer.offset(), packing, packets: self.packets };
         let warning = match (stop, buffer.failure()) {
             // The unpacker gave up: what it gave before is whole, what it would have given is not known.
             (Stop::End | Stop::Cut(_), Some(failure)) => Some(match failure.kind() {
                 io::ErrorKind::UnexpectedEof => {
-                    Warning::CutShort { place: place(), within: format!("its {packing} data") }
+                    Warning::CutShort { position: position(), within: format!("its {packing} data") }
                 }
-                _ => Warning::Damaged { place: place(), reason: format!("its {packing} data, {failure}") },
+                _ => Warning::Damaged { position: position(), reason: format!("its {packing} data, {failure}") },
             }),
             (Stop::End, None) => None,
-            (Stop::Cut(within), None) => Some(Warning::CutShort { place: place(), within: within.to_owned() }),
-            (Stop::Damage(reason), _) => Some(Warning::Damaged { place: place(), reason }),
+            (Stop::Cut(within), None) => Some(Warning::CutShort { position: position(), within: within.to_owned() }),
+            (Stop::Damage(reason), _) => Some(Warning::Damaged { position: position(), reason }),
         };
         let container = match self.format {
             Format::Pcap(_) => Container::Pcap,
@@ -127,7 +127,7 @@ fn recognise(path: &Path, stream: &mut Unpacked, buffer: &mut Buffer) -> Result<
             None => format!("a pcap file cut within its header, {} of {} bytes", head.len(), pcap::HEADER),
         },
         &[a, b, c, d, ..] if u32::from_be_bytes([a, b, c, d]) == pcapng::SECTION_HEADER => {
-            match PcapNg::open(buffer, stream) {
+            match PcapNgReader::open(buffer, stream) {
                 Ok(section) => return Ok(Format::PcapNg(section)),
                 Err(BadStart::Unsupported(found)) => return Err(unsupported(found)),
                 Err(BadStart::NoHeader(found)) => found.to_owned(),
