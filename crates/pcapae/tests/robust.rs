@@ -12,7 +12,6 @@ use std::fs;
 use std::path::Path;
 
 use pcapae::capture::Captures;
-use pcapae::capture::headers::transport_compat;
 
 /// Files that are refused, and why: none of them has a count in the index.
 const REFUSED: &[(&str, &str)] = &[
@@ -31,7 +30,7 @@ fn count(path: &Path) -> Result<u64, String> {
     let mut captures = Captures::open(&[path.to_owned()]).map_err(|refusal| refusal.to_string())?;
     while let Some(packet) = captures.next_packet().map_err(|refusal| refusal.to_string())? {
         let headers = packet.dissect();
-        let _ = (headers.transport(), transport_compat(packet.data));
+        let _ = (headers.transport(), headers.transport_compat());
         headers.conversation();
     }
     let summary = captures.into_summary();

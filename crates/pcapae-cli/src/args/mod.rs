@@ -209,7 +209,7 @@ fn positive(text: &str) -> Result<f64, String> {
 /// What to read.
 #[derive(Debug, clap::Args)]
 pub struct CaptureArgs {
-    /// pcap or pcapng files, also packed by gzip, zstd or lz4; text files that list captures; - for standard input.
+    /// pcap or pcapng files, also compressed with gzip, zstd or lz4; text files that list captures; - for standard input.
     #[arg(value_name = "CAPTURE", required = true)]
     pub captures: Vec<PathBuf>,
 }

@@ -12,7 +12,7 @@ use super::input::{counted, labels, output, say_skipped, warn_of};
 use crate::args::{DatasetArgs, LabelArg, LayoutArg};
 use crate::progress::Console;
 
-/// Endings that do not become part of a dataset's name.
+/// Extensions that do not become part of a dataset's name.
 const ENDINGS: [&str; 7] = ["gz", "zst", "lz4", "pcap", "pcapng", "cap", "txt"];
 
 /// Builds the dataset beside its destination, then moves it there.
@@ -69,7 +69,7 @@ fn checked_name(name: &str) -> pcapae::Result<String> {
     })
 }
 
-/// A capture's file name without the endings of captures and packings, other dots replaced.
+/// A capture's file name without the extensions of captures and compressions, other dots replaced.
 fn name_of(capture: &Path) -> String {
     let mut name = PathBuf::from(capture.file_name().unwrap_or_default());
     while name.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))) {

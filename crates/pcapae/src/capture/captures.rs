@@ -1,4 +1,4 @@
-//! OpenCapture stream of packets over all captures given.
+//! One stream of packets over all captures given.
 
 use std::collections::VecDeque;
 use std::io::Read;
@@ -39,7 +39,7 @@ pub struct Captures {
 }
 
 impl Captures {
-    /// Opens captures: pcap or pcapng files, plain or packed with gzip, zstd or lz4; `-` for standard input; and
+    /// Opens captures: pcap or pcapng files, plain or compressed with gzip, zstd or lz4; `-` for standard input; and
     /// text files that list captures, one a line.
     ///
     /// # Errors
@@ -217,15 +217,15 @@ mod tests {
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packer.write_all(bytes).unwrap();
-        packer.finish().unwrap()
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
     }
 
     fn lz4(bytes: &[u8]) -> Vec<u8> {
-        let mut packer = lz4_flex::frame::FrameEncoder::new(Vec::new());
-        packer.write_all(bytes).unwrap();
-        packer.finish().unwrap()
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
     }
 
     fn zstd(bytes: &[u8]) -> Vec<u8> {
@@ -324,20 +324,20 @@ mod tests {
         }
 
         #[test]
-        fn packed_captures_read_as_plain_ones(packets in fixtures::packets(), middle in any::<prop::sample::Index>()) {
+        fn compressed_captures_read_as_plain_ones(packets in fixtures::packets(), middle in any::<prop::sample::Index>()) {
             let plain = CaptureFormat::ALL[0].write(&packets);
             let (expected, _) = read(plain.clone());
-            for pack in [gzip, zstd, lz4] {
+            for compress in [gzip, zstd, lz4] {
                 let (left, right) = plain.split_at(middle.index(plain.len()));
-                for packed in [pack(&plain), [pack(left), pack(right)].concat()] {
-                    let (found, summary) = read(packed.clone());
+                for compressed in [compress(&plain), [compress(left), compress(right)].concat()] {
+                    let (found, summary) = read(compressed.clone());
                     prop_assert_eq!(&found, &expected);
                     let source = &summary.unwrap().sources[0];
-                    prop_assert_eq!(source.bytes, packed.len() as u64);
+                    prop_assert_eq!(source.bytes, compressed.len() as u64);
                 }
                 // Of one piece only: between two pieces, a cut may leave a whole capture with fewer packets.
-                let packed = pack(&plain);
-                let (cut, summary) = read(packed[..middle.index(packed.len())].to_vec());
+                let compressed = compress(&plain);
+                let (cut, summary) = read(compressed[..middle.index(compressed.len())].to_vec());
                 prop_assert_eq!(&cut[..], &expected[..cut.len()]);
                 prop_assert!(summary.is_err() || !summary.unwrap().warnings.is_empty(), "cut without a word");
             }
@@ -364,11 +364,11 @@ mod tests {
             let mut bytes = format.write(&packets);
             let at = at.index(bytes.len());
             bytes[at] = value;
-            for pack in [gzip, zstd, lz4] {
-                let mut packed = pack(&bytes);
-                let at = at % packed.len();
-                packed[at] ^= value;
-                let _ = read(packed);
+            for compress in [gzip, zstd, lz4] {
+                let mut compressed = compress(&bytes);
+                let at = at % compressed.len();
+                compressed[at] ^= value;
+                let _ = read(compressed);
             }
             let _ = read(bytes);
         }

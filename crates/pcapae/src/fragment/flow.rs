@@ -5,11 +5,10 @@
 //! five-tuple, then by the flow's first packet, bring the records into the order in which they are cut.
 
 use super::external_sort::ExternalSort;
-use super::mask::Masker;
-use super::{Fragment, FragmentSize, Fragmenter, Mask, Segment, Semantics, Sink};
+use super::{Fragment, FragmentSize, Fragmenter, Segment, Semantics, Sink};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::{Dissection, SkipCounts, Transport, transport_compat};
+use crate::capture::headers::{Dissection, SkipCounts, Transport};
 use crate::flow::FlowKey;
 use crate::label::Label;
 
@@ -29,16 +28,14 @@ const RANK: usize = 1 + 8;
 pub struct FlowFragmenter {
     size: FragmentSize,
     semantics: Semantics,
-    masker: Masker,
     by_key: ExternalSort<{ KEY + CONTRIBUTION }>,
     skipped: SkipCounts,
 }
 
 impl FlowFragmenter {
-    /// Cuts fragments of `size`, with the fields of `mask` zero; packets find their flows before that. Temporary space is used where the records outgrow memory.
-    pub fn new(size: FragmentSize, semantics: Semantics, mask: Mask) -> FlowFragmenter {
-        let (masker, by_key) = (Masker::new(mask), ExternalSort::new());
-        FlowFragmenter { size, semantics, masker, by_key, skipped: SkipCounts::default() }
+    /// Cuts fragments of `size`. Temporary space is used where the records outgrow memory.
+    pub fn new(size: FragmentSize, semantics: Semantics) -> FlowFragmenter {
+        FlowFragmenter { size, semantics, by_key: ExternalSort::new(), skipped: SkipCounts::default() }
     }
 
     /// The records in the order in which they are cut: each with the rank of its flow.
@@ -71,14 +68,12 @@ impl Fragmenter for FlowFragmenter {
     ) -> Result<()> {
         let transport = match self.semantics {
             Semantics::Complete => headers.transport(),
-            Semantics::Compat => transport_compat(packet.data),
+            Semantics::Compat => headers.transport_compat(),
         };
         match transport {
             Ok(transport) => {
                 let key = FlowKey::new(&transport).to_bytes();
-                let range = transport.offset..transport.offset + transport.bytes.len();
-                let masked = Transport { bytes: &self.masker.bytes(packet, headers)[range], ..transport };
-                let contribution = Contribution::new(packet.number, label, &masked);
+                let contribution = Contribution::new(packet, label, &transport);
                 self.by_key.push(concatenated(&key, &contribution.to_bytes()))?;
             }
             Err(reason) => self.skipped.count(reason),
@@ -124,11 +119,12 @@ struct Contribution {
 }
 
 impl Contribution {
-    fn new(packet: u64, label: Label, transport: &Transport<'_>) -> Contribution {
-        let length = transport.bytes.len().min(TRANSPORT_BYTES);
+    /// Of a packet in which fields may be masked, with its transport from before.
+    fn new(packet: &Packet<'_>, label: Label, transport: &Transport<'_>) -> Contribution {
+        let (offset, length) = (transport.offset, transport.bytes.len().min(TRANSPORT_BYTES));
         let mut bytes = [0; TRANSPORT_BYTES];
-        bytes[..length].copy_from_slice(&transport.bytes[..length]);
-        Contribution { packet, label, packet_offset: transport.offset as u32, length: length as u8, bytes }
+        bytes[..length].copy_from_slice(&packet.data[offset..offset + length]);
+        Contribution { packet: packet.number, label, packet_offset: offset as u32, length: length as u8, bytes }
     }
 
     /// The bytes with their padding: 32 or 64.
@@ -193,14 +189,14 @@ impl Cutter {
                     self.cut(sink)?;
                 }
             }
-            // The original looks once a packet: fragments smaller than a contribution lag behind.
+            // The original cuts once per packet, so fragments smaller than a contribution lag behind.
             Semantics::Compat if self.pending.len() >= self.size => self.cut(sink)?,
             Semantics::Compat => {}
         }
         Ok(())
     }
 
-    /// Hands on the first `size` bytes and keeps the rest, with its segments.
+    /// Emits the first `size` bytes and keeps the rest, with its segments.
     fn cut(&mut self, sink: &mut Sink<'_>) -> Result<()> {
         let size = self.size as u32;
         let inside = self.segments.partition_point(|segment| segment.fragment_offset < size);
@@ -387,7 +383,7 @@ mod tests {
         fragments
     }
 
-    /// What the fragmenter gives, in the words of the definition.
+    /// What the fragmenter gives, in the form of the definition.
     fn got(packets: &[Sent], size: FragmentSize, semantics: Semantics) -> (Vec<Traceable>, SkipCounts) {
         let mut fragments = Vec::new();
         let mut sink = |fragment: Fragment<'_>| {
@@ -405,17 +401,11 @@ mod tests {
             fragments.push((fragment.flow.unwrap(), traced, labelled));
             Ok(())
         };
-        let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics, Mask::NONE));
+        let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics));
         for (packet, number) in packets.iter().zip(1..) {
-            let packet_read = Packet {
-                number,
-                time_ns: 0,
-                link: LinkType::ETHERNET,
-                interface: 0,
-                wire_length: packet.frame().len() as u32,
-                data: &packet.frame(),
-            };
-            fragmenter.push(&packet_read, &packet_read.dissect(), packet.label, &mut sink).unwrap();
+            let (link, data) = (LinkType::ETHERNET, &packet.frame()[..]);
+            let read = Packet { number, time_ns: 0, link, interface: 0, wire_length: data.len() as u32, data };
+            fragmenter.push(&read, &read.dissect(), packet.label, &mut sink).unwrap();
         }
         let skipped = fragmenter.finish(&mut sink).unwrap();
         (fragments, skipped)
@@ -457,18 +447,12 @@ mod tests {
         fn a_contribution_survives_its_record(
             packet: u64,
             packet_offset: u32,
-            bytes in prop::collection::vec(any::<u8>(), 0..100),
+            given in prop::collection::vec(any::<u8>(), 0..=TRANSPORT_BYTES),
             label in prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]),
         ) {
-            let end = ([10, 0, 0, 1].into(), 502);
-            let transport = Transport {
-                protocol: Protocol::Tcp,
-                source: end,
-                destination: end,
-                bytes: &bytes,
-                offset: packet_offset as usize,
-            };
-            let contribution = Contribution::new(packet, label, &transport);
+            let mut bytes = [0; TRANSPORT_BYTES];
+            bytes[..given.len()].copy_from_slice(&given);
+            let contribution = Contribution { packet, label, packet_offset, length: given.len() as u8, bytes };
             prop_assert_eq!(Contribution::from_bytes(&contribution.to_bytes()), contribution);
         }
     }

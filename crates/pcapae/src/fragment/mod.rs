@@ -75,12 +75,12 @@ pub enum Semantics {
     Compat,
 }
 
-/// Which bytes of a fragment came from which packet.
+/// Provenance: which bytes of a fragment came from which packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Segment {
     /// The packet's number, from 1.
     pub packet: u64,
-    /// What the ground truth says of the packet.
+    /// The packet's label in the ground truth.
     pub label: Label,
     /// Offset of the first byte in the packet.
     pub packet_offset: u32,
@@ -113,9 +113,9 @@ pub type Sink<'a> = dyn FnMut(Fragment<'_>) -> Result<()> + 'a;
 
 /// Cuts a stream of packets into fragments.
 pub trait Fragmenter {
-    /// Takes the next packet with its headers and hands on the fragments that are full.
+    /// Takes the next packet, in which fields may be masked, with its headers from before, and emits the fragments that are full.
     fn push(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()>;
 
-    /// Hands on what is still held and says how many packets it skipped, and why.
+    /// Emits what is still held and says how many packets were skipped, and why.
     fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts>;
 }

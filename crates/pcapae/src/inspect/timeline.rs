@@ -1,4 +1,4 @@
-//! How much traffic there was when: bins that widen with the capture.
+//! Traffic over time, in bins that widen with the capture.
 
 use super::Traffic;
 

@@ -8,7 +8,8 @@
 //! - *connection*: a service between two endpoints, both directions, in any protocol ([`Connection`]);
 //! - *conversation*: who talks to whom in what protocol, for people to read ([`Conversation`]).
 //!
-//! A packet is in a flow, or skipped for a [`SkipReason`]; [`transport_compat`] decides as the original did, bit for bit. Tunnels
+//! A packet is in a flow, or skipped for a [`SkipReason`]; [`transport_compat`](Dissection::transport_compat) decides as the original did, bit
+//! for bit. Tunnels
 //! (GRE, IP in IP) are not unwrapped.
 
 mod compat;
@@ -38,7 +39,6 @@ mod transport;
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-pub use compat::transport_compat;
 pub use conversation::{Conversation, Endpoint};
 pub use dissection::Dissection;
 pub use facts::{Connection, Direction, PacketFacts, Service};

@@ -14,7 +14,7 @@ pub enum SkipReason {
     LinkType,
     /// It carries no IP: ARP, LLDP, PROFINET, LLC.
     NotIp,
-    /// It carries IPv6, which the original skipped. Only [`transport_compat`](super::transport_compat) says so.
+    /// It carries IPv6, which the original skipped. Only [`transport_compat`](super::Dissection::transport_compat) says so.
     Ipv6,
     /// It carries IP, but neither TCP nor UDP.
     OtherProtocol,

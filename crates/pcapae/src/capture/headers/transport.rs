@@ -114,12 +114,16 @@ mod tests {
     use etherparse::PacketBuilder;
     use proptest::prelude::*;
 
-    use super::super::{Conversation, Endpoint, transport_compat};
+    use super::super::{Conversation, Endpoint};
     use super::*;
     use crate::capture::LinkType;
 
     fn transport(link_type: LinkType, data: &[u8]) -> Result<Transport<'_>, SkipReason> {
         Dissection::new(link_type, data).transport()
+    }
+
+    fn transport_compat(data: &[u8]) -> Result<Transport<'_>, SkipReason> {
+        Dissection::new(LinkType::ETHERNET, data).transport_compat()
     }
 
     fn conversation(link_type: LinkType, data: &[u8]) -> Conversation {
