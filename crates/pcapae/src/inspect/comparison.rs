@@ -21,7 +21,7 @@ pub struct Comparison {
     pub services: [OnlyIn; 2],
     /// Lengths of packets.
     pub sizes: [OnlyIn; 2],
-    /// False where one had more hosts, pairs of hosts or services than are counted: what is said of those may then be too much.
+    /// False where one had more hosts, pairs of hosts or services than are counted: their differences may then be too large.
     pub is_complete: bool,
 }
 
@@ -85,7 +85,7 @@ impl Comparison {
     }
 }
 
-/// The Jensen-Shannon divergence of two distributions, given as how often each thing occurs in the first and in the second:
+/// The Jensen-Shannon divergence of two distributions, given as how often each key occurs in the first and in the second:
 ///
 /// D = H(M) − (H(P) + H(Q)) / 2 with M = (P + Q) / 2 and H(P) = −Σ p log₂ p,
 ///
@@ -111,9 +111,9 @@ pub(super) fn entropy(shares: impl Iterator<Item = f64>) -> f64 {
 
 /// Packets in the first and in the second of everything that is in either, in its own order.
 fn pairs<K: Eq + Hash + Ord + Copy>(first: &Counts<K>, second: &Counts<K>) -> Vec<(u64, u64)> {
-    let things = |counts: &Counts<K>| counts.ranked().into_iter().map(|(thing, _)| thing).collect::<BTreeSet<K>>();
+    let keys = |counts: &Counts<K>| counts.ranked().into_iter().map(|(key, _)| key).collect::<BTreeSet<K>>();
     let packets = |traffic: Traffic| traffic.packets;
-    things(first).union(&things(second)).map(|thing| (packets(first.of(thing)), packets(second.of(thing)))).collect()
+    keys(first).union(&keys(second)).map(|key| (packets(first.of(key)), packets(second.of(key)))).collect()
 }
 
 fn only_in(pairs: &[(u64, u64)]) -> [OnlyIn; 2] {

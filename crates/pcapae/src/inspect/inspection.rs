@@ -34,7 +34,7 @@ pub struct Inspection {
     pub hosts: Counts<Endpoint>,
     /// By host: packets that it sent.
     pub senders: Counts<Endpoint>,
-    /// By pair of hosts, whoever sends; the lower address first.
+    /// By pair of hosts, both directions; the lower address first.
     pub host_pairs: Counts<[Endpoint; 2]>,
     /// The longest silences.
     pub gaps: Gaps,
@@ -83,7 +83,7 @@ pub fn inspect(mut captures: Captures, progress: &dyn Progress) -> Result<Inspec
     Ok(Inspection { captures: captures.into_summary(), ..pass.inspection })
 }
 
-/// Who sends to whom, and what: counted at once, since packets are many and streams few.
+/// A sender, a receiver and a service: counted together first, since packets are many and streams few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Stream {
     source: Endpoint,

@@ -1,11 +1,11 @@
-//! Packets and bytes of many different things, counted in bounded memory.
+//! Packets and bytes by key (a host, a service), counted in bounded memory.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use serde::Serialize;
 
-/// Most different things of one kind that are counted one by one.
+/// How many different keys of one kind are counted exactly.
 pub const COUNTED_MAX: usize = 100_000;
 
 /// Packets, and the bytes that were captured of them.
@@ -32,7 +32,7 @@ impl Traffic {
     }
 }
 
-/// The traffic of each of the first [`COUNTED_MAX`] different things, exactly, and of all others together.
+/// The traffic of each of the first [`COUNTED_MAX`] different keys exactly, and of all others together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Counts<K: Eq + Hash> {
     counted: HashMap<K, Traffic>,
@@ -51,23 +51,23 @@ impl<K: Eq + Hash + Ord + Copy> Counts<K> {
         Counts { counted: HashMap::new(), others: Traffic::default(), most }
     }
 
-    /// Adds to the traffic of one thing.
-    pub fn add(&mut self, thing: K, traffic: Traffic) {
-        if let Some(known) = self.counted.get_mut(&thing) {
+    /// Adds traffic of one key.
+    pub fn add(&mut self, key: K, traffic: Traffic) {
+        if let Some(known) = self.counted.get_mut(&key) {
             known.join(traffic);
         } else if self.counted.len() < self.most {
-            self.counted.insert(thing, traffic);
+            self.counted.insert(key, traffic);
         } else {
             self.others.join(traffic);
         }
     }
 
-    /// The traffic of one thing; of nothing where it is not among the counted.
-    pub fn of(&self, thing: &K) -> Traffic {
-        self.counted.get(thing).copied().unwrap_or_default()
+    /// The traffic of one key; zero where it is not counted.
+    pub fn of(&self, key: &K) -> Traffic {
+        self.counted.get(key).copied().unwrap_or_default()
     }
 
-    /// How many different things are counted.
+    /// How many different keys are counted.
     pub fn different(&self) -> usize {
         self.counted.len()
     }
@@ -77,14 +77,14 @@ impl<K: Eq + Hash + Ord + Copy> Counts<K> {
         self.others
     }
 
-    /// True if all things are counted, so that what is absent was not there.
+    /// True if all keys are counted, so that a key that is absent did not occur.
     pub fn is_complete(&self) -> bool {
         self.others.packets == 0
     }
 
-    /// All counted things, those with the most packets first; equal ones in their own order.
+    /// All counted keys, those with the most packets first; equal ones in order of the keys.
     pub fn ranked(&self) -> Vec<(K, Traffic)> {
-        let mut all: Vec<(K, Traffic)> = self.counted.iter().map(|(thing, traffic)| (*thing, *traffic)).collect();
+        let mut all: Vec<(K, Traffic)> = self.counted.iter().map(|(key, traffic)| (*key, *traffic)).collect();
         all.sort_unstable_by(|a, b| b.1.packets.cmp(&a.1.packets).then(a.0.cmp(&b.0)));
         all
     }
@@ -107,8 +107,8 @@ mod tests {
     #[test]
     fn the_first_are_counted_exactly_and_the_others_together() {
         let mut counts = Counts::up_to(2);
-        for (thing, bytes) in [('b', 10), ('a', 1), ('c', 100), ('a', 2), ('d', 1000)] {
-            counts.add(thing, one(bytes));
+        for (key, bytes) in [('b', 10), ('a', 1), ('c', 100), ('a', 2), ('d', 1000)] {
+            counts.add(key, one(bytes));
         }
         assert_eq!(counts.ranked(), [('a', Traffic { packets: 2, bytes: 3 }), ('b', one(10))]);
         assert_eq!(counts.others(), Traffic { packets: 2, bytes: 1100 });

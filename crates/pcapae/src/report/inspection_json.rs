@@ -72,8 +72,8 @@ fn object(inspection: &Inspection) -> Value {
     })
 }
 
-fn display<T: Display>(thing: &T) -> String {
-    thing.to_string()
+fn display<T: Display>(key: &T) -> String {
+    key.to_string()
 }
 
 fn bins(inspection: &Inspection, value: fn(&Traffic) -> u64) -> Vec<u64> {
@@ -86,12 +86,12 @@ fn listed<K: Eq + Hash + Ord + Copy>(
     name: impl Fn(&K) -> String,
     further: impl Fn(&K, Traffic, &mut Map<String, Value>),
 ) -> Value {
-    let item = |(thing, traffic): (K, Traffic)| {
+    let item = |(key, traffic): (K, Traffic)| {
         let mut fields = Map::new();
-        fields.insert("name".into(), name(&thing).into());
+        fields.insert("name".into(), name(&key).into());
         fields.insert("packets".into(), traffic.packets.into());
         fields.insert("bytes".into(), traffic.bytes.into());
-        further(&thing, traffic, &mut fields);
+        further(&key, traffic, &mut fields);
         Value::Object(fields)
     };
     let list: Vec<Value> = counts.ranked().into_iter().take(LISTED_MAX).map(item).collect();

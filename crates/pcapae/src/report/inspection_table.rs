@@ -189,22 +189,22 @@ fn differences(comparison: &Comparison, first: &Inspection, second: &Inspection)
     }
 }
 
-/// A row a thing with its packets on each side: those with the greatest shares, and the greatest of those in only one.
+/// A row per key with its packets on each side: those with the greatest shares, and the greatest of those in only one.
 struct Ranks {
     names: Vec<String>,
     packets: Vec<Vec<u64>>,
-    /// Packets of all things, on each side.
+    /// Packets of all keys, on each side.
     all: Vec<u64>,
     different: usize,
-    /// Packets of things that are not counted one by one.
+    /// Packets of keys that are not counted exactly.
     others: u64,
 }
 
 impl Ranks {
     fn of<K: Eq + Hash + Ord + Copy>(counts: &[&Counts<K>], all: Vec<u64>, name: impl Fn(K) -> String) -> Ranks {
-        let things: BTreeSet<K> = counts.iter().flat_map(|counts| counts.ranked()).map(|(thing, _)| thing).collect();
-        let packets = |thing: &K| counts.iter().map(|counts| counts.of(thing).packets).collect::<Vec<u64>>();
-        let rows = things.into_iter().map(|thing| (thing, packets(&thing))).collect();
+        let keys: BTreeSet<K> = counts.iter().flat_map(|counts| counts.ranked()).map(|(key, _)| key).collect();
+        let packets = |key: &K| counts.iter().map(|counts| counts.of(key).packets).collect::<Vec<u64>>();
+        let rows = keys.into_iter().map(|key| (key, packets(&key))).collect();
         let others = counts.iter().map(|counts| counts.others().packets).sum();
         Ranks { others, ..Ranks::chosen(rows, all, name) }
     }
@@ -217,7 +217,7 @@ impl Ranks {
         let different = rows.len();
         let rest = rows.split_off(RANKS.min(rows.len()));
         rows.extend(rest.into_iter().filter(|(_, packets)| packets.len() > 1 && packets.contains(&0)).take(ONLY_RANKS));
-        let (names, packets) = rows.into_iter().map(|(thing, packets)| (name(thing), packets)).unzip();
+        let (names, packets) = rows.into_iter().map(|(key, packets)| (name(key), packets)).unzip();
         Ranks { names, packets, all, different, others: 0 }
     }
 
@@ -270,7 +270,7 @@ fn ranking<'a, K: Eq + Hash + Ord + Copy + Display + 'a>(
     counts: fn(&'a Inspection) -> &'a Counts<K>,
 ) -> InspectionTable {
     let counts: Vec<&Counts<K>> = inspections.iter().map(|inspection| counts(inspection)).collect();
-    Ranks::of(&counts, all_packets(inspections), |thing| thing.to_string()).table(title, "")
+    Ranks::of(&counts, all_packets(inspections), |key| key.to_string()).table(title, "")
 }
 
 fn host_pairs(inspections: &[&Inspection]) -> InspectionTable {

@@ -11,12 +11,11 @@ use super::transport::ports;
 use super::{Dissection, Protocol, SkipReason, Transport, be16};
 
 impl<'a> Dissection<'a> {
-    /// The same as the original found it: every packet is Ethernet, whatever its link type;
-    /// IPv4 only, and the version in the IP header is not looked at.
+    /// The same as the original found it: every packet is read as Ethernet, IPv4 only, and the version in the IP header is not checked.
     ///
     /// # Errors
     ///
-    /// The reason why the packet is in no flow; which packets are is exact, the reasons are ours.
+    /// The reason why the packet is in no flow. Which packets are skipped is exact; the original gave no reasons.
     pub fn transport_compat(&self) -> Result<Transport<'a>, SkipReason> {
         let packet = ethernet(self.data)?;
         let header = packet.get(..20).ok_or(SkipReason::Cut)?;

@@ -1,4 +1,4 @@
-//! From the link layer up to the network layer: what is in front of IP, or whatever else is there.
+//! From the link layer up to the network layer: what is in front of IP or of another network layer.
 
 use super::ip::{IpPacket, ip_packet};
 use super::{SkipReason, be16};

@@ -1,4 +1,4 @@
-//! What every byte of a packet is called: for people who are told which bytes mattered. Detection does not know it.
+//! The name of every byte of a packet, for people who read which bytes mattered. Detection does not use it.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,12 +12,12 @@ use crate::capture::LinkType;
 /// Bytes that have no name of their own are named in pieces of so many.
 const PIECE: usize = 4;
 
-/// Some bytes of a packet and what they are called: `Modbus function code`, or `payload +12` where only their place can be said.
+/// Some bytes of a packet and their name: `Modbus function code`, or `payload +12` where only their position is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedField {
     /// "Modbus", "IPv4", "payload".
     pub protocol: &'static str,
-    /// "function code"; empty where only the place is known.
+    /// "function code"; empty where only the position is known.
     pub name: &'static str,
     /// Offset of the first byte in what has no names.
     pub within: usize,

@@ -237,12 +237,12 @@ mod tests {
 
     #[test]
     fn conversations_name_both_ends_and_the_service() {
-        let said = conversation(LinkType::ETHERNET, &udp_frame(b""));
-        assert_eq!(said.source.to_string(), "10.0.0.1:1234");
-        assert_eq!((said.protocol, said.service), ("UDP", Some("Modbus/TCP")));
+        let found = conversation(LinkType::ETHERNET, &udp_frame(b""));
+        assert_eq!(found.source.to_string(), "10.0.0.1:1234");
+        assert_eq!((found.protocol, found.service), ("UDP", Some("Modbus/TCP")));
         let profinet = [2, 2, 2, 2, 2, 2, 4, 4, 4, 4, 4, 4, 0x88, 0x92, 0x80, 0];
-        let said = conversation(LinkType::ETHERNET, &profinet);
-        assert_eq!((said.source, said.protocol), (Endpoint::Mac([4; 6]), "PROFINET"));
+        let found = conversation(LinkType::ETHERNET, &profinet);
+        assert_eq!((found.source, found.protocol), (Endpoint::Mac([4; 6]), "PROFINET"));
         assert_eq!(conversation(LinkType(182), &profinet).source.to_string(), "?");
     }
 
