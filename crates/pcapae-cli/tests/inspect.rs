@@ -76,7 +76,7 @@ fn everything_in_a_capture_is_counted() {
     let bytes = found["byte_values"]["counts"].as_array().unwrap();
     assert_eq!(bytes.iter().map(|count| count.as_u64().unwrap()).sum::<u64>(), found["bytes"]);
     assert_eq!(found["gaps"][0]["nanoseconds"], 10_000_000);
-    assert_eq!(found["skipped"], serde_json::json!({}));
+    assert_eq!(found["left_out"], serde_json::json!({}));
 
     let text = stdout(&inspect(&[&plant.attacked], &[]));
     for word in ["Overview", "UDP BACnet", "10.0.0.9", "malformed", "entropy of bytes", "42 bytes"] {

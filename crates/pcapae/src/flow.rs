@@ -1,4 +1,4 @@
-//! Five-tuples and flow keys: which packets belong to one conversation.
+//! Flow keys: which packets belong to one flow.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 pub use crate::capture::headers::Protocol;
 use crate::capture::headers::Transport;
 
-/// The five-tuple of a conversation, the same for both directions.
+/// The five-tuple of a flow, the same for both directions.
 ///
 /// Two packets are of one flow if and only if their keys are equal. VLAN ids and MPLS labels are not part of it, and
 /// it has no end: a five-tuple that is used again goes on in the same flow, as in the original. Keys are in a total
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     fn packet(protocol: Protocol, source: (IpAddr, u16), destination: (IpAddr, u16)) -> Transport<'static> {
-        Transport { protocol, source, destination, segment: &[], offset: 0 }
+        Transport { protocol, source, destination, bytes: &[], offset: 0 }
     }
 
     fn ends() -> impl Strategy<Value = ((IpAddr, u16), (IpAddr, u16))> {

@@ -2,18 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
 
-#[path = "shared/specimen.rs"]
-mod specimen;
+#[path = "shared/fixtures.rs"]
+mod fixtures;
 
 use std::path::Path;
 
+use fixtures::{assert_one_sentence, code, cutting, packets, write, write_codes};
 use pcapae::Error;
 use pcapae::code::{Codes, CodesDescription, CodesWriter, WindowSegment};
 use pcapae::dataset::{Dataset, Layout};
 use pcapae::fragment::{Mode, Shape};
 use proptest::prelude::*;
 use rust_hdf5::{H5File, H5Type, LibverBound};
-use specimen::{assert_one_sentence, code, cutting, packets, write, write_codes};
 use tempfile::TempDir;
 
 fn folder() -> TempDir {

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
-#[path = "shared/specimen.rs"]
-mod specimen;
+#[path = "shared/fixtures.rs"]
+mod fixtures;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use fixtures::{cutting, packets, write};
 use pcapae::Error;
 use pcapae::code::{Codes, CodesDescription};
 use pcapae::dataset::{Dataset, Layout};
@@ -17,7 +18,6 @@ use pcapae::engine::Engine;
 use pcapae::fragment::{Mode, Shape};
 use pcapae::model::{Autoencoder, Cell, Frames, ModelConfig, PredictFrames, Side};
 use pcapae::progress::Progress;
-use specimen::{cutting, packets, write};
 use tempfile::TempDir;
 
 /// Fragments of 256 bytes that are encoded at a time.

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
-#[path = "shared/specimen.rs"]
-mod specimen;
+#[path = "shared/fixtures.rs"]
+mod fixtures;
 
 use std::path::{Path, PathBuf};
 
+use fixtures::{cutting, packets, write, write_codes};
 use pcapae::Error;
 use pcapae::dataset::Layout;
 use pcapae::detectors::{Blueprint, Fitted, Rows, SampleFile, Samples};
@@ -15,7 +16,6 @@ use pcapae::grid_search::{Criterion, Grid, SearchConfig, search};
 use pcapae::label::Label;
 use pcapae::scores::{ScoreRow, ScoreTable};
 use proptest::prelude::*;
-use specimen::{cutting, packets, write, write_codes};
 use tempfile::TempDir;
 
 /// The blueprints that users begin with, and the grids.
@@ -150,7 +150,7 @@ fn a_file_that_is_no_detector_is_refused_with_its_name() {
     for bytes in [&b""[..], b"precious", &[0; 64], &[255; 64]] {
         std::fs::write(&path, bytes).unwrap();
         assert!(!Fitted::is_recognised(&path).unwrap());
-        specimen::assert_one_sentence(&Fitted::open(&path).unwrap_err(), &path);
+        fixtures::assert_one_sentence(&Fitted::open(&path).unwrap_err(), &path);
     }
     assert!(Fitted::open(Path::new("absent")).is_err());
 }

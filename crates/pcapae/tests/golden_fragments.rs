@@ -9,6 +9,7 @@ mod shared;
 use std::fmt::Write;
 use std::path::Path;
 
+use pcapae::capture::headers::Dissection;
 use pcapae::capture::{Captures, Packet};
 use pcapae::fragment::{Cutting, Fragment, FragmentSize, Mask, Mode, Receiver, Semantics, Shape};
 use pcapae::label::{GroundTruth, Label, Labels};
@@ -29,7 +30,7 @@ struct Digests {
 }
 
 impl Receiver for Digests {
-    fn packet(&mut self, _packet: &Packet<'_>, _label: Label) -> pcapae::Result<()> {
+    fn packet(&mut self, _packet: &Packet<'_>, _headers: &Dissection<'_>, _label: Label) -> pcapae::Result<()> {
         Ok(())
     }
 

@@ -4,19 +4,19 @@
 
 mod shared;
 
-#[path = "shared/specimen.rs"]
-mod specimen;
+#[path = "shared/fixtures.rs"]
+mod fixtures;
 
 use std::path::Path;
 use std::sync::OnceLock;
 
+use fixtures::{Expected, PacketFixture, assert_one_sentence, cutting, packets, write};
 use pcapae::Error;
 use pcapae::dataset::{Dataset, Layout, Origin};
 use pcapae::fragment::{Cutting, FragmentSize, Mode, Shape};
 use pcapae::label::Label;
 use proptest::prelude::*;
 use rust_hdf5::{H5File, H5Type, LibverBound};
-use specimen::{Expected, Specimen, assert_one_sentence, cutting, packets, write};
 use tempfile::TempDir;
 
 const MODES: [Mode; 3] = [Mode::Byte, Mode::Packet, Mode::Flow];
@@ -74,7 +74,7 @@ fn folder() -> TempDir {
 }
 
 /// A small dataset in every mode, shape and layout.
-fn assert_all_read(packets: &[Specimen], layouts: &[Layout]) {
+fn assert_all_read(packets: &[PacketFixture], layouts: &[Layout]) {
     let folder = folder();
     let path = folder.path().join("out.h5");
     for mode in MODES {
@@ -139,7 +139,7 @@ fn name_and_sources_are_those_that_were_written() {
     let dataset = Dataset::open(&path).unwrap();
     assert_eq!(dataset.name(), "plant");
     let sources: serde_json::Value = serde_json::from_str(dataset.sources().unwrap()).unwrap();
-    assert_eq!((&sources[0]["path"], &sources[0]["packets"]), (&"specimen".into(), &3.into()));
+    assert_eq!((&sources[0]["path"], &sources[0]["packets"]), (&"fixtures".into(), &3.into()));
     drop(dataset);
     write(&packets(3), cutting(Mode::Byte, 64, Shape::Square), Layout::Original, &path);
     let dataset = Dataset::open(&path).unwrap();
@@ -184,10 +184,10 @@ fn loading_stops_when_it_is_asked_to() {
     assert!(matches!(Dataset::open(&path).unwrap().load(&Impatient), Err(Error::Interrupted)));
 }
 
-fn specimen() -> impl Strategy<Value = Specimen> {
+fn packet() -> impl Strategy<Value = PacketFixture> {
     let label = prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]);
     let payload = prop::collection::vec(any::<u8>(), 0..150);
-    (0u8..4, any::<bool>(), payload, label).prop_map(|(client, tcp, payload, label)| Specimen {
+    (0u8..4, any::<bool>(), payload, label).prop_map(|(client, tcp, payload, label)| PacketFixture {
         client,
         tcp,
         payload,
@@ -198,7 +198,7 @@ fn specimen() -> impl Strategy<Value = Specimen> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]
-    fn whatever_was_written_is_read(packets in prop::collection::vec(specimen(), 0..30)) {
+    fn whatever_was_written_is_read(packets in prop::collection::vec(packet(), 0..30)) {
         assert_all_read(&packets, &[Layout::Arrays, Layout::Original]);
     }
 }

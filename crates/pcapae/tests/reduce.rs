@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
 
-#[path = "shared/specimen.rs"]
-mod specimen;
+#[path = "shared/fixtures.rs"]
+mod fixtures;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -11,13 +11,13 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use fixtures::{PacketFixture, cutting, packets, write};
 use pcapae::code::Codes;
 use pcapae::dataset::{Dataset, Layout};
 use pcapae::fragment::{Mode, Shape};
 use pcapae::model::Frames;
 use pcapae::reduce::{Quality, Reducer, Reduction};
 use proptest::prelude::*;
-use specimen::{Specimen, cutting, packets, write};
 use tempfile::TempDir;
 
 /// Fragments of 64 bytes in a block that is worked on at a time.
@@ -48,7 +48,7 @@ impl Files {
         files
     }
 
-    fn write(&self, name: &str, packets: &[Specimen], mode: Mode, size: usize) {
+    fn write(&self, name: &str, packets: &[PacketFixture], mode: Mode, size: usize) {
         write(packets, cutting(mode, size, Shape::Line), Layout::Arrays, &self.path(name));
     }
 
@@ -295,7 +295,7 @@ fn a_file_that_is_no_reducer_is_refused_with_its_name() {
     let path = files.path("x.safetensors");
     for bytes in [&b""[..], b"precious", &[0; 64], &[255; 64]] {
         std::fs::write(&path, bytes).unwrap();
-        specimen::assert_one_sentence(&Reducer::open(&path).unwrap_err(), &path);
+        fixtures::assert_one_sentence(&Reducer::open(&path).unwrap_err(), &path);
     }
     assert!(Reducer::open(Path::new("absent")).is_err());
 }

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "this is test code")]
 
-#[path = "shared/specimen.rs"]
-mod specimen;
+#[path = "shared/fixtures.rs"]
+mod fixtures;
 
 use std::collections::BTreeSet;
 
+use fixtures::{cutting, packets, write};
 use pcapae::dataset::{Dataset, Layout};
 use pcapae::detectors::{PositionSums, ScoringHead, further_columns};
 use pcapae::engine::Engine;
@@ -14,7 +15,6 @@ use pcapae::fragment::{Mode, Shape};
 use pcapae::model::{Autoencoder, Frames, Head, ModelConfig, PredictFrames, Side};
 use pcapae::residual::WindowScorer;
 use pcapae::scores::{Column, RowPackets, ScoreRow, ScoreTable};
-use specimen::{cutting, packets, write};
 
 fn scored(scorer: &WindowScorer, dataset: &Dataset) -> ScoreTable {
     let mut table = ScoreTable::new();

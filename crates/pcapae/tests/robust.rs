@@ -11,7 +11,7 @@ mod shared;
 use std::fs;
 use std::path::Path;
 
-use pcapae::capture::{Captures, headers};
+use pcapae::capture::Captures;
 
 /// Files that are refused, and why: none of them has a count in the index.
 const REFUSED: &[(&str, &str)] = &[
@@ -29,9 +29,9 @@ const REFUSED: &[(&str, &str)] = &[
 fn count(path: &Path) -> Result<u64, String> {
     let mut captures = Captures::open(&[path.to_owned()]).map_err(|refusal| refusal.to_string())?;
     while let Some(packet) = captures.next_packet().map_err(|refusal| refusal.to_string())? {
-        let _ = headers::transport(packet.link, packet.data);
-        let _ = headers::transport_compat(packet.data);
-        headers::conversation(packet.link, packet.data);
+        let headers = packet.dissect();
+        let _ = (headers.transport(), headers.transport_compat());
+        headers.conversation();
     }
     let summary = captures.into_summary();
     assert_eq!(summary.sources[0].bytes, fs::metadata(path).unwrap().len(), "all of the file is hashed");

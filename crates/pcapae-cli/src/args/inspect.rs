@@ -6,7 +6,7 @@ use clap::Parser;
 
 use super::CaptureArgs;
 
-/// Say what is in captures: traffic over time, lengths, protocols, hosts, values of bytes, gaps, damage.
+/// Show what is in captures: traffic over time, lengths, protocols, hosts, values of bytes, gaps, damage.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -18,11 +18,11 @@ pub struct InspectArgs {
     #[command(flatten)]
     pub input: CaptureArgs,
 
-    /// Captures to compare with: which hosts, services and lengths are in only one of the two, and how far they are apart.
+    /// Captures to compare with: which hosts, services and lengths occur in only one of the two, and how different the two are.
     #[arg(long, value_name = "CAPTURE", num_args = 1..)]
     pub compare: Vec<PathBuf>,
 
-    /// The folder to write to; made if it is not there.
+    /// Output folder; created if it does not exist.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 

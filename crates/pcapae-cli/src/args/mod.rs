@@ -102,7 +102,7 @@ pub struct DatasetArgs {
     #[command(flatten)]
     pub input: CaptureArgs,
 
-    /// The dataset to write; in a folder, the file is called after NAME.
+    /// The dataset to write; if this is a folder, the file is named after NAME.
     #[arg(short, long, value_name = "OUT.h5")]
     pub output: PathBuf,
 
@@ -113,7 +113,7 @@ pub struct DatasetArgs {
     #[arg(short = 'g', long = "labels", alias = "ground", value_name = "LABELS.csv")]
     pub ground_truth: Option<PathBuf>,
 
-    /// Label of all packets, where no ground truth is given.
+    /// Label of all packets, without --labels.
     #[arg(long, value_name = "LABEL")]
     pub label: Option<LabelArg>,
 
@@ -121,15 +121,15 @@ pub struct DatasetArgs {
     #[arg(long, hide = true, conflicts_with = "label")]
     pub bad: bool,
 
-    /// Give bit for bit what the original pcap2ds gives: remainders dropped, flows from IPv4 over Ethernet only.
+    /// Same output as the original pcap2ds, bit for bit: remainders dropped, flows from IPv4 over Ethernet only.
     #[arg(long)]
     pub compat: bool,
 
-    /// How the dataset lies in its file.
+    /// Layout of the dataset file.
     #[arg(long, value_name = "LAYOUT", default_value = "arrays")]
     pub layout: LayoutArg,
 
-    /// What to call the dataset [default: the first capture's name without its endings, dots replaced].
+    /// Name of the dataset [default: the first capture's name without its extensions, dots replaced].
     #[arg(short, long)]
     pub name: Option<String>,
 
@@ -209,7 +209,7 @@ fn positive(text: &str) -> Result<f64, String> {
 /// What to read.
 #[derive(Debug, clap::Args)]
 pub struct CaptureArgs {
-    /// pcap or pcapng files, also packed by gzip, zstd or lz4; text files that list captures; - for standard input.
+    /// pcap or pcapng files, also compressed with gzip, zstd or lz4; text files that list captures; - for standard input.
     #[arg(value_name = "CAPTURE", required = true)]
     pub captures: Vec<PathBuf>,
 }
@@ -237,11 +237,11 @@ pub struct CuttingArgs {
     #[arg(long, alias = "chunk", value_name = "BYTES", default_value_t = 1024)]
     pub fragment_size: usize,
 
-    /// Leave fragments one-dimensional instead of square.
+    /// One-dimensional fragments instead of square ones.
     #[arg(long, alias = "oneD")]
     pub one_d: bool,
 
-    /// Header fields to read as zeros, with commas between: volatile, addresses, none, link-addresses, ip-addresses, ip-id, ttl,
+    /// Header fields to set to zero, separated by commas: volatile, addresses, none, link-addresses, ip-addresses, ip-id, ttl,
     /// ports, tcp-sequence, tcp-acknowledgement, tcp-window, tcp-timestamps, checksums.
     ///
     /// volatile stands for ip-id, checksums, and sequence, acknowledgement, window and timestamps of TCP; addresses for link and IP addresses.
@@ -263,7 +263,7 @@ pub enum ModeArg {
     Byte,
     /// The first bytes of each packet.
     Packet,
-    /// Per TCP or UDP conversation, the first 64 bytes of each packet's transport segment.
+    /// Per TCP or UDP flow, the first 64 bytes of each packet from its transport header on.
     Flow,
 }
 

@@ -12,10 +12,10 @@ use super::input::{counted, labels, output, say_skipped, warn_of};
 use crate::args::{DatasetArgs, LabelArg, LayoutArg};
 use crate::progress::Console;
 
-/// Endings that are no part of a dataset's name.
+/// Extensions that do not become part of a dataset's name.
 const ENDINGS: [&str; 7] = ["gz", "zst", "lz4", "pcap", "pcapng", "cap", "txt"];
 
-/// Builds the dataset, then puts it in its place.
+/// Builds the dataset beside its destination, then moves it there.
 pub fn run(args: DatasetArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let mode = Mode::from(args.cutting.mode);
@@ -26,26 +26,26 @@ pub fn run(args: DatasetArgs, console: &Console) -> anyhow::Result<ExitCode> {
         Some(name) => checked_name(name)?,
         None => name_of(&args.input.captures[0]),
     };
-    let place = if args.output.is_dir() { args.output.join(format!("{name}.h5")) } else { args.output.clone() };
+    let path = if args.output.is_dir() { args.output.join(format!("{name}.h5")) } else { args.output.clone() };
     let layout = match args.layout {
         LayoutArg::Arrays => Layout::Arrays,
         LayoutArg::Original => Layout::Original,
     };
     let labels = labels(args.ground_truth.as_deref(), label_of_all(&args))?;
     if args.ground_truth.is_some() && (args.bad || args.label.is_some()) {
-        console.warn("the ground truth goes before --label, which is not used");
+        console.warn("--labels is given, so --label is ignored");
     }
     let captures = Captures::open(&args.input.captures)?;
-    let file = output(&place, args.force, args.input.captures.iter().chain(&args.ground_truth))?;
+    let file = output(&path, args.force, args.input.captures.iter().chain(&args.ground_truth))?;
     let description = Description { name, cutting: Cutting { mode, size, semantics, mask: args.cutting.mask } };
     let built = build(captures, labels, &description, layout, file.path(), console)?;
     file.keep()?;
     console.clear();
-    report(&built, mode, &place, console);
+    report(&built, mode, &path, console);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The label of packets without a ground truth. The original knows no unknown: there they are normal.
+/// The label of packets without a ground truth. The original has no unknown label: there they are normal.
 fn label_of_all(args: &DatasetArgs) -> Label {
     match args.label {
         Some(LabelArg::Normal) => Label::Normal,
@@ -69,7 +69,7 @@ fn checked_name(name: &str) -> pcapae::Result<String> {
     })
 }
 
-/// A capture's file name without the endings of captures and packings, other dots replaced.
+/// A capture's file name without the extensions of captures and compressions, other dots replaced.
 fn name_of(capture: &Path) -> String {
     let mut name = PathBuf::from(capture.file_name().unwrap_or_default());
     while name.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending.eq_ignore_ascii_case(known))) {
@@ -79,22 +79,22 @@ fn name_of(capture: &Path) -> String {
     if name.is_empty() { "capture".into() } else { name }
 }
 
-fn report(built: &Built, mode: Mode, place: &Path, console: &Console) {
+fn report(built: &Built, mode: Mode, path: &Path, console: &Console) {
     warn_of(&built.captures, console);
-    if built.tally.fragments == 0 {
-        console.warn(format_args!("{} holds no fragment at all", place.display()));
+    if built.counts.fragments == 0 {
+        console.warn(format_args!("{} has no fragments", path.display()));
     }
     console.say(format_args!(
         "{}: {} ({} anomalous) from {} ({} anomalous)",
-        place.display(),
-        counted(built.tally.fragments, "fragment"),
-        built.tally.anomalous_fragments,
-        counted(built.tally.packets, "packet"),
-        built.tally.anomalous_packets
+        path.display(),
+        counted(built.counts.fragments, "fragment"),
+        built.counts.anomalous_fragments,
+        counted(built.counts.packets, "packet"),
+        built.counts.anomalous_packets
     ));
     say_skipped(&built.skipped, &built.captures, console);
-    if mode == Mode::Flow && built.skipped.total() == built.tally.packets && built.tally.packets > 0 {
-        console.warn("no packet belongs to a TCP or UDP conversation; byte and packet mode take any traffic");
+    if mode == Mode::Flow && built.skipped.total() == built.counts.packets && built.counts.packets > 0 {
+        console.warn("no packet belongs to a TCP or UDP flow; byte and packet mode take any traffic");
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dataset_is_called_after_its_capture() {
+    fn a_dataset_is_named_after_its_capture() {
         for (capture, name) in [
             ("/a/attack.pcap.zst", "attack"),
             ("b.2.PCAPNG", "b_2"),

@@ -27,7 +27,7 @@ pub fn event_table(events: &[&Event]) -> Table {
 }
 
 fn row(event: &Event, labelled: bool) -> Vec<Cell> {
-    let console = &event.peak.conversation;
+    let conversation = &event.peak.conversation;
     let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
     let start = timestamp(event.first_ns).replace('T', " ").chars().take(19).collect::<String>();
     let time = if seconds < 1.0 { start } else { format!("{start} +{seconds:.0}s") };
@@ -37,19 +37,19 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
         _ => String::new(),
     };
     let to = match event.hosts {
-        0..=2 => console.destination.to_string(),
-        hosts => format!("{} (of {hosts} hosts)", console.destination),
+        0..=2 => conversation.destination.to_string(),
+        hosts => format!("{} (of {hosts} hosts)", conversation.destination),
     };
-    let protocol = match console.service {
-        Some(service) => format!("{} {service}", console.protocol),
-        None => console.protocol.to_string(),
+    let protocol = match conversation.service {
+        Some(service) => format!("{} {service}", conversation.protocol),
+        None => conversation.protocol.to_string(),
     };
     let mut row = vec![
         Cell::new(event.number),
         Cell::new(time),
         Cell::new(packets),
         Cell::new(event.packets.len()),
-        Cell::new(console.source),
+        Cell::new(conversation.source),
         Cell::new(to),
         Cell::new(protocol),
         Cell::new(format!("{:.1}×", event.peak.multiple())),

@@ -33,22 +33,22 @@ impl From<ModeArg> for Mode {
 }
 
 /// What `--force` means for an output that exists.
-fn existing(force: bool) -> Existing {
+fn if_exists(force: bool) -> Existing {
     if force { Existing::Replace } else { Existing::Refuse }
 }
 
-/// Begins an output file; refuses to put it in the place of an input, even with `--force`.
+/// Begins an output file; refuses to replace an input, even with `--force`.
 pub fn output<'a>(
-    place: &Path,
+    path: &Path,
     force: bool,
     inputs: impl IntoIterator<Item = &'a PathBuf>,
 ) -> pcapae::Result<AtomicFile> {
-    if let Ok(there) = place.canonicalize()
-        && inputs.into_iter().any(|input| input.canonicalize().is_ok_and(|input| input == there))
+    if let Ok(existing) = path.canonicalize()
+        && inputs.into_iter().any(|input| input.canonicalize().is_ok_and(|input| input == existing))
     {
-        return Err(pcapae::Error::OutputIsInput { path: place.to_owned() });
+        return Err(pcapae::Error::OutputIsInput { path: path.to_owned() });
     }
-    let file = AtomicFile::create(place, existing(force))?;
+    let file = AtomicFile::create(path, if_exists(force))?;
     remove_if_stopped(file.path());
     Ok(file)
 }
@@ -67,7 +67,7 @@ pub fn labels(ground_truth: Option<&Path>, otherwise: Label) -> pcapae::Result<L
     })
 }
 
-/// Tells the user what was odd about the captures.
+/// Warns of what was odd about the captures.
 pub fn warn_of(summary: &CaptureSummary, console: &Console) {
     if summary.packets == 0 {
         console.warn("the captures hold no packets");
@@ -77,10 +77,10 @@ pub fn warn_of(summary: &CaptureSummary, console: &Console) {
     }
 }
 
-/// Tells the user which packets got into no fragment; warns where their link type is not one that flow mode reads.
+/// Says how many packets were skipped and why; warns where flow mode does not read their link type.
 pub fn say_skipped(skipped: &SkipCounts, summary: &CaptureSummary, console: &Console) {
     for (reason, packets) in &skipped.0 {
-        let sentence = format!("left out: {}, {reason}", counted(*packets, "packet"));
+        let sentence = format!("skipped: {}, {reason}", counted(*packets, "packet"));
         if *reason == SkipReason::LinkType {
             let types: BTreeSet<LinkType> =
                 summary.sources.iter().flat_map(|source| source.link_types.keys().copied()).collect();

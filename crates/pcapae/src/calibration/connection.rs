@@ -52,7 +52,7 @@ impl ConnectionScores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detectors::fixtures::packet;
+    use crate::capture::headers::fixtures::packet;
     use proptest::prelude::*;
 
     fn connection(source: u8) -> Connection {

@@ -172,7 +172,7 @@ impl DecisionStream<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detectors::fixtures::packet;
+    use crate::capture::headers::fixtures::packet;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 

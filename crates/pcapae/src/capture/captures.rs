@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::buffer::Buffer;
 use super::clock::Clock;
-use super::one::{Input, One, STANDARD_INPUT};
+use super::open_capture::{Input, OpenCapture, STANDARD_INPUT};
 use super::{CaptureSummary, LinkType, Packet, Record, list};
 use crate::{Error, Result};
 
@@ -30,16 +30,16 @@ use crate::{Error, Result};
 pub struct Captures {
     waiting: VecDeque<Input>,
     total_bytes: Option<u64>,
-    current: Option<One>,
+    current: Option<OpenCapture>,
     buffer: Buffer,
     summary: CaptureSummary,
     clock: Clock,
-    /// NamedArrays of the packets that are given.
+    /// Numbers of the packets that are given.
     wanted: RangeInclusive<u64>,
 }
 
 impl Captures {
-    /// Opens captures: pcap or pcapng files, plain or packed with gzip, zstd or lz4; `-` for standard input; and
+    /// Opens captures: pcap or pcapng files, plain or compressed with gzip, zstd or lz4; `-` for standard input; and
     /// text files that list captures, one a line.
     ///
     /// # Errors
@@ -150,7 +150,7 @@ impl Captures {
                     self.summary.warnings.extend(self.clock.backwards.take());
                     return Ok(None);
                 };
-                self.current = Some(One::start(input, &mut self.buffer)?);
+                self.current = Some(OpenCapture::start(input, &mut self.buffer)?);
                 continue;
             };
             match open.next(&mut self.buffer) {
@@ -193,17 +193,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::Warning;
-    use super::super::specimen::{self, Dialect, Specimen};
+    use super::super::fixtures::{self, CaptureFormat, PacketFixture};
     use super::*;
 
     /// Every packet of a capture in memory, and the summary or the refusal.
-    fn read(bytes: Vec<u8>) -> (Vec<Specimen>, Result<CaptureSummary>) {
+    fn read(bytes: Vec<u8>) -> (Vec<PacketFixture>, Result<CaptureSummary>) {
         let mut captures = Captures::from_reader("test", io::Cursor::new(bytes));
         let mut packets = Vec::new();
         loop {
             match captures.next_packet() {
                 Ok(Some(packet)) => {
-                    packets.push(Specimen { time_ns: packet.time_ns, link: packet.link, data: packet.data.to_vec() });
+                    packets.push(PacketFixture {
+                        time_ns: packet.time_ns,
+                        link: packet.link,
+                        data: packet.data.to_vec(),
+                    });
                     assert_eq!(packet.number, packets.len() as u64);
                 }
                 Ok(None) => return (packets, Ok(captures.into_summary())),
@@ -213,15 +217,15 @@ mod tests {
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
-        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        packer.write_all(bytes).unwrap();
-        packer.finish().unwrap()
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
     }
 
     fn lz4(bytes: &[u8]) -> Vec<u8> {
-        let mut packer = lz4_flex::frame::FrameEncoder::new(Vec::new());
-        packer.write_all(bytes).unwrap();
-        packer.finish().unwrap()
+        let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
     }
 
     fn zstd(bytes: &[u8]) -> Vec<u8> {
@@ -274,8 +278,8 @@ mod tests {
 
     #[test]
     fn some_of_the_packets_are_numbered_anew() {
-        let packet = |byte| Specimen { time_ns: 0, link: LinkType(1), data: vec![byte] };
-        let bytes = Dialect::ALL[0].write(&[packet(7), packet(8), packet(9)]);
+        let packet = |byte| PacketFixture { time_ns: 0, link: LinkType(1), data: vec![byte] };
+        let bytes = CaptureFormat::ALL[0].write(&[packet(7), packet(8), packet(9)]);
         let mut captures = Captures::from_reader("test", io::Cursor::new(bytes)).only(2..=3);
         let mut found = Vec::new();
         while let Some(packet) = captures.next_packet().unwrap() {
@@ -287,12 +291,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_in_any_dialect_reads_back(
-            packets in specimen::packets(),
-            dialect in prop::sample::select(Dialect::ALL),
+        fn what_is_written_in_any_format_reads_back(
+            packets in fixtures::packets(),
+            format in prop::sample::select(CaptureFormat::ALL),
         ) {
-            let (found, summary) = read(dialect.write(&packets));
-            let expected: Vec<Specimen> = packets.iter().map(|packet| dialect.rounded(packet)).collect();
+            let (found, summary) = read(format.write(&packets));
+            let expected: Vec<PacketFixture> = packets.iter().map(|packet| format.rounded(packet)).collect();
             prop_assert_eq!(found, expected);
             let summary = summary.unwrap();
             prop_assert_eq!(summary.sources[0].packets, packets.len() as u64);
@@ -302,17 +306,17 @@ mod tests {
 
         #[test]
         fn every_truncation_gives_the_packets_before_it(
-            packets in prop::collection::vec(specimen::packet(), 0..4),
-            dialect in prop::sample::select(Dialect::ALL),
+            packets in prop::collection::vec(fixtures::packet(), 0..4),
+            format in prop::sample::select(CaptureFormat::ALL),
         ) {
-            let whole = dialect.write(&packets);
+            let whole = format.write(&packets);
             let (all, _) = read(whole.clone());
             for end in 0..whole.len() {
                 let (found, summary) = read(whole[..end].to_vec());
                 prop_assert!(found.len() <= all.len() && found == all[..found.len()], "cut at {end}");
                 if let Ok(summary) = summary {
                     let cut = summary.warnings.iter().any(|warning| matches!(warning, Warning::CutShort { .. }));
-                    prop_assert!(cut || dialect.is_border(&packets, end), "cut at {end} without a word");
+                    prop_assert!(cut || format.is_border(&packets, end), "cut at {end} without a word");
                 } else {
                     prop_assert!(found.is_empty(), "cut at {end}");
                 }
@@ -320,20 +324,20 @@ mod tests {
         }
 
         #[test]
-        fn packed_captures_read_as_plain_ones(packets in specimen::packets(), middle in any::<prop::sample::Index>()) {
-            let plain = Dialect::ALL[0].write(&packets);
+        fn compressed_captures_read_as_plain_ones(packets in fixtures::packets(), middle in any::<prop::sample::Index>()) {
+            let plain = CaptureFormat::ALL[0].write(&packets);
             let (expected, _) = read(plain.clone());
-            for pack in [gzip, zstd, lz4] {
+            for compress in [gzip, zstd, lz4] {
                 let (left, right) = plain.split_at(middle.index(plain.len()));
-                for packed in [pack(&plain), [pack(left), pack(right)].concat()] {
-                    let (found, summary) = read(packed.clone());
+                for compressed in [compress(&plain), [compress(left), compress(right)].concat()] {
+                    let (found, summary) = read(compressed.clone());
                     prop_assert_eq!(&found, &expected);
                     let source = &summary.unwrap().sources[0];
-                    prop_assert_eq!(source.bytes, packed.len() as u64);
+                    prop_assert_eq!(source.bytes, compressed.len() as u64);
                 }
                 // Of one piece only: between two pieces, a cut may leave a whole capture with fewer packets.
-                let packed = pack(&plain);
-                let (cut, summary) = read(packed[..middle.index(packed.len())].to_vec());
+                let compressed = compress(&plain);
+                let (cut, summary) = read(compressed[..middle.index(compressed.len())].to_vec());
                 prop_assert_eq!(&cut[..], &expected[..cut.len()]);
                 prop_assert!(summary.is_err() || !summary.unwrap().warnings.is_empty(), "cut without a word");
             }
@@ -353,38 +357,38 @@ mod tests {
 
         #[test]
         fn one_flipped_byte_never_panics(
-            packets in specimen::packets(),
-            dialect in prop::sample::select(Dialect::ALL),
+            packets in fixtures::packets(),
+            format in prop::sample::select(CaptureFormat::ALL),
             (at, value) in (any::<prop::sample::Index>(), any::<u8>()),
         ) {
-            let mut bytes = dialect.write(&packets);
+            let mut bytes = format.write(&packets);
             let at = at.index(bytes.len());
             bytes[at] = value;
-            for pack in [gzip, zstd, lz4] {
-                let mut packed = pack(&bytes);
-                let at = at % packed.len();
-                packed[at] ^= value;
-                let _ = read(packed);
+            for compress in [gzip, zstd, lz4] {
+                let mut compressed = compress(&bytes);
+                let at = at % compressed.len();
+                compressed[at] ^= value;
+                let _ = read(compressed);
             }
             let _ = read(bytes);
         }
     }
 
-    fn two_packets() -> Vec<Specimen> {
-        let packet = |time_ns| Specimen { time_ns, link: LinkType::ETHERNET, data: vec![7; 60] };
+    fn two_packets() -> Vec<PacketFixture> {
+        let packet = |time_ns| PacketFixture { time_ns, link: LinkType::ETHERNET, data: vec![7; 60] };
         vec![packet(1_000_000), packet(2_000_000)]
     }
 
     #[test]
     fn a_packet_longer_than_any_is_damage() {
-        let mut bytes = Dialect::ALL[0].write(&two_packets());
+        let mut bytes = CaptureFormat::ALL[0].write(&two_packets());
         bytes[24 + 16 + 60 + 11] = 0x7f;
         check_damage(bytes, 1, "byte 100, after 1 packet: damaged");
     }
 
     #[test]
     fn damage_in_gzip_data_is_reported_after_the_packets_before_it() {
-        let mut bytes = gzip(&Dialect::ALL[0].write(&two_packets()));
+        let mut bytes = gzip(&CaptureFormat::ALL[0].write(&two_packets()));
         let end = bytes.len();
         bytes[end - 6] ^= 1;
         check_damage(bytes, 2, "gzip");
@@ -412,7 +416,7 @@ mod tests {
             std::fs::write(&path, bytes).unwrap();
             path
         };
-        let whole = Dialect::ALL[0].write(&two_packets());
+        let whole = CaptureFormat::ALL[0].write(&two_packets());
         let paths = [file("cut", &whole[..whole.len() - 1]), file("whole", &whole), file("empty", &whole[..24])];
         let mut captures = Captures::open(&paths).unwrap();
         let mut numbers = Vec::new();
@@ -429,9 +433,9 @@ mod tests {
 
     #[test]
     fn time_that_runs_backwards_is_kept_and_counted() {
-        let packet = |time_ns| Specimen { time_ns, link: LinkType::ETHERNET, data: vec![] };
+        let packet = |time_ns| PacketFixture { time_ns, link: LinkType::ETHERNET, data: vec![] };
         let times = [5_000, 3_000, 4_000, 1_000];
-        let (found, summary) = read(Dialect::ALL[0].write(&times.map(packet)));
+        let (found, summary) = read(CaptureFormat::ALL[0].write(&times.map(packet)));
         assert_eq!(found.iter().map(|packet| packet.time_ns).collect::<Vec<_>>(), times);
         let expected =
             Warning::TimeBackwards { first_packet: 2, path: "test".into(), count: 2, largest_step_ns: 3_000 };

@@ -11,12 +11,12 @@ pub(super) struct Clock {
     pub(super) last_ns: Option<i64>,
     /// The earliest and the latest time.
     pub(super) range_ns: Option<(i64, i64)>,
-    /// What there is to say of packets older than the one before them.
+    /// The warning about packets older than the one before them.
     pub(super) backwards: Option<Warning>,
 }
 
 impl Clock {
-    /// Takes in the time of the next packet.
+    /// Takes the time of the next packet.
     #[inline]
     pub(super) fn tick(&mut self, time_ns: i64, packet: u64, path: &Path) {
         match self.last_ns {

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use crate::{Error, Result};
 
-/// This much of a file decides whether it is text, as in the original.
-const TELLING_BYTES: usize = 64;
+/// The first bytes, which decide whether a file is text, as in the original.
+const HEAD_BYTES: usize = 64;
 /// The longest list that is read, in bytes.
 const LONGEST_LIST: u64 = 16 << 20;
 
-/// The captures that a path stands for: itself, or where it is a list, those it names.
+/// The captures of a path: itself, or if it is a list, those it names.
 ///
 /// A file whose first 64 bytes are printable text is a list. Blank lines and lines that begin with `#` are skipped.
 /// A name is looked for in the list's folder, then in the current one.
@@ -39,7 +39,7 @@ pub(super) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     match (missing, captures.is_empty()) {
         (None, false) => Ok(captures),
         (None, true) => Err(not_a_list(path, "text that names no capture".to_owned())),
-        // Where not one line is a file, the text was hardly meant as a list.
+        // If no line names a file, the text was probably not meant as a list.
         (Some((line, name)), true) => {
             Err(not_a_list(path, format!("text, and its line {line} ({name:?}) names no file")))
         }
@@ -73,21 +73,21 @@ fn is_text(path: &Path) -> Result<bool> {
     if path.is_dir() {
         return Err(Error::NotACapture { path: path.to_owned(), found: "a folder".to_owned() });
     }
-    // Opening a pipe would wait for its writer, and reading ahead would take bytes from the capture.
+    // Opening a pipe would wait for its writer, and peeking would take bytes from the capture.
     if !path.metadata().map_err(Error::io("open", path))?.is_file() {
         return Ok(false);
     }
     let file = File::open(path).map_err(Error::io("open", path))?;
     let mut head = Vec::new();
-    file.take(TELLING_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", path))?;
+    file.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(Error::io("read", path))?;
     Ok(!head.is_empty() && all_printable(&head))
 }
 
 fn all_printable(head: &[u8]) -> bool {
     let printable = match std::str::from_utf8(head) {
         Ok(_) => true,
-        // A letter may be cut at the end of what was looked at.
-        Err(error) => error.error_len().is_none() && head.len() == TELLING_BYTES,
+        // The last character may be incomplete.
+        Err(error) => error.error_len().is_none() && head.len() == HEAD_BYTES,
     };
     printable && head.iter().all(|byte| !byte.is_ascii_control() || (b'\t'..=b'\r').contains(byte))
 }

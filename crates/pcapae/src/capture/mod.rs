@@ -1,7 +1,7 @@
-//! Bytes to packets: pcap and pcapng files, packed or not, one after the other as one stream.
+//! Bytes to packets: pcap and pcapng files, compressed or not, one after the other as one stream.
 //!
 //! [`Captures`] opens files, lists of files and standard input and lends one [`Packet`] after the other; what it read
-//! and what was wrong with it is in the [`CaptureSummary`]. [`headers`] finds the conversation inside a packet.
+//! and what was wrong with it is in the [`CaptureSummary`]. [`headers`] reads what a packet's headers say.
 //!
 //! The containers are read from one reused buffer, so memory does not grow with the capture: pcap and pcapng are a
 //! few fixed fields before each packet, and only a reader of our own can say at which byte a file is damaged.
@@ -18,9 +18,9 @@ mod link_type;
 
 mod list;
 
-mod one;
+mod open_capture;
 
-mod packing;
+mod compression;
 
 mod pcap;
 
@@ -31,15 +31,17 @@ mod raw;
 mod summary;
 
 #[cfg(test)]
-mod specimen;
+pub(crate) mod fixtures;
 
 pub use captures::Captures;
+pub use compression::Compression;
+use headers::Dissection;
 pub use link_type::LinkType;
-pub use packing::Packing;
-pub use summary::{CaptureSummary, Container, Place, Source, Warning};
+pub(crate) use pcapng::PcapNgWriter;
+pub use summary::{CaptureSummary, Container, Position, Source, Warning};
 
-/// The longest packet that is believed, in bytes: Wireshark's limit, far above any frame a network carries.
-/// A record that claims more is taken as damage.
+/// The longest packet that is accepted, in bytes: Wireshark's limit, far above any frame a network carries.
+/// A record that claims more is damage.
 pub const LONGEST_PACKET: usize = 262_144;
 
 /// One captured packet, borrowed from the reader until the next one is asked for.
@@ -47,7 +49,7 @@ pub const LONGEST_PACKET: usize = 262_144;
 pub struct Packet<'a> {
     /// Counts from 1 over all captures given, as Wireshark's `frame.number` does within one file.
     pub number: u64,
-    /// Capture time in nanoseconds since 1970-01-01T00:00:00Z. A pcapng simple packet block has none: it takes the
+    /// Capture time in nanoseconds since 1970-01-01T00:00:00Z. A pcapng simple packet block has none: it gets the
     /// time of the packet before it, or 0.
     pub time_ns: i64,
     /// What the bytes begin with.
@@ -58,6 +60,13 @@ pub struct Packet<'a> {
     pub wire_length: u32,
     /// The captured bytes, link-layer header included.
     pub data: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Its headers, which are read once somebody asks for them.
+    pub fn dissect(&self) -> Dissection<'a> {
+        Dissection::new(self.link, self.data)
+    }
 }
 
 /// What a container's reader found: where in the buffer the packet's bytes are, and what it says of them.
@@ -72,10 +81,10 @@ struct Record {
 
 /// Why a container's reader gives no further packet.
 enum Stop {
-    /// The capture is over, as it should be.
+    /// The capture ended where it should.
     End,
-    /// The bytes end within something; what.
+    /// The bytes end in the middle of this.
     Cut(&'static str),
-    /// The bytes contradict the format; how.
+    /// The bytes contradict the format in this way.
     Damage(String),
 }

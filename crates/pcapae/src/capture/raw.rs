@@ -1,19 +1,19 @@
-//! The bytes of a capture as given: counted, hashed, and the first ones looked at before they are read.
+//! The bytes of a capture as given: counted, hashed, and peeked at before they are read.
 
 use std::io::{self, Read};
 
 use sha2::{Digest, Sha256};
 
-/// A capture's own bytes, before any unpacking.
+/// A capture's own bytes, before any decompression.
 pub(super) struct Raw {
     source: Box<dyn Read + Send>,
-    /// Bytes looked at ahead of reading, at most a few.
+    /// Peeked bytes, at most a few.
     head: Vec<u8>,
     head_given: usize,
     hash: Sha256,
     /// Bytes taken from the source so far.
     pub(super) read: u64,
-    /// The operating system's own refusal, kept apart from what an unpacker makes of it.
+    /// The operating system's error, kept apart from what a decompressor makes of it.
     pub(super) failure: Option<io::Error>,
 }
 
@@ -37,7 +37,7 @@ impl Raw {
 
     /// Reads and hashes what is left, so that the hash covers the whole file. Hexadecimal, lower case.
     pub(super) fn finish(&mut self) -> io::Result<String> {
-        // Bytes that were only looked at are hashed already.
+        // Peeked bytes are hashed already.
         self.head_given = self.head.len();
         let mut piece = vec![0; 1 << 16];
         while self.take(&mut piece)? > 0 {}

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LinkType, Packing};
+use super::{Compression, LinkType};
 
-/// Everything there is to say of a stream of captures, beside its packets.
+/// What is known of a stream of captures besides its packets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaptureSummary {
     /// The captures in the order in which they were read.
@@ -17,7 +17,7 @@ pub struct CaptureSummary {
     pub packets: u64,
     /// The earliest and the latest time of a packet, in nanoseconds since 1970; `None` without packets.
     pub time_range_ns: Option<(i64, i64)>,
-    /// What was wrong, in the order in which it was met; time that runs backwards comes last.
+    /// What was wrong, in the order found; time that runs backwards comes last.
     pub warnings: Vec<Warning>,
 }
 
@@ -26,7 +26,7 @@ pub struct CaptureSummary {
 pub struct Source {
     /// The path as given, or `-` for standard input.
     pub path: PathBuf,
-    /// SHA-256 of the file as given, packed if it is packed; hexadecimal, lower case.
+    /// SHA-256 of the file as given, before any decompression; hexadecimal, lower case.
     pub sha256: String,
     /// Length of the file as given, in bytes.
     pub bytes: u64,
@@ -34,10 +34,11 @@ pub struct Source {
     pub packets: u64,
     /// Packets by link type.
     pub link_types: BTreeMap<LinkType, u64>,
-    /// The format within.
+    /// The capture format.
     pub container: Container,
-    /// How that is packed.
-    pub packing: Packing,
+    /// How the file is compressed.
+    #[serde(rename = "packing")]
+    pub compression: Compression,
 }
 
 /// A capture format.
@@ -50,20 +51,20 @@ pub enum Container {
     PcapNg,
 }
 
-/// Where in a capture something was met.
+/// A position in a capture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct Position {
     /// The capture.
     pub path: PathBuf,
-    /// Bytes from its start, of the unpacked capture.
+    /// Bytes from its start, after decompression.
     pub offset: u64,
-    /// How the file is packed.
-    pub packing: Packing,
-    /// Packets read from this capture before.
+    /// How the file is compressed.
+    pub compression: Compression,
+    /// Packets read from this capture before that.
     pub packets: u64,
 }
 
-/// A fault that does not keep the packets before it from being used. `Display` is one sentence with the place.
+/// A fault; the packets before it are used. `Display` is one sentence with the position.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -71,14 +72,14 @@ pub enum Warning {
     /// The capture ends in the middle of something, as when the program that wrote it was stopped.
     CutShort {
         /// Where the unfinished part begins.
-        place: Place,
-        /// In what it ends: "a packet's header".
+        position: Position,
+        /// What is unfinished: "a packet's header".
         within: String,
     },
     /// The bytes contradict the format; the rest of this capture was not read.
     Damaged {
-        /// Where the bytes that cannot be begin.
-        place: Place,
+        /// Where the impossible bytes begin.
+        position: Position,
         /// What is wrong there.
         reason: String,
     },
@@ -95,11 +96,11 @@ pub enum Warning {
     },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: byte {}", self.path.display(), self.offset)?;
-        if self.packing != Packing::Plain {
-            write!(f, " of the capture inside the {} file", self.packing)?;
+        if self.compression != Compression::Plain {
+            write!(f, " of the capture inside the {} file", self.compression)?;
         }
         match self.packets {
             1 => write!(f, ", after 1 packet"),
@@ -111,9 +112,9 @@ impl fmt::Display for Place {
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Warning::CutShort { place, within } => write!(f, "{place}: the capture ends within {within}"),
-            Warning::Damaged { place, reason } => {
-                write!(f, "{place}: damaged, the rest of this capture is left out: {reason}")
+            Warning::CutShort { position, within } => write!(f, "{position}: the capture ends within {within}"),
+            Warning::Damaged { position, reason } => {
+                write!(f, "{position}: damaged, the rest of this capture is skipped: {reason}")
             }
             Warning::TimeBackwards { first_packet, path, count, largest_step_ns } => {
                 let step = *largest_step_ns as f64 / 1e9;
@@ -133,9 +134,9 @@ mod tests {
 
     #[test]
     fn warnings_are_sentences_with_a_place() {
-        let place = Place { path: "a.pcap.gz".into(), offset: 40, packing: Packing::Gzip, packets: 1 };
+        let position = Position { path: "a.pcap.gz".into(), offset: 40, compression: Compression::Gzip, packets: 1 };
         assert_eq!(
-            Warning::CutShort { place, within: "a packet's header".to_owned() }.to_string(),
+            Warning::CutShort { position, within: "a packet's header".to_owned() }.to_string(),
             "a.pcap.gz: byte 40 of the capture inside the gzip file, after 1 packet: the capture ends within a packet's header"
         );
         let backwards =
@@ -155,7 +156,7 @@ mod tests {
             packets: 2,
             link_types: BTreeMap::from([(LinkType::ETHERNET, 2)]),
             container: Container::PcapNg,
-            packing: Packing::Zstd,
+            compression: Compression::Zstd,
         };
         let text = serde_json::to_string(&source).unwrap();
         assert_eq!(serde_json::from_str::<Source>(&text).unwrap(), source);

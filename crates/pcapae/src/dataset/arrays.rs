@@ -8,7 +8,7 @@ use super::provenance::{Provenance, Rows};
 use super::{FORMAT, VERSION};
 use crate::Error;
 use crate::capture::LinkType;
-use crate::capture::headers::PacketFacts;
+use crate::capture::headers::{Dissection, PacketFacts};
 use crate::fragment::{Cutting, FragmentSize, Mode, Segment, Semantics, Shape};
 use crate::label::Label;
 
@@ -155,7 +155,7 @@ impl Arrays {
             facts.extend(block.zip(bytes.chunks(size)).map(|(fragment, bytes)| {
                 let i = provenance.packets(fragment)[0].0 as usize - 1;
                 let captured = &bytes[..size.min(lengths[i] as usize)];
-                PacketFacts::of(LinkType(links[i]), captured, lengths[i], times[i])
+                Dissection::new(LinkType(links[i]), captured).facts(lengths[i], times[i])
             }));
         }
         Ok(Some(facts))

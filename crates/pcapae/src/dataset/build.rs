@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Description, Layout, Writer, writer};
 use crate::Result;
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::fragment::{Fragment, Receiver};
 use crate::label::{Label, Labels};
@@ -14,7 +14,7 @@ use crate::progress::Progress;
 #[derive(Debug, Clone)]
 pub struct Built {
     /// How much was read and written.
-    pub tally: Tally,
+    pub counts: DatasetCounts,
     /// Packets in no fragment, by reason.
     pub skipped: SkipCounts,
     /// What was read and what was odd about it.
@@ -23,7 +23,7 @@ pub struct Built {
 
 /// How much was read and written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct DatasetCounts {
     /// Packets read.
     pub packets: u64,
     /// Packets labelled anomalous.
@@ -37,19 +37,19 @@ pub struct Tally {
 /// Hands everything on to the writer and counts.
 struct Counted {
     writer: Box<dyn Writer>,
-    tally: Tally,
+    counts: DatasetCounts,
 }
 
 impl Receiver for Counted {
-    fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()> {
-        self.tally.packets += 1;
-        self.tally.anomalous_packets += u64::from(label == Label::Anomalous);
-        self.writer.packet(packet, label)
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label) -> Result<()> {
+        self.counts.packets += 1;
+        self.counts.anomalous_packets += u64::from(label == Label::Anomalous);
+        self.writer.packet(packet, headers, label)
     }
 
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
-        self.tally.fragments += 1;
-        self.tally.anomalous_fragments += u64::from(fragment.label() == Label::Anomalous);
+        self.counts.fragments += 1;
+        self.counts.anomalous_fragments += u64::from(fragment.label() == Label::Anomalous);
         self.writer.fragment(fragment)
     }
 }
@@ -63,9 +63,9 @@ pub fn build(
     path: &Path,
     progress: &dyn Progress,
 ) -> Result<Built> {
-    let mut counted = Counted { writer: writer(path, description, layout)?, tally: Tally::default() };
+    let mut counted = Counted { writer: writer(path, description, layout)?, counts: DatasetCounts::default() };
     let skipped = description.cutting.cut(&mut captures, labels, &mut counted, progress)?;
     let captures = captures.into_summary();
     counted.writer.finish(&captures.sources, &skipped)?;
-    Ok(Built { tally: counted.tally, skipped, captures })
+    Ok(Built { counts: counted.counts, skipped, captures })
 }

@@ -1,7 +1,7 @@
 //! The dataset: fragments with their provenance and labels in an HDF5 file, and windows over them.
 //!
 //! The file's root has the attributes `format` (`"pcapae-dataset"`), `version`, `name`, `mode`, `fragment_size`, `one_d`, `compat`, `mask`,
-//! `sources` and `skipped` (JSON), `tool`, and these datasets:
+//! `sources` and `left_out` (skipped packets by reason), both JSON, `tool`, and these datasets:
 //!
 //! | dataset | type, shape | meaning |
 //! |---|---|---|
@@ -41,7 +41,7 @@ mod window_blocks;
 
 mod writer;
 
-pub use build::{Built, Tally, build};
+pub use build::{Built, DatasetCounts, build};
 pub use loaded::LoadedFragments;
 pub use original::OriginalWriter;
 pub use provenance::{Origin, Provenance};

@@ -8,7 +8,7 @@ use rust_hdf5::{H5File, Hdf5Error};
 
 use super::{Writer, hdf5};
 use crate::Result;
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::capture::{Packet, Source};
 use crate::fragment::{Fragment, FragmentSize, Receiver};
 use crate::label::Label;
@@ -52,7 +52,7 @@ fn label_rows(fragment: Fragment<'_>) -> Vec<[i32; 2]> {
 }
 
 impl Receiver for OriginalWriter {
-    fn packet(&mut self, _packet: &Packet<'_>, _label: Label) -> Result<()> {
+    fn packet(&mut self, _packet: &Packet<'_>, _headers: &Dissection<'_>, _label: Label) -> Result<()> {
         // The original's layout has no place for packets as such.
         Ok(())
     }
@@ -63,7 +63,7 @@ impl Receiver for OriginalWriter {
 }
 
 impl Writer for OriginalWriter {
-    fn finish(self: Box<Self>, _sources: &[Source], _left_out: &SkipCounts) -> Result<()> {
+    fn finish(self: Box<Self>, _sources: &[Source], _skipped: &SkipCounts) -> Result<()> {
         self.file.close_no_sync().map_err(hdf5("write", &self.path))
     }
 }

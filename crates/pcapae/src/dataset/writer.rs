@@ -7,7 +7,7 @@ use rust_hdf5::{H5File, Hdf5Error};
 use super::column::Column;
 use super::{Description, FORMAT, VERSION, Writer, hdf5};
 use crate::Result;
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::capture::{Packet, Source};
 use crate::fragment::{Fragment, Mode, Receiver, Semantics, Shape};
 use crate::label::Label;
@@ -96,7 +96,7 @@ impl DatasetWriter {
             value.map_err(|error| Hdf5Error::InvalidState(error.to_string()))
         };
         self.file.set_attr_string("sources", &json(serde_json::to_string(sources))?)?;
-        self.file.set_attr_string("skipped", &json(serde_json::to_string(skipped))?)?;
+        self.file.set_attr_string("left_out", &json(serde_json::to_string(skipped))?)?;
         self.file.close_no_sync()
     }
 }
@@ -114,7 +114,7 @@ fn set_attributes(file: &H5File, Description { name, cutting }: &Description) ->
 }
 
 impl Receiver for DatasetWriter {
-    fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()> {
+    fn packet(&mut self, packet: &Packet<'_>, _headers: &Dissection<'_>, label: Label) -> Result<()> {
         self.append_packet(packet, label).map_err(hdf5("write", &self.path))
     }
 

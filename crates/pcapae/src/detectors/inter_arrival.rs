@@ -214,7 +214,8 @@ impl Detector for InterArrival {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detectors::fixtures::{packet, samples};
+    use crate::capture::headers::fixtures::packet;
+    use crate::detectors::fixtures::samples;
     use proptest::prelude::*;
 
     const MS: i64 = 1_000_000;

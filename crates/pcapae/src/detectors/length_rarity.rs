@@ -150,7 +150,8 @@ impl Detector for LengthRarity {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detectors::fixtures::{packet, samples};
+    use crate::capture::headers::fixtures::packet;
+    use crate::detectors::fixtures::samples;
     use proptest::prelude::*;
 
     #[test]

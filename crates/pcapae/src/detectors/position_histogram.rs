@@ -289,7 +289,7 @@ impl Detector for PositionHistogram {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::detectors::fixtures::packet;
+    use crate::capture::headers::fixtures::packet;
     use proptest::prelude::*;
 
     const WIDTH: usize = 4;

@@ -7,7 +7,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::NotACapture { .. } => {
-                Some("a capture is a pcap or pcapng file, plain or packed with gzip, zstd or lz4, or a text file that lists some".to_owned())
+                Some("a capture is a pcap or pcapng file, plain or compressed with gzip, zstd or lz4, or a text file that lists some".to_owned())
             }
             Error::UnsupportedCapture { .. } => Some("convert it with `editcap -F pcap`".to_owned()),
             Error::Exists { .. } => Some("give --force to replace it".into()),

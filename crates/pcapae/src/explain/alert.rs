@@ -10,7 +10,7 @@ use super::fields::{FieldRelevance, payload, shared_out, sort};
 use super::method::Method;
 use super::target::Target;
 use crate::capture::LinkType;
-use crate::capture::headers::{NamedField, named_fields};
+use crate::capture::headers::{Dissection, NamedField};
 use crate::fragment::{Mode, Segment};
 use crate::model::Autoencoder;
 use crate::monitor::{Evidence, ScoredWindow};
@@ -131,14 +131,14 @@ impl Names<'_> {
     /// The names at the front of a packet: by its own bytes where it is an packet_evidence, else by those in the window, as far as they are its front.
     fn front(&self, segment: &Segment, frame: usize) -> Vec<NamedField> {
         if let Some(packet_evidence) = self.evidence.packet(segment.packet) {
-            return named_fields(packet_evidence.link, &packet_evidence.bytes);
+            return Dissection::new(packet_evidence.link, &packet_evidence.bytes).named_fields();
         }
         if segment.packet_offset > 0 || self.mode == Mode::Flow {
             return vec![];
         }
         let size = self.window.bytes.len() / self.window.segments.len();
         let start = frame * size + segment.fragment_offset as usize;
-        named_fields(self.link(), &self.window.bytes[start..start + segment.length as usize])
+        Dissection::new(self.link(), &self.window.bytes[start..start + segment.length as usize]).named_fields()
     }
 
     /// The link type of the packets nearby.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use super::explanation::Explanation;
 use crate::Result;
 use crate::capture::LinkType;
-use crate::capture::headers::{NamedField, named_fields, named_segment};
+use crate::capture::headers::{Dissection, NamedField, named_transport};
 use crate::dataset::Dataset;
 use crate::fragment::{Mode, Segment};
 
@@ -231,12 +231,12 @@ impl Packets<'_> {
                 // A segment that goes on in the next fragment begins in the middle there: only its place is known.
                 match self.begins_before(segment, fragment)? {
                     Some(start) => return Ok(payload(start, end)),
-                    None => named_segment(bytes, segment.packet_offset as usize),
+                    None => named_transport(bytes, segment.packet_offset as usize),
                 }
             }
             _ => {
                 let link = self.dataset.link_type(segment.packet)?.unwrap_or(LinkType::ETHERNET);
-                let mut fields = named_fields(link, &self.front(segment, fragment)?);
+                let mut fields = Dissection::new(link, &self.front(segment, fragment)?).named_fields();
                 let known = fields.last().map_or(0, |field| field.range.end);
                 fields.extend(payload(known, end));
                 fields

@@ -3,7 +3,7 @@
 use super::{Fragment, FragmentSize, Fragmenter, Segment, Semantics, Sink};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::label::Label;
 
 /// Concatenates packets and cuts; the last piece is zero-padded so that no packet escapes a score.
@@ -37,7 +37,13 @@ impl ByteFragmenter {
 }
 
 impl Fragmenter for ByteFragmenter {
-    fn push(&mut self, packet: &Packet<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()> {
+    fn push(
+        &mut self,
+        packet: &Packet<'_>,
+        _headers: &Dissection<'_>,
+        label: Label,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
         let mut emitted = false;
         let mut offset = 0;
         while offset < packet.data.len() || (self.is_full() && !emitted) {
@@ -90,7 +96,7 @@ mod tests {
         for (data, number) in packets.iter().zip(1..) {
             let packet =
                 Packet { number, time_ns: 0, link: LinkType(1), interface: 0, wire_length: data.len() as u32, data };
-            fragmenter.push(&packet, Label::Unknown, &mut sink).unwrap();
+            fragmenter.push(&packet, &packet.dissect(), Label::Unknown, &mut sink).unwrap();
         }
         fragmenter.finish(&mut sink).unwrap();
         fragments

@@ -1,16 +1,16 @@
 //! From captures to fragments, packet by packet.
 
-use super::mask::Masked;
+use super::mask::Masker;
 use super::{
     ByteFragmenter, FlowFragmenter, Fragment, FragmentSize, Fragmenter, Mask, Mode, PacketFragmenter, Semantics,
 };
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::capture::{Captures, Packet};
 use crate::label::{Label, Labels};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Packets between two reports of progress, and fragments between two looks at whether to stop.
+/// Packets between two reports of progress, and fragments between two checks for an interruption.
 const STEPS_PER_REPORT: u64 = 1024;
 
 /// How to cut.
@@ -22,32 +22,29 @@ pub struct Cutting {
     pub size: FragmentSize,
     /// Which rules decide the corner cases.
     pub semantics: Semantics,
-    /// Which header fields are read as zeros.
+    /// Which header fields are set to zero.
     pub mask: Mask,
 }
 
-/// Takes what comes out of captures: every packet in order, and fragments as they are cut.
+/// Receives every packet in order, and the fragments as they are cut.
 pub trait Receiver {
-    /// The next packet, before any fragment with bytes of it.
-    fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()>;
+    /// The next packet with its headers, before any fragment with bytes of it.
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label) -> Result<()>;
 
     /// The next fragment.
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()>;
 }
 
 impl Cutting {
-    /// The fragmenter of this way of cutting.
-    pub fn fragmenter(&self) -> Box<dyn Fragmenter> {
-        let whole: Box<dyn Fragmenter> = match self.mode {
+    fn fragmenter(&self) -> Box<dyn Fragmenter> {
+        match self.mode {
             Mode::Byte => Box::new(ByteFragmenter::new(self.size, self.semantics)),
             Mode::Packet => Box::new(PacketFragmenter::new(self.size)),
-            // Flows are told apart by what may be masked: it masks for itself.
-            Mode::Flow => return Box::new(FlowFragmenter::new(self.size, self.semantics, self.mask)),
-        };
-        if self.mask.is_empty() { whole } else { Box::new(Masked::new(self.mask, whole)) }
+            Mode::Flow => Box::new(FlowFragmenter::new(self.size, self.semantics)),
+        }
     }
 
-    /// Reads all packets of `captures` with their labels, cuts them, and says how many packets got into no fragment.
+    /// Reads all packets of `captures` with their labels, dissects each once, cuts them, and says how many packets it skipped and why.
     ///
     /// Progress counts the bytes of the captures. Refuses where there are more or fewer labels than packets.
     pub fn cut(
@@ -57,15 +54,17 @@ impl Cutting {
         receiver: &mut dyn Receiver,
         progress: &dyn Progress,
     ) -> Result<SkipCounts> {
-        let mut fragmenter = self.fragmenter();
+        let (mut masker, mut fragmenter) = (Masker::new(self.mask), self.fragmenter());
         let (mut packets, mut bytes_reported) = (0, 0);
         progress.begin("reading", captures.total_bytes());
         while let Some(packet) = captures.next_packet()? {
             let label = labels.next_label()?;
-            receiver.packet(&packet, label)?;
-            fragmenter.push(&packet, label, &mut |fragment| receiver.fragment(fragment))?;
+            let headers = packet.dissect();
+            receiver.packet(&packet, &headers, label)?;
+            let masked = Packet { data: masker.bytes(&packet, &headers), ..packet };
+            fragmenter.push(&masked, &headers, label, &mut |fragment| receiver.fragment(fragment))?;
             packets += 1;
-            // Not only now and then: packets may come slowly, from a quiet network through a pipe.
+            // For every packet: they may come slowly, from a quiet network through a pipe.
             check(progress)?;
             if packets % STEPS_PER_REPORT == 0 {
                 let bytes = captures.bytes_read();

@@ -1,44 +1,41 @@
-//! Flow mode: per TCP or UDP conversation, the first bytes of each packet's transport segment, concatenated and cut.
+//! Flow mode: per flow, the first bytes of each packet from its TCP or UDP header on, concatenated and cut.
 //!
 //! Flows come out in a fixed order: TCP by first packet, then UDP by first packet. A capture may hold more flows than
 //! memory, so nothing is kept per flow: what a packet gives to its flow is a record, and two external sorts, first by
 //! five-tuple, then by the flow's first packet, bring the records into the order in which they are cut.
 
 use super::external_sort::ExternalSort;
-use super::mask::Masker;
-use super::{Fragment, FragmentSize, Fragmenter, Mask, Segment, Semantics, Sink};
+use super::{Fragment, FragmentSize, Fragmenter, Segment, Semantics, Sink};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::{self, SkipCounts, Transport};
+use crate::capture::headers::{Dissection, SkipCounts, Transport};
 use crate::flow::FlowKey;
 use crate::label::Label;
 
-/// What a packet gives to its flow at most: the first bytes of its transport segment, header included.
-pub const SEGMENT_BYTES: usize = 64;
-/// Segments up to this length are padded to it, longer ones to [`SEGMENT_BYTES`].
-pub const SHORT_SEGMENT_BYTES: usize = 32;
+/// What a packet gives to its flow at most: the first bytes from its TCP or UDP header on.
+pub const TRANSPORT_BYTES: usize = 64;
+/// Fewer bytes, up to this many, are padded to it, more to [`TRANSPORT_BYTES`].
+pub const SHORT_TRANSPORT_BYTES: usize = 32;
 
 /// Bytes of a five-tuple's key.
 const KEY: usize = FlowKey::BYTES;
 /// Bytes of a [`Contribution`].
-const CONTRIBUTION: usize = 8 + 1 + 4 + 1 + SEGMENT_BYTES;
+const CONTRIBUTION: usize = 8 + 1 + 4 + 1 + TRANSPORT_BYTES;
 /// Bytes by which flows are ordered in the end: protocol and first packet.
 const RANK: usize = 1 + 8;
 
-/// Gathers the packets of each conversation, both directions together.
+/// Gathers the packets of each flow.
 pub struct FlowFragmenter {
     size: FragmentSize,
     semantics: Semantics,
-    masker: Masker,
     by_key: ExternalSort<{ KEY + CONTRIBUTION }>,
     skipped: SkipCounts,
 }
 
 impl FlowFragmenter {
-    /// Cuts fragments of `size`, with the fields of `mask` zero; flows are told apart before that. Temporary space is used where the records outgrow memory.
-    pub fn new(size: FragmentSize, semantics: Semantics, mask: Mask) -> FlowFragmenter {
-        let (masker, by_key) = (Masker::new(mask), ExternalSort::new());
-        FlowFragmenter { size, semantics, masker, by_key, skipped: SkipCounts::default() }
+    /// Cuts fragments of `size`. Temporary space is used where the records outgrow memory.
+    pub fn new(size: FragmentSize, semantics: Semantics) -> FlowFragmenter {
+        FlowFragmenter { size, semantics, by_key: ExternalSort::new(), skipped: SkipCounts::default() }
     }
 
     /// The records in the order in which they are cut: each with the rank of its flow.
@@ -62,17 +59,21 @@ impl FlowFragmenter {
 }
 
 impl Fragmenter for FlowFragmenter {
-    fn push(&mut self, packet: &Packet<'_>, label: Label, _sink: &mut Sink<'_>) -> Result<()> {
+    fn push(
+        &mut self,
+        packet: &Packet<'_>,
+        headers: &Dissection<'_>,
+        label: Label,
+        _sink: &mut Sink<'_>,
+    ) -> Result<()> {
         let transport = match self.semantics {
-            Semantics::Complete => headers::transport(packet.link, packet.data),
-            Semantics::Compat => headers::transport_compat(packet.data),
+            Semantics::Complete => headers.transport(),
+            Semantics::Compat => headers.transport_compat(),
         };
         match transport {
             Ok(transport) => {
                 let key = FlowKey::new(&transport).to_bytes();
-                let segment = transport.offset..transport.offset + transport.segment.len();
-                let masked = Transport { segment: &self.masker.bytes(packet)[segment], ..transport };
-                let contribution = Contribution::new(packet.number, label, &masked);
+                let contribution = Contribution::new(packet, label, &transport);
                 self.by_key.push(concatenated(&key, &contribution.to_bytes()))?;
             }
             Err(reason) => self.skipped.count(reason),
@@ -110,24 +111,26 @@ fn concatenated<const N: usize>(head: &[u8], tail: &[u8]) -> [u8; N] {
 struct Contribution {
     packet: u64,
     label: Label,
-    /// Offset of the transport segment in the packet.
+    /// Offset of the TCP or UDP header in the packet.
     packet_offset: u32,
     /// How many of `bytes` are the packet's; the rest is zero.
     length: u8,
-    bytes: [u8; SEGMENT_BYTES],
+    bytes: [u8; TRANSPORT_BYTES],
 }
 
 impl Contribution {
-    fn new(packet: u64, label: Label, transport: &Transport<'_>) -> Contribution {
-        let length = transport.segment.len().min(SEGMENT_BYTES);
-        let mut bytes = [0; SEGMENT_BYTES];
-        bytes[..length].copy_from_slice(&transport.segment[..length]);
-        Contribution { packet, label, packet_offset: transport.offset as u32, length: length as u8, bytes }
+    /// Of a packet in which fields may be masked, with its transport from before.
+    fn new(packet: &Packet<'_>, label: Label, transport: &Transport<'_>) -> Contribution {
+        let (offset, length) = (transport.offset, transport.bytes.len().min(TRANSPORT_BYTES));
+        let mut bytes = [0; TRANSPORT_BYTES];
+        bytes[..length].copy_from_slice(&packet.data[offset..offset + length]);
+        Contribution { packet: packet.number, label, packet_offset: offset as u32, length: length as u8, bytes }
     }
 
     /// The bytes with their padding: 32 or 64.
     fn padded(&self) -> &[u8] {
-        let padded = if usize::from(self.length) <= SHORT_SEGMENT_BYTES { SHORT_SEGMENT_BYTES } else { SEGMENT_BYTES };
+        let padded =
+            if usize::from(self.length) <= SHORT_TRANSPORT_BYTES { SHORT_TRANSPORT_BYTES } else { TRANSPORT_BYTES };
         &self.bytes[..padded]
     }
 
@@ -144,7 +147,7 @@ impl Contribution {
 
     fn from_bytes(record: &[u8]) -> Contribution {
         let big_endian = |range: std::ops::Range<usize>| record[range].iter().fold(0, |n, &b| n << 8 | u64::from(b));
-        let mut bytes = [0; SEGMENT_BYTES];
+        let mut bytes = [0; TRANSPORT_BYTES];
         bytes.copy_from_slice(&record[14..]);
         Contribution {
             packet: big_endian(0..8),
@@ -186,14 +189,14 @@ impl Cutter {
                     self.cut(sink)?;
                 }
             }
-            // The original looks once a packet: fragments smaller than a contribution lag behind.
+            // The original cuts once per packet, so fragments smaller than a contribution lag behind.
             Semantics::Compat if self.pending.len() >= self.size => self.cut(sink)?,
             Semantics::Compat => {}
         }
         Ok(())
     }
 
-    /// Hands on the first `size` bytes and keeps the rest, with its segments.
+    /// Emits the first `size` bytes and keeps the rest, with its segments.
     fn cut(&mut self, sink: &mut Sink<'_>) -> Result<()> {
         let size = self.size as u32;
         let inside = self.segments.partition_point(|segment| segment.fragment_offset < size);
@@ -251,8 +254,8 @@ mod tests {
     use crate::capture::headers::{Protocol, SkipReason};
     use crate::fragment::Shape;
 
-    /// Protocol and IP version of the conversations; those of equal kind differ in a port only.
-    const CONVERSATIONS: [(Protocol, u8); 6] = [
+    /// Protocol and IP version of the flows; those of equal kind differ in a port only.
+    const FLOWS: [(Protocol, u8); 6] = [
         (Protocol::Udp, 4),
         (Protocol::Tcp, 4),
         (Protocol::Tcp, 4),
@@ -264,7 +267,7 @@ mod tests {
     /// Who sends a packet.
     #[derive(Debug, Clone, Copy)]
     enum Kind {
-        Console { conversation: usize, answer: bool },
+        InFlow { flow: usize, answer: bool },
         Arp,
         Icmp,
     }
@@ -289,9 +292,9 @@ mod tests {
                     .icmpv4_echo_request(1, 2)
                     .write(&mut frame, &self.payload)
                     .unwrap(),
-                Kind::Console { conversation, answer } => {
-                    let (protocol, version) = CONVERSATIONS[conversation];
-                    let (mut hosts, mut ports) = ([9, 1], [502, 1000 + conversation as u16]);
+                Kind::InFlow { flow, answer } => {
+                    let (protocol, version) = FLOWS[flow];
+                    let (mut hosts, mut ports) = ([9, 1], [502, 1000 + flow as u16]);
                     if answer {
                         hosts.reverse();
                         ports.reverse();
@@ -312,19 +315,18 @@ mod tests {
             frame
         }
 
-        /// Conversation, and the offset and length of the transport segment.
-        fn segment(&self) -> Option<(usize, usize, usize)> {
-            let Kind::Console { conversation, .. } = self.kind else { return None };
-            let (protocol, version) = CONVERSATIONS[conversation];
+        /// Flow, and the offset and length of the transport.
+        fn transport(&self) -> Option<(usize, usize, usize)> {
+            let Kind::InFlow { flow, .. } = self.kind else { return None };
+            let (protocol, version) = FLOWS[flow];
             let header = if protocol == Protocol::Tcp { 20 } else { 8 };
-            Some((conversation, if version == 4 { 34 } else { 54 }, header + self.payload.len()))
+            Some((flow, if version == 4 { 34 } else { 54 }, header + self.payload.len()))
         }
     }
 
     fn sent() -> impl Strategy<Value = Sent> {
-        let conversation = (0..CONVERSATIONS.len(), any::<bool>())
-            .prop_map(|(conversation, answer)| Kind::Console { conversation, answer });
-        let kind = prop_oneof![8 => conversation, 1 => Just(Kind::Arp), 1 => Just(Kind::Icmp)];
+        let flow = (0..FLOWS.len(), any::<bool>()).prop_map(|(flow, answer)| Kind::InFlow { flow, answer });
+        let kind = prop_oneof![8 => flow, 1 => Just(Kind::Arp), 1 => Just(Kind::Icmp)];
         let label = prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]);
         (kind, prop::collection::vec(1u8.., 0..90), 0usize..20, label)
             .prop_map(|(kind, payload, trailer, label)| Sent { kind, payload, trailer, label })
@@ -333,12 +335,12 @@ mod tests {
     /// A byte of a flow: its value, the packet that gave it or its padding, and where in the packet it lies unless it pads.
     type Traced = (u8, Option<u64>, Option<usize>);
 
-    /// The definition, all in memory: per conversation, everything that its packets give, one after the other.
+    /// The definition, all in memory: per flow, everything that its packets give, one after the other.
     fn flows(packets: &[Sent], with_ipv6: bool) -> Vec<Vec<Vec<Traced>>> {
         let mut flows: Vec<(usize, Vec<Vec<Traced>>)> = Vec::new();
         for (packet, number) in packets.iter().zip(1u64..) {
-            let Some((conversation, offset, length)) = packet.segment() else { continue };
-            if CONVERSATIONS[conversation].1 == 6 && !with_ipv6 {
+            let Some((flow, offset, length)) = packet.transport() else { continue };
+            if FLOWS[flow].1 == 6 && !with_ipv6 {
                 continue;
             }
             let frame = packet.frame();
@@ -346,13 +348,12 @@ mod tests {
             let mut given: Vec<Traced> =
                 (offset..offset + taken).map(|at| (frame[at], Some(number), Some(at))).collect();
             given.resize(if taken <= 32 { 32 } else { 64 }, (0, Some(number), None));
-            match flows.iter_mut().find(|(known, _)| *known == conversation) {
+            match flows.iter_mut().find(|(known, _)| *known == flow) {
                 Some((_, flow)) => flow.push(given),
-                None => flows.push((conversation, vec![given])),
+                None => flows.push((flow, vec![given])),
             }
         }
-        let (tcp, udp): (Vec<_>, Vec<_>) =
-            flows.into_iter().partition(|(conversation, _)| CONVERSATIONS[*conversation].0 == Protocol::Tcp);
+        let (tcp, udp): (Vec<_>, Vec<_>) = flows.into_iter().partition(|(flow, _)| FLOWS[*flow].0 == Protocol::Tcp);
         tcp.into_iter().chain(udp).map(|(_, flow)| flow).collect()
     }
 
@@ -369,7 +370,7 @@ mod tests {
                     usize::MAX
                 }
                 // Every packet brings at least 32 bytes, so that each cuts one smaller fragment, and one only.
-                Semantics::Compat if size < SHORT_SEGMENT_BYTES => flow.len(),
+                Semantics::Compat if size < SHORT_TRANSPORT_BYTES => flow.len(),
                 Semantics::Compat => usize::MAX,
             };
             for bytes in stream.chunks_exact(size).take(most) {
@@ -382,7 +383,7 @@ mod tests {
         fragments
     }
 
-    /// What the fragmenter gives, in the words of the definition.
+    /// What the fragmenter gives, in the form of the definition.
     fn got(packets: &[Sent], size: FragmentSize, semantics: Semantics) -> (Vec<Traceable>, SkipCounts) {
         let mut fragments = Vec::new();
         let mut sink = |fragment: Fragment<'_>| {
@@ -400,17 +401,11 @@ mod tests {
             fragments.push((fragment.flow.unwrap(), traced, labelled));
             Ok(())
         };
-        let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics, Mask::NONE));
+        let mut fragmenter = Box::new(FlowFragmenter::new(size, semantics));
         for (packet, number) in packets.iter().zip(1..) {
-            let packet_read = Packet {
-                number,
-                time_ns: 0,
-                link: LinkType::ETHERNET,
-                interface: 0,
-                wire_length: packet.frame().len() as u32,
-                data: &packet.frame(),
-            };
-            fragmenter.push(&packet_read, packet.label, &mut sink).unwrap();
+            let (link, data) = (LinkType::ETHERNET, &packet.frame()[..]);
+            let read = Packet { number, time_ns: 0, link, interface: 0, wire_length: data.len() as u32, data };
+            fragmenter.push(&read, &read.dissect(), packet.label, &mut sink).unwrap();
         }
         let skipped = fragmenter.finish(&mut sink).unwrap();
         (fragments, skipped)
@@ -431,7 +426,7 @@ mod tests {
             let counted = |reason| skipped.0.get(&reason).copied().unwrap_or_default();
             prop_assert_eq!(counted(SkipReason::NotIp), count(|packet| matches!(packet.kind, Kind::Arp)));
             prop_assert_eq!(counted(SkipReason::OtherProtocol), count(|packet| matches!(packet.kind, Kind::Icmp)));
-            let ipv6 = count(|packet| matches!(packet.segment(), Some((_, 54, _))));
+            let ipv6 = count(|packet| matches!(packet.transport(), Some((_, 54, _))));
             prop_assert_eq!(counted(SkipReason::Ipv6), if semantics == Semantics::Compat { ipv6 } else { 0 });
         }
         Ok(())
@@ -439,7 +434,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn flows_are_the_conversations_concatenated_and_cut(packets in prop::collection::vec(sent(), 0..40)) {
+        fn flows_are_concatenated_and_cut(packets in prop::collection::vec(sent(), 0..40)) {
             check(&packets, Semantics::Complete)?;
         }
 
@@ -452,18 +447,12 @@ mod tests {
         fn a_contribution_survives_its_record(
             packet: u64,
             packet_offset: u32,
-            segment in prop::collection::vec(any::<u8>(), 0..100),
+            given in prop::collection::vec(any::<u8>(), 0..=TRANSPORT_BYTES),
             label in prop::sample::select(vec![Label::Unknown, Label::Normal, Label::Anomalous]),
         ) {
-            let end = ([10, 0, 0, 1].into(), 502);
-            let transport = Transport {
-                protocol: Protocol::Tcp,
-                source: end,
-                destination: end,
-                segment: &segment,
-                offset: packet_offset as usize,
-            };
-            let contribution = Contribution::new(packet, label, &transport);
+            let mut bytes = [0; TRANSPORT_BYTES];
+            bytes[..given.len()].copy_from_slice(&given);
+            let contribution = Contribution { packet, label, packet_offset, length: given.len() as u8, bytes };
             prop_assert_eq!(Contribution::from_bytes(&contribution.to_bytes()), contribution);
         }
     }
@@ -471,7 +460,7 @@ mod tests {
     #[test]
     fn a_flow_shorter_than_a_fragment_is_padded_or_in_compat_lost() {
         let packet = Sent {
-            kind: Kind::Console { conversation: 0, answer: false },
+            kind: Kind::InFlow { flow: 0, answer: false },
             payload: vec![7],
             trailer: 0,
             label: Label::Anomalous,

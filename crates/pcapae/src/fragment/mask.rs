@@ -5,18 +5,16 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fragmenter, Sink};
 use crate::capture::Packet;
-use crate::capture::headers::{HeaderField, SkipCounts, header_fields};
-use crate::label::Label;
+use crate::capture::headers::{Dissection, HeaderField};
 use crate::{Error, Result};
 
-/// A set of header fields that are read as zeros. In text, names with commas between: `ip-id,checksums`; empty for none.
+/// A set of header fields that are set to zero. As text, names separated by commas: `ip-id,checksums`; empty for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Mask(u16);
 
-/// Fields that differ in every packet and say nothing of what the packet is for.
+/// Fields that differ in every packet and say nothing about its purpose.
 const VOLATILE: [HeaderField; 6] = [
     HeaderField::IpId,
     HeaderField::TcpSequence,
@@ -33,7 +31,7 @@ impl Mask {
     /// No field.
     pub const NONE: Mask = Mask(0);
 
-    /// Identification of IP, checksums, and of TCP sequence, acknowledgement, window and timestamps; in text `volatile`.
+    /// The identification of IP, checksums, and sequence, acknowledgement, window and timestamps of TCP; as text `volatile`.
     pub fn volatile() -> Mask {
         VOLATILE.into_iter().collect()
     }
@@ -70,7 +68,7 @@ impl fmt::Display for Mask {
 impl FromStr for Mask {
     type Err = Error;
 
-    /// Names of fields with commas between, and of sets of them: `volatile`, `addresses`, `none`.
+    /// Names of fields and of sets of fields, separated by commas: `volatile`, `addresses`, `none`.
     fn from_str(text: &str) -> Result<Mask> {
         let mut mask = Mask::NONE;
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
@@ -124,43 +122,20 @@ impl Masker {
         Masker { mask, buffer: Vec::new() }
     }
 
-    /// The bytes of a packet with the masked fields zero.
-    pub fn bytes<'a>(&'a mut self, packet: &Packet<'a>) -> &'a [u8] {
+    /// The bytes of a packet with these headers, with the masked fields set to zero.
+    pub fn bytes<'a>(&'a mut self, packet: &Packet<'a>, headers: &Dissection<'_>) -> &'a [u8] {
         if self.mask.is_empty() {
             return packet.data;
         }
         self.buffer.clear();
         self.buffer.extend_from_slice(packet.data);
         let (mask, buffer) = (self.mask, &mut self.buffer);
-        header_fields(packet.link, packet.data, |field, range| {
+        headers.header_fields(|field, range| {
             if mask.contains(field) {
                 buffer[range].fill(0);
             }
         });
         buffer
-    }
-}
-
-/// Masks every packet before another fragmenter cuts it.
-pub(super) struct Masked {
-    masker: Masker,
-    inner: Box<dyn Fragmenter>,
-}
-
-impl Masked {
-    pub fn new(mask: Mask, inner: Box<dyn Fragmenter>) -> Masked {
-        Masked { masker: Masker::new(mask), inner }
-    }
-}
-
-impl Fragmenter for Masked {
-    fn push(&mut self, packet: &Packet<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()> {
-        let masked = Packet { data: self.masker.bytes(packet), ..*packet };
-        self.inner.push(&masked, label, sink)
-    }
-
-    fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts> {
-        self.inner.finish(sink)
     }
 }
 
@@ -196,13 +171,13 @@ mod tests {
             let packet = Packet { number: 1, time_ns: 0, link: LinkType::ETHERNET, interface: 0, wire_length: data.len() as u32, data: &data };
             let mask = Mask(bits);
             let mut expected = data.clone();
-            header_fields(packet.link, &data, |field, range| {
+            packet.dissect().header_fields(|field, range| {
                 for i in range {
                     expected[i] = if mask.contains(field) { 0 } else { data[i] };
                 }
             });
             let mut masker = Masker::new(mask);
-            prop_assert_eq!(masker.bytes(&packet), &expected);
+            prop_assert_eq!(masker.bytes(&packet, &packet.dissect()), &expected);
         }
     }
 }

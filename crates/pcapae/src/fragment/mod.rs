@@ -4,7 +4,7 @@
 //!
 //! - [`Mode::Byte`]: the bytes of all packets, concatenated and cut;
 //! - [`Mode::Packet`]: the first bytes of each packet;
-//! - [`Mode::Flow`]: per TCP or UDP conversation, the first 64 bytes of each packet's transport segment, concatenated and cut.
+//! - [`Mode::Flow`]: per flow, the first 64 bytes of each packet from its TCP or UDP header on, concatenated and cut.
 
 mod byte;
 
@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::label::Label;
 
 /// How packets become fragments.
@@ -45,7 +45,7 @@ pub enum Mode {
     Byte,
     /// The first bytes of each packet, zero-padded.
     Packet,
-    /// Per conversation, the first 64 bytes of each packet's transport segment, concatenated and cut.
+    /// Per flow, the first 64 bytes of each packet from its TCP or UDP header on, concatenated and cut.
     Flow,
 }
 
@@ -75,12 +75,12 @@ pub enum Semantics {
     Compat,
 }
 
-/// Which bytes of a fragment came from which packet.
+/// Provenance: which bytes of a fragment came from which packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Segment {
     /// The packet's number, from 1.
     pub packet: u64,
-    /// What the ground truth says of the packet.
+    /// The packet's label in the ground truth.
     pub label: Label,
     /// Offset of the first byte in the packet.
     pub packet_offset: u32,
@@ -113,9 +113,9 @@ pub type Sink<'a> = dyn FnMut(Fragment<'_>) -> Result<()> + 'a;
 
 /// Cuts a stream of packets into fragments.
 pub trait Fragmenter {
-    /// Takes the next packet and hands on the fragments that are full.
-    fn push(&mut self, packet: &Packet<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()>;
+    /// Takes the next packet, in which fields may be masked, with its headers from before, and emits the fragments that are full.
+    fn push(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()>;
 
-    /// Hands on what is still held and says what was left out.
+    /// Emits what is still held and says how many packets were skipped, and why.
     fn finish(self: Box<Self>, sink: &mut Sink<'_>) -> Result<SkipCounts>;
 }

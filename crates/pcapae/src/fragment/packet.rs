@@ -3,7 +3,7 @@
 use super::{Fragment, FragmentSize, Fragmenter, Segment, Sink};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::SkipCounts;
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::label::Label;
 
 /// Gives each packet its own fragment; what is longer than a fragment is cut off.
@@ -20,7 +20,13 @@ impl PacketFragmenter {
 }
 
 impl Fragmenter for PacketFragmenter {
-    fn push(&mut self, packet: &Packet<'_>, label: Label, sink: &mut Sink<'_>) -> Result<()> {
+    fn push(
+        &mut self,
+        packet: &Packet<'_>,
+        _headers: &Dissection<'_>,
+        label: Label,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
         let length = packet.data.len().min(self.fragment.len());
         self.fragment[..length].copy_from_slice(&packet.data[..length]);
         self.fragment[length..].fill(0);
@@ -56,7 +62,7 @@ mod tests {
             let mut fragmenter = Box::new(PacketFragmenter::new(FragmentSize::new(size, Shape::Line).unwrap()));
             for (data, number) in packets.iter().zip(1..) {
                 let packet = Packet { number, time_ns: 0, link: LinkType::ETHERNET, interface: 0, wire_length: data.len() as u32, data };
-                fragmenter.push(&packet, Label::Normal, &mut sink).unwrap();
+                fragmenter.push(&packet, &packet.dissect(), Label::Normal, &mut sink).unwrap();
             }
             prop_assert_eq!(fragmenter.finish(&mut sink).unwrap().total(), 0);
             let expected: Vec<_> = packets.iter().zip(1..).map(|(data, packet)| {
@@ -79,6 +85,6 @@ mod tests {
             assert_eq!((fragment.segments[0].packet, fragment.segments[0].length), (5, 0));
             Ok(())
         };
-        fragmenter.push(&packet, Label::Unknown, &mut sink).unwrap();
+        fragmenter.push(&packet, &packet.dissect(), Label::Unknown, &mut sink).unwrap();
     }
 }

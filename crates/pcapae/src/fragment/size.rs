@@ -1,4 +1,4 @@
-//! How many bytes a fragment has, and the shape in which the model sees them.
+//! The size of a fragment in bytes, and the shape in which the model sees it.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Shape {
-    /// A square of `side × side` bytes, as a grey-scale picture.
+    /// A square of `side × side` bytes, as a grey-scale image.
     Square,
     /// One row of bytes.
     Line,

@@ -1,4 +1,4 @@
-//! How often each value of a byte occurs, and how evenly.
+//! How often each byte value occurs, and their entropy.
 
 /// Counts of the 256 values over all captured bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]

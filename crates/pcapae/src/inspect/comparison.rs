@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use serde::Serialize;
 
-use super::{Counts, Inspection, Tally};
+use super::{Counts, Inspection, Traffic};
 
 /// What a first and a second inspection do not have in common.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,12 +15,13 @@ pub struct Comparison {
     /// Hosts in only one of them.
     pub hosts: [OnlyIn; 2],
     /// Pairs of hosts.
-    pub conversations: [OnlyIn; 2],
+    #[serde(rename = "conversations")]
+    pub host_pairs: [OnlyIn; 2],
     /// Services.
     pub services: [OnlyIn; 2],
     /// Lengths of packets.
     pub sizes: [OnlyIn; 2],
-    /// False where one had more hosts, conversations or services than are counted: what is said of those may then be too much.
+    /// False where one had more hosts, pairs of hosts or services than are counted: their differences may then be too large.
     pub is_complete: bool,
 }
 
@@ -38,7 +39,8 @@ pub struct Distances {
     /// Over hosts, by packets.
     pub hosts: Option<f64>,
     /// Over pairs of hosts, by packets.
-    pub conversations: Option<f64>,
+    #[serde(rename = "conversations")]
+    pub host_pairs: Option<f64>,
 }
 
 /// What is in only one of two.
@@ -60,12 +62,10 @@ impl Comparison {
             lengths().into_iter().map(|length| (first.sizes.of(length), second.sizes.of(length))).collect();
         let bytes = first.byte_values.counts().iter().copied().zip(second.byte_values.counts().iter().copied());
         let hosts = pairs(&first.hosts, &second.hosts);
-        let conversations = pairs(&first.conversations, &second.conversations);
+        let host_pairs = pairs(&first.host_pairs, &second.host_pairs);
         let services = pairs(&first.services, &second.services);
         let complete = |inspection: &Inspection| {
-            inspection.hosts.is_complete()
-                && inspection.conversations.is_complete()
-                && inspection.services.is_complete()
+            inspection.hosts.is_complete() && inspection.host_pairs.is_complete() && inspection.services.is_complete()
         };
         Comparison {
             distances: Distances {
@@ -74,10 +74,10 @@ impl Comparison {
                 protocols: divergence(&pairs(&first.protocols, &second.protocols)),
                 services: divergence(&services),
                 hosts: divergence(&hosts),
-                conversations: divergence(&conversations),
+                host_pairs: divergence(&host_pairs),
             },
             hosts: only_in(&hosts),
-            conversations: only_in(&conversations),
+            host_pairs: only_in(&host_pairs),
             services: only_in(&services),
             sizes: only_in(&size_pairs),
             is_complete: complete(first) && complete(second),
@@ -85,7 +85,7 @@ impl Comparison {
     }
 }
 
-/// The Jensen-Shannon divergence of two distributions, given as how often each thing occurs in the first and in the second:
+/// The Jensen-Shannon divergence of two distributions, given as how often each key occurs in the first and in the second:
 ///
 /// D = H(M) − (H(P) + H(Q)) / 2 with M = (P + Q) / 2 and H(P) = −Σ p log₂ p,
 ///
@@ -111,9 +111,9 @@ pub(super) fn entropy(shares: impl Iterator<Item = f64>) -> f64 {
 
 /// Packets in the first and in the second of everything that is in either, in its own order.
 fn pairs<K: Eq + Hash + Ord + Copy>(first: &Counts<K>, second: &Counts<K>) -> Vec<(u64, u64)> {
-    let things = |counts: &Counts<K>| counts.ranked().into_iter().map(|(thing, _)| thing).collect::<BTreeSet<K>>();
-    let packets = |tally: Tally| tally.packets;
-    things(first).union(&things(second)).map(|thing| (packets(first.of(thing)), packets(second.of(thing)))).collect()
+    let keys = |counts: &Counts<K>| counts.ranked().into_iter().map(|(key, _)| key).collect::<BTreeSet<K>>();
+    let packets = |traffic: Traffic| traffic.packets;
+    keys(first).union(&keys(second)).map(|key| (packets(first.of(key)), packets(second.of(key)))).collect()
 }
 
 fn only_in(pairs: &[(u64, u64)]) -> [OnlyIn; 2] {

@@ -1,4 +1,4 @@
-//! Where nothing was captured for long.
+//! The longest times without a packet.
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// Takes in the time of the next packet.
+    /// Takes the time of the next packet.
     #[inline]
     pub fn add(&mut self, packet: u64, time_ns: i64) {
         if let Some(last) = self.last_ns.replace(time_ns)

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::{ByteValues, Counts, Gaps, ServiceName, Sizes, Tally, Timeline};
-use crate::capture::headers::{Conversation, Endpoint, SkipCounts, conversation, transport};
+use super::{ByteValues, Counts, Gaps, ServiceName, Sizes, Timeline, Traffic};
+use crate::capture::headers::{Conversation, Endpoint, SkipCounts};
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
 /// Packets between two calls to the progress.
 const STEP: u64 = 4096;
-/// Streams that are counted before they are added to hosts, conversations and services.
+/// Streams that are counted before they are added to hosts, pairs of hosts and services.
 const STREAMS_MAX: usize = 1 << 16;
 
 /// What is in captures.
@@ -19,7 +19,7 @@ pub struct Inspection {
     /// The files, their link types, the time they span, and what was wrong with them.
     pub captures: CaptureSummary,
     /// All packets.
-    pub all: Tally,
+    pub all: Traffic,
     /// Traffic over time.
     pub timeline: Timeline,
     /// Lengths of packets.
@@ -34,11 +34,11 @@ pub struct Inspection {
     pub hosts: Counts<Endpoint>,
     /// By host: packets that it sent.
     pub senders: Counts<Endpoint>,
-    /// By pair of hosts, whoever sends; the lower address first.
-    pub conversations: Counts<[Endpoint; 2]>,
+    /// By pair of hosts, both directions; the lower address first.
+    pub host_pairs: Counts<[Endpoint; 2]>,
     /// The longest silences.
     pub gaps: Gaps,
-    /// Packets that are in no TCP or UDP conversation, by reason: the malformed and cut ones among them.
+    /// Packets that are in no TCP or UDP flow, by reason: the malformed and cut ones among them.
     pub skipped: SkipCounts,
 }
 
@@ -56,7 +56,7 @@ impl Inspection {
 
 /// Reads all captures once.
 ///
-/// Memory does not grow with the captures: of hosts, conversations and services the first [`COUNTED_MAX`](super::COUNTED_MAX) each are counted
+/// Memory does not grow with the captures: of hosts, pairs of hosts and services the first [`COUNTED_MAX`](super::COUNTED_MAX) each are counted
 /// exactly, later ones together.
 ///
 /// # Errors
@@ -83,7 +83,7 @@ pub fn inspect(mut captures: Captures, progress: &dyn Progress) -> Result<Inspec
     Ok(Inspection { captures: captures.into_summary(), ..pass.inspection })
 }
 
-/// Who sends to whom, and what: counted at once, since packets are many and streams few.
+/// A sender, a receiver and a service: counted together first, since packets are many and streams few.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Stream {
     source: Endpoint,
@@ -94,7 +94,7 @@ struct Stream {
 #[derive(Default)]
 struct Pass {
     inspection: Inspection,
-    streams: HashMap<Stream, Tally>,
+    streams: HashMap<Stream, Traffic>,
 }
 
 impl Pass {
@@ -106,10 +106,11 @@ impl Pass {
         sizes.add(length);
         byte_values.add(packet.data);
         gaps.add(packet.number, packet.time_ns);
-        if let Err(reason) = transport(packet.link, packet.data) {
+        let headers = packet.dissect();
+        if let Err(reason) = headers.transport() {
             skipped.count(reason);
         }
-        let conversation = conversation(packet.link, packet.data);
+        let conversation = headers.conversation();
         let service = ServiceName::of(&conversation);
         let Conversation { source, destination, .. } = conversation;
         let stream = Stream { source: source.host(), destination: destination.host(), service };
@@ -120,21 +121,21 @@ impl Pass {
     }
 
     fn put_streams(&mut self) {
-        let Inspection { protocols, services, hosts, senders, conversations, .. } = &mut self.inspection;
+        let Inspection { protocols, services, hosts, senders, host_pairs, .. } = &mut self.inspection;
         // In an order of their own, so that what is beyond the bound does not depend on the map's.
-        let mut streams: Vec<(Stream, Tally)> = self.streams.drain().collect();
-        streams.sort_unstable_by_key(|(Stream { source, destination, service }, tally)| {
-            (std::cmp::Reverse(tally.packets), *source, *destination, *service)
+        let mut streams: Vec<(Stream, Traffic)> = self.streams.drain().collect();
+        streams.sort_unstable_by_key(|(Stream { source, destination, service }, traffic)| {
+            (std::cmp::Reverse(traffic.packets), *source, *destination, *service)
         });
-        for (Stream { source, destination, service }, tally) in streams {
-            protocols.add(service.protocol, tally);
-            services.add(service, tally);
-            senders.add(source, tally);
-            hosts.add(source, tally);
+        for (Stream { source, destination, service }, traffic) in streams {
+            protocols.add(service.protocol, traffic);
+            services.add(service, traffic);
+            senders.add(source, traffic);
+            hosts.add(source, traffic);
             if destination != source {
-                hosts.add(destination, tally);
+                hosts.add(destination, traffic);
             }
-            conversations.add([source.min(destination), source.max(destination)], tally);
+            host_pairs.add([source.min(destination), source.max(destination)], traffic);
         }
     }
 }
@@ -176,15 +177,15 @@ mod tests {
             (5010, ethernet(1, 3, 30_001, 60)),
             (5000, arp),
         ]);
-        assert_eq!(found.all, Tally { packets: 4, bytes: 214 });
+        assert_eq!(found.all, Traffic { packets: 4, bytes: 214 });
         assert_eq!(found.seconds(), Some(5.01));
         let services: Vec<String> =
-            found.services.ranked().iter().map(|(name, tally)| format!("{name} {}", tally.packets)).collect();
+            found.services.ranked().iter().map(|(name, traffic)| format!("{name} {}", traffic.packets)).collect();
         assert_eq!(services, ["UDP DNS 2", "ARP 1", "UDP port 30001 1"]);
         let hosts: Vec<String> =
-            found.hosts.ranked().iter().map(|(host, tally)| format!("{host} {}", tally.packets)).collect();
+            found.hosts.ranked().iter().map(|(host, traffic)| format!("{host} {}", traffic.packets)).collect();
         assert_eq!(hosts, ["10.0.0.1 3", "10.0.0.2 2", "10.0.0.3 1", "02:00:00:00:00:01 1", "ff:ff:ff:ff:ff:ff 1"]);
-        assert_eq!(found.conversations.different(), 3);
+        assert_eq!(found.host_pairs.different(), 3);
         assert_eq!(found.senders.of(&found.hosts.ranked()[0].0).packets, 2);
         assert_eq!(found.skipped.to_string(), "1 not IP");
         assert_eq!(found.gaps.longest()[0].before_packet, 3);
@@ -224,12 +225,12 @@ mod tests {
             pass.put_streams();
             let found = &pass.inspection;
             let all = packets.len() as u64;
-            let sum = |ranked: Vec<Tally>| ranked.iter().map(|tally| tally.packets).sum::<u64>();
+            let sum = |ranked: Vec<Traffic>| ranked.iter().map(|traffic| traffic.packets).sum::<u64>();
             prop_assert_eq!(found.all.packets, all);
             prop_assert_eq!(sum(found.protocols.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
             prop_assert_eq!(sum(found.services.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
             prop_assert_eq!(sum(found.senders.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
-            prop_assert_eq!(sum(found.conversations.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
+            prop_assert_eq!(sum(found.host_pairs.ranked().into_iter().map(|ranked| ranked.1).collect()), all);
             prop_assert_eq!(found.byte_values.counts().iter().sum::<u64>(), found.all.bytes);
             prop_assert_eq!(sum(found.timeline.bins().to_vec()), all);
         }

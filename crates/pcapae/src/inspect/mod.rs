@@ -2,7 +2,7 @@
 //!
 //! [`inspect`] counts; [`Comparison`] says how two inspections differ.
 
-mod tally;
+mod traffic;
 
 mod timeline;
 
@@ -24,5 +24,5 @@ pub use gaps::{Gap, Gaps};
 pub use inspection::{Inspection, inspect};
 pub use service_name::ServiceName;
 pub use sizes::Sizes;
-pub use tally::{COUNTED_MAX, Counts, Tally};
 pub use timeline::{BINS_MAX, Timeline};
+pub use traffic::{COUNTED_MAX, Counts, Traffic};

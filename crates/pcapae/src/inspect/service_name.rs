@@ -1,4 +1,4 @@
-//! What is spoken, by the names that people know.
+//! Services by the names that people know.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub struct ServiceName {
 }
 
 impl ServiceName {
-    /// The name of what a conversation speaks.
+    /// The name of a conversation's service.
     pub fn of(conversation: &Conversation) -> ServiceName {
         let port = |end| match end {
             Endpoint::Ip(_, port) => port,

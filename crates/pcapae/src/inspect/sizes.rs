@@ -1,4 +1,4 @@
-//! How long packets are.
+//! Lengths of packets.
 
 /// How many packets there are of each length, as captured: exactly, since no packet is longer than 262,144 bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,7 +16,7 @@ impl Sizes {
         self.packets[length] += 1;
     }
 
-    /// Length and number of packets, for all lengths that there are, the shortest first.
+    /// Length and number of packets, for all lengths that occur, the shortest first.
     pub fn counts(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
         self.packets.iter().copied().enumerate().filter(|(_, packets)| *packets > 0)
     }

@@ -1,6 +1,6 @@
-//! How much traffic there was when: bins that widen with the capture.
+//! Traffic over time, in bins that widen with the capture.
 
-use super::Tally;
+use super::Traffic;
 
 /// Most bins of a timeline; with more, neighbours are joined.
 pub const BINS_MAX: usize = 1024;
@@ -14,7 +14,7 @@ pub struct Timeline {
     width_ns: i64,
     /// Number of the first bin, in widths since 1970.
     first: i64,
-    bins: Vec<Tally>,
+    bins: Vec<Traffic>,
 }
 
 impl Timeline {
@@ -46,12 +46,12 @@ impl Timeline {
         }
         if number < self.first {
             let before = (self.first - number) as usize;
-            self.bins.splice(0..0, std::iter::repeat_n(Tally::default(), before));
+            self.bins.splice(0..0, std::iter::repeat_n(Traffic::default(), before));
             self.first = number;
         }
         let index = (number - self.first) as usize;
         if self.bins.len() <= index {
-            self.bins.resize(index + 1, Tally::default());
+            self.bins.resize(index + 1, Traffic::default());
         }
         self.bins[index].add(bytes);
     }
@@ -59,11 +59,11 @@ impl Timeline {
     /// Joins neighbours to bins of twice the width.
     fn widen(&mut self) {
         let first = self.first.div_euclid(2);
-        let mut bins: Vec<Tally> = Vec::with_capacity(self.bins.len() / 2 + 1);
+        let mut bins: Vec<Traffic> = Vec::with_capacity(self.bins.len() / 2 + 1);
         for (number, bin) in (self.first..).zip(&self.bins) {
             let index = (number.div_euclid(2) - first) as usize;
             if bins.len() <= index {
-                bins.push(Tally::default());
+                bins.push(Traffic::default());
             }
             bins[index].join(*bin);
         }
@@ -83,7 +83,7 @@ impl Timeline {
     }
 
     /// All bins, in the order of time; those without packets too.
-    pub fn bins(&self) -> &[Tally] {
+    pub fn bins(&self) -> &[Traffic] {
         &self.bins
     }
 }
@@ -111,7 +111,7 @@ mod tests {
             prop_assert!(timeline.bins().len() <= BINS_MAX);
             for (number, bin) in (timeline.first..).zip(timeline.bins()) {
                 let inside = times.iter().filter(|time| time.div_euclid(timeline.width_ns) == number).count() as u64;
-                prop_assert_eq!(*bin, Tally { packets: inside, bytes: 10 * inside });
+                prop_assert_eq!(*bin, Traffic { packets: inside, bytes: 10 * inside });
             }
             prop_assert_eq!(timeline.bins().iter().map(|bin| bin.packets).sum::<u64>(), times.len() as u64);
         }

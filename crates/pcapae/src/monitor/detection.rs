@@ -4,7 +4,7 @@ use super::scoring::Scoring;
 use super::{Alert, Bundle, PacketLog, PacketScores};
 use crate::Result;
 use crate::calibration::{Decision, DecisionRule, Threshold, Trigger};
-use crate::capture::headers::{PacketFacts, SkipCounts};
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::fragment::{Fragment, Receiver};
 use crate::label::{Label, Labels};
@@ -135,9 +135,9 @@ struct PacketStream<'a> {
 }
 
 impl Receiver for PacketStream<'_> {
-    fn packet(&mut self, packet: &Packet<'_>, label: Label) -> Result<()> {
-        let facts = PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns);
-        self.packets.push(packet, &facts, label);
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label) -> Result<()> {
+        let facts = headers.facts(packet.data.len() as u32, packet.time_ns);
+        self.packets.push(headers.conversation(), &facts, label);
         self.scoring.packet(&facts);
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Bundle;
 use crate::Result;
-use crate::capture::headers::{HeaderField, PacketFacts, header_fields};
+use crate::capture::headers::{Dissection, HeaderField, PacketFacts};
 use crate::capture::{Captures, LinkType, Packet, Source};
 use crate::detectors::{FragmentScorer, ScoredFragment};
 use crate::fragment::{Fragment, Mode, Receiver, Segment};
@@ -130,13 +130,13 @@ impl EvidenceCollector<'_> {
 }
 
 impl Receiver for EvidenceCollector<'_> {
-    fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> Result<()> {
         self.bytes += packet.data.len() as u64;
         if self.collected.mode == Mode::Packet {
-            self.facts = Some(PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns));
+            self.facts = Some(headers.facts(packet.data.len() as u32, packet.time_ns));
         }
         if self.collected.wanted.shown.contains(&packet.number) {
-            self.collected.shown.insert(packet.number, PacketEvidence::of(packet));
+            self.collected.shown.insert(packet.number, PacketEvidence::of(packet, headers));
         }
         Ok(())
     }
@@ -206,10 +206,10 @@ impl Evidence {
 }
 
 impl PacketEvidence {
-    fn of(packet: &Packet<'_>) -> PacketEvidence {
+    fn of(packet: &Packet<'_>, headers: &Dissection<'_>) -> PacketEvidence {
         let bytes = packet.data[..packet.data.len().min(EVIDENCE_BYTES)].to_vec();
         let mut fields = Vec::new();
-        header_fields(packet.link, packet.data, |field, range| {
+        headers.header_fields(|field, range| {
             if range.end <= bytes.len() {
                 fields.push((field, range));
             }

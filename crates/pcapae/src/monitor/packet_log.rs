@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::capture::Packet;
-use crate::capture::headers::{Connection, Conversation, PacketFacts, conversation};
+use crate::capture::headers::{Connection, Conversation, PacketFacts};
 use crate::label::Label;
 
 /// What is kept of every packet: time, label, and who talked to whom, 13 bytes a packet. Equal conversations are kept once.
@@ -17,15 +16,15 @@ pub struct PacketLog {
 }
 
 impl PacketLog {
-    /// Takes the next packet, of which `facts` are known.
-    pub(super) fn push(&mut self, packet: &Packet<'_>, facts: &PacketFacts, label: Label) {
-        let conversation = (conversation(packet.link, packet.data), facts.connection());
+    /// Takes what is known of the next packet.
+    pub(super) fn push(&mut self, conversation: Conversation, facts: &PacketFacts, label: Label) {
+        let conversation = (conversation, facts.connection());
         let conversations = &mut self.conversations;
         let index = *self.index.entry(conversation).or_insert_with_key(|conversation| {
             conversations.push(*conversation);
             conversations.len() as u32 - 1
         });
-        self.times_ns.push(packet.time_ns);
+        self.times_ns.push(facts.time_ns);
         self.labels.push(label);
         self.conversation_of.push(index);
     }

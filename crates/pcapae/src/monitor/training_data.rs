@@ -6,7 +6,7 @@ use super::scoring::Scoring;
 use super::{Detectors, PacketScores, Split};
 use crate::Result;
 use crate::capture::Packet;
-use crate::capture::headers::PacketFacts;
+use crate::capture::headers::{Dissection, PacketFacts};
 use crate::dataset::Windows;
 use crate::detectors::{Rows, Samples};
 use crate::engine::Engine;
@@ -113,8 +113,8 @@ impl TrainingData {
 }
 
 impl Receiver for TrainingData {
-    fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> Result<()> {
-        self.facts.push(PacketFacts::of(packet.link, packet.data, packet.data.len() as u32, packet.time_ns));
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> Result<()> {
+        self.facts.push(headers.facts(packet.data.len() as u32, packet.time_ns));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! Community ID: a name for a conversation that other tools give it too.
+//! Community ID: a hash that other tools give the same flow, too.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::capture::headers::{Conversation, Endpoint};
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// The Community ID, version 1 with seed 0, of a TCP, UDP or SCTP conversation, the same in both directions; `None` of anything else.
+/// The Community ID, version 1 with seed 0, of a TCP, UDP or SCTP packet's endpoints, the same in both directions; `None` of anything else.
 ///
 /// # Source
 /// Kreibich: *Community ID Flow Hashing*, specification of version 1, github.com/corelight/community-id-spec.

@@ -6,9 +6,9 @@ use std::hash::Hash;
 use serde_json::{Map, Value, json};
 
 use super::timestamp;
-use crate::inspect::{Comparison, Counts, Inspection, Tally};
+use crate::inspect::{Comparison, Counts, Inspection, Traffic};
 
-/// Of hosts, conversations and services, so many are listed, those with the most packets.
+/// Of hosts, pairs of hosts and services, so many are listed, those with the most packets.
 const LISTED_MAX: usize = 1000;
 
 /// One inspection as a JSON object, or two as an object with `first`, `second` and `comparison`. Undefined values are null. Panics
@@ -33,10 +33,10 @@ fn object(inspection: &Inspection) -> Value {
     let hosts = listed(
         &inspection.hosts,
         |host| host.to_string(),
-        |host, tally, fields| {
+        |host, traffic, fields| {
             let sent = inspection.senders.of(host).packets;
             fields.insert("sent".into(), sent.into());
-            fields.insert("received".into(), tally.packets.saturating_sub(sent).into());
+            fields.insert("received".into(), traffic.packets.saturating_sub(sent).into());
         },
     );
     json!({
@@ -51,8 +51,8 @@ fn object(inspection: &Inspection) -> Value {
         "timeline": {
             "start_ns": inspection.timeline.start_ns(),
             "bin_seconds": inspection.timeline.width_seconds(),
-            "packets": tallies(inspection, |bin| bin.packets),
-            "bytes": tallies(inspection, |bin| bin.bytes),
+            "packets": bins(inspection, |bin| bin.packets),
+            "bytes": bins(inspection, |bin| bin.bytes),
         },
         "sizes": {
             "mean": sizes.mean(),
@@ -66,17 +66,17 @@ fn object(inspection: &Inspection) -> Value {
         "protocols": listed(&inspection.protocols, |name| name.to_string(), |_, _, _| {}),
         "services": listed(&inspection.services, display, |_, _, _| {}),
         "hosts": hosts,
-        "conversations": listed(&inspection.conversations, |ends| format!("{} {}", ends[0], ends[1]), |_, _, _| {}),
+        "conversations": listed(&inspection.host_pairs, |ends| format!("{} {}", ends[0], ends[1]), |_, _, _| {}),
         "gaps": inspection.gaps.longest(),
-        "skipped": inspection.skipped,
+        "left_out": inspection.skipped,
     })
 }
 
-fn display<T: Display>(thing: &T) -> String {
-    thing.to_string()
+fn display<T: Display>(key: &T) -> String {
+    key.to_string()
 }
 
-fn tallies(inspection: &Inspection, value: fn(&Tally) -> u64) -> Vec<u64> {
+fn bins(inspection: &Inspection, value: fn(&Traffic) -> u64) -> Vec<u64> {
     inspection.timeline.bins().iter().map(value).collect()
 }
 
@@ -84,14 +84,14 @@ fn tallies(inspection: &Inspection, value: fn(&Tally) -> u64) -> Vec<u64> {
 fn listed<K: Eq + Hash + Ord + Copy>(
     counts: &Counts<K>,
     name: impl Fn(&K) -> String,
-    further: impl Fn(&K, Tally, &mut Map<String, Value>),
+    further: impl Fn(&K, Traffic, &mut Map<String, Value>),
 ) -> Value {
-    let item = |(thing, tally): (K, Tally)| {
+    let item = |(key, traffic): (K, Traffic)| {
         let mut fields = Map::new();
-        fields.insert("name".into(), name(&thing).into());
-        fields.insert("packets".into(), tally.packets.into());
-        fields.insert("bytes".into(), tally.bytes.into());
-        further(&thing, tally, &mut fields);
+        fields.insert("name".into(), name(&key).into());
+        fields.insert("packets".into(), traffic.packets.into());
+        fields.insert("bytes".into(), traffic.bytes.into());
+        further(&key, traffic, &mut fields);
         Value::Object(fields)
     };
     let list: Vec<Value> = counts.ranked().into_iter().take(LISTED_MAX).map(item).collect();

@@ -240,7 +240,7 @@ fn area_text(area: &Area, text: &str, (x, y): (i32, i32), style: TextStyle<'_>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::Tally;
+    use crate::inspect::Traffic;
 
     fn has(picture: &Picture, colour: RGBColor) -> bool {
         picture.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
@@ -257,7 +257,7 @@ mod tests {
         }
         some.byte_values.add(&[0, 0, 7]);
         let name = ServiceName { protocol: "TCP", service: None, port: Some(502) };
-        some.services.add(name, Tally { packets: 2, bytes: 9 });
+        some.services.add(name, Traffic { packets: 2, bytes: 9 });
         assert!(!has(&inspection_picture(&[&some]).unwrap(), VERMILION));
         for inspections in [vec![&nothing], vec![&nothing, &some], vec![&some, &some]] {
             let picture = inspection_picture(&inspections).unwrap();

@@ -39,7 +39,7 @@ pub fn inspection_tables(inspections: &[&Inspection]) -> Vec<InspectionTable> {
         ranking("Protocols", inspections, |inspection| &inspection.protocols),
         ranking("Services", inspections, |inspection| &inspection.services),
         ranking("Hosts: packets sent or received", inspections, |inspection| &inspection.hosts),
-        conversations(inspections),
+        host_pairs(inspections),
         lengths(inspections),
         link_types(inspections),
         skipped(inspections),
@@ -92,7 +92,7 @@ fn overview(inspections: &[&Inspection]) -> InspectionTable {
         }),
         ("entropy of bytes, bits of 8", |i| or_dash(i.byte_values.entropy().map(|bits| format!("{bits:.3}")))),
         ("hosts", |i| different(&i.hosts)),
-        ("conversations (pairs of hosts)", |i| different(&i.conversations)),
+        ("pairs of hosts", |i| different(&i.host_pairs)),
         ("services", |i| different(&i.services)),
         ("longest gap", |i| or_dash(i.gaps.longest().first().map(|gap| duration(gap.nanoseconds as f64 / 1e9)))),
         ("packets older than the one before", |i| backwards(i).to_string()),
@@ -170,7 +170,7 @@ fn differences(comparison: &Comparison, first: &Inspection, second: &Inspection)
     let beyond = if comparison.is_complete {
         ""
     } else {
-        "; there were more hosts, conversations or services than are counted, so these may be too many"
+        "; there were more hosts, pairs of hosts or services than are counted, so these may be too many"
     };
     InspectionTable {
         title: "Differences".into(),
@@ -184,27 +184,27 @@ fn differences(comparison: &Comparison, first: &Inspection, second: &Inspection)
             row("protocols", distances.protocols, None),
             row("services", distances.services, Some(comparison.services)),
             row("hosts", distances.hosts, Some(comparison.hosts)),
-            row("conversations", distances.conversations, Some(comparison.conversations)),
+            row("pairs of hosts", distances.host_pairs, Some(comparison.host_pairs)),
         ],
     }
 }
 
-/// A row a thing with its packets on each side: those with the greatest shares, and the greatest of those in only one.
+/// A row per key with its packets on each side: those with the greatest shares, and the greatest of those in only one.
 struct Ranks {
     names: Vec<String>,
     packets: Vec<Vec<u64>>,
-    /// Packets of all things, on each side.
+    /// Packets of all keys, on each side.
     all: Vec<u64>,
     different: usize,
-    /// Packets of things that are not counted one by one.
+    /// Packets of keys that are not counted exactly.
     others: u64,
 }
 
 impl Ranks {
     fn of<K: Eq + Hash + Ord + Copy>(counts: &[&Counts<K>], all: Vec<u64>, name: impl Fn(K) -> String) -> Ranks {
-        let things: BTreeSet<K> = counts.iter().flat_map(|counts| counts.ranked()).map(|(thing, _)| thing).collect();
-        let packets = |thing: &K| counts.iter().map(|counts| counts.of(thing).packets).collect::<Vec<u64>>();
-        let rows = things.into_iter().map(|thing| (thing, packets(&thing))).collect();
+        let keys: BTreeSet<K> = counts.iter().flat_map(|counts| counts.ranked()).map(|(key, _)| key).collect();
+        let packets = |key: &K| counts.iter().map(|counts| counts.of(key).packets).collect::<Vec<u64>>();
+        let rows = keys.into_iter().map(|key| (key, packets(&key))).collect();
         let others = counts.iter().map(|counts| counts.others().packets).sum();
         Ranks { others, ..Ranks::chosen(rows, all, name) }
     }
@@ -217,7 +217,7 @@ impl Ranks {
         let different = rows.len();
         let rest = rows.split_off(RANKS.min(rows.len()));
         rows.extend(rest.into_iter().filter(|(_, packets)| packets.len() > 1 && packets.contains(&0)).take(ONLY_RANKS));
-        let (names, packets) = rows.into_iter().map(|(thing, packets)| (name(thing), packets)).unzip();
+        let (names, packets) = rows.into_iter().map(|(key, packets)| (name(key), packets)).unzip();
         Ranks { names, packets, all, different, others: 0 }
     }
 
@@ -270,13 +270,13 @@ fn ranking<'a, K: Eq + Hash + Ord + Copy + Display + 'a>(
     counts: fn(&'a Inspection) -> &'a Counts<K>,
 ) -> InspectionTable {
     let counts: Vec<&Counts<K>> = inspections.iter().map(|inspection| counts(inspection)).collect();
-    Ranks::of(&counts, all_packets(inspections), |thing| thing.to_string()).table(title, "")
+    Ranks::of(&counts, all_packets(inspections), |key| key.to_string()).table(title, "")
 }
 
-fn conversations(inspections: &[&Inspection]) -> InspectionTable {
-    let counts: Vec<_> = inspections.iter().map(|inspection| &inspection.conversations).collect();
+fn host_pairs(inspections: &[&Inspection]) -> InspectionTable {
+    let counts: Vec<_> = inspections.iter().map(|inspection| &inspection.host_pairs).collect();
     let name = |[one, other]: [Endpoint; 2]| format!("{one} – {other}");
-    Ranks::of(&counts, all_packets(inspections), name).table("Conversations: packets between two hosts", "")
+    Ranks::of(&counts, all_packets(inspections), name).table("Pairs of hosts: packets between the two", "")
 }
 
 fn lengths(inspections: &[&Inspection]) -> InspectionTable {
@@ -306,7 +306,7 @@ fn skipped(inspections: &[&Inspection]) -> InspectionTable {
     let packets = |reason| inspections.iter().map(|i| i.skipped.0.get(&reason).copied().unwrap_or(0)).collect();
     let rows = reasons.into_iter().map(|reason| (reason, packets(reason))).collect();
     let name = |reason: SkipReason| reason.to_string();
-    Ranks::chosen(rows, all_packets(inspections), name).table("Packets in no TCP or UDP conversation, by reason", "")
+    Ranks::chosen(rows, all_packets(inspections), name).table("Packets in no TCP or UDP flow, by reason", "")
 }
 
 fn gaps(inspections: &[&Inspection]) -> InspectionTable {
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn every_row_has_a_cell_a_column() {
         let mut one = Inspection::default();
-        one.protocols.add("TCP", crate::inspect::Tally { packets: 3, bytes: 200 });
+        one.protocols.add("TCP", crate::inspect::Traffic { packets: 3, bytes: 200 });
         one.all.add(60);
         one.sizes.add(60);
         let nothing = Inspection::default();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::capture::headers::named_fields;
+use crate::capture::headers::Dissection;
 use crate::explain::{ExplainedWindow, by_name, joined_fields};
 use crate::monitor::{Evidence, PacketEvidence};
 use crate::residual::AUTOENCODER;
@@ -80,7 +80,7 @@ fn add_heat(detector: &str, packet_evidence: &PacketEvidence, sums: &mut Shares)
     let above = |range: std::ops::Range<usize>| {
         heat.of_bytes[range].iter().filter(|value| **value > 0.0).map(|value| f64::from(*value)).sum::<f64>()
     };
-    for field in named_fields(packet_evidence.link, &packet_evidence.bytes) {
+    for field in Dissection::new(packet_evidence.link, &packet_evidence.bytes).named_fields() {
         *sums.entry(field.to_string()).or_default() += above(field.range.clone());
     }
     let past_end = f64::from(heat.past_end);

@@ -165,14 +165,14 @@ fn headline(event: &Event, peak: &ExplainedWindow<'_>) -> String {
 
 /// When, who, and how far the relevance is the whole story.
 fn remarks(event: &Event, packets: &BTreeSet<u64>) -> Vec<String> {
-    let console = &event.peak.conversation;
+    let conversation = &event.peak.conversation;
     let mut remarks = vec![format!(
         "{}, {} to {}, {}{}: score {:.2} times the threshold, by {}",
         timestamp(event.first_ns),
-        console.source,
-        console.destination,
-        console.protocol,
-        console.service.map_or_else(String::new, |service| format!(" {service}")),
+        conversation.source,
+        conversation.destination,
+        conversation.protocol,
+        conversation.service.map_or_else(String::new, |service| format!(" {service}")),
         event.peak.multiple(),
         event.peak.trigger.name(),
     )];

@@ -8,40 +8,42 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use super::link::ether;
 use super::transport::ports;
-use super::{Protocol, SkipReason, Transport, be16};
+use super::{Dissection, Protocol, SkipReason, Transport, be16};
 
-/// Finds the TCP or UDP segment of a packet as the original did: every packet is Ethernet, whatever its link type;
-/// IPv4 only, and the version in the IP header is not looked at.
-///
-/// # Errors
-///
-/// The reason why the packet is in no flow; which packets are is exact, the reasons are ours.
-pub fn transport_compat(data: &[u8]) -> Result<Transport<'_>, SkipReason> {
-    let packet = ethernet(data)?;
-    let header = packet.get(..20).ok_or(SkipReason::Cut)?;
-    let header_length = usize::from(header[0] & 0x0f) * 4;
-    if header_length < 20 {
-        return Err(SkipReason::Malformed);
+impl<'a> Dissection<'a> {
+    /// The same as the original found it: every packet is read as Ethernet, IPv4 only, and the version in the IP header is not checked.
+    ///
+    /// # Errors
+    ///
+    /// The reason why the packet is in no flow. Which packets are skipped is exact; the original gave no reasons.
+    pub fn transport_compat(&self) -> Result<Transport<'a>, SkipReason> {
+        let packet = ethernet(self.data)?;
+        let header = packet.get(..20).ok_or(SkipReason::Cut)?;
+        let header_length = usize::from(header[0] & 0x0f) * 4;
+        if header_length < 20 {
+            return Err(SkipReason::Malformed);
+        }
+        let end = match usize::from(be16(header, 2)) {
+            0 => packet.len(),
+            total => total.min(packet.len()),
+        };
+        let protocol = Protocol::from_number(header[9]).ok_or(SkipReason::OtherProtocol)?;
+        if be16(header, 6) & 0x1fff != 0 {
+            return Err(SkipReason::LaterFragment);
+        }
+        // A length below the header's, or beyond what was captured, leaves nothing.
+        let bytes = packet.get(header_length..end).unwrap_or_default();
+        let (source, destination) = ports(protocol, bytes)?;
+        let address =
+            |at: usize| IpAddr::from(Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]));
+        Ok(Transport {
+            protocol,
+            source: (address(12), source),
+            destination: (address(16), destination),
+            bytes,
+            offset: self.offset_of(packet) + header_length,
+        })
     }
-    let end = match usize::from(be16(header, 2)) {
-        0 => packet.len(),
-        total => total.min(packet.len()),
-    };
-    let protocol = Protocol::from_number(header[9]).ok_or(SkipReason::OtherProtocol)?;
-    if be16(header, 6) & 0x1fff != 0 {
-        return Err(SkipReason::LaterFragment);
-    }
-    // A length below the header's, or beyond what was captured, leaves nothing.
-    let segment = packet.get(header_length..end).unwrap_or_default();
-    let (source, destination) = ports(protocol, segment)?;
-    let address = |at: usize| IpAddr::from(Ipv4Addr::new(header[at], header[at + 1], header[at + 2], header[at + 3]));
-    Ok(Transport {
-        protocol,
-        source: (address(12), source),
-        destination: (address(16), destination),
-        segment,
-        offset: segment.as_ptr() as usize - data.as_ptr() as usize,
-    })
 }
 
 /// The IPv4 packet in a frame.
@@ -70,7 +72,7 @@ fn ethernet(mut frame: &[u8]) -> Result<&[u8], SkipReason> {
     }
 }
 
-/// Peels tags and labels in two passes: what the first one left undissected, the second one takes up where it stopped.
+/// Steps over tags and labels in two passes: the second one goes on where the first one stopped.
 fn network(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], SkipReason> {
     for _ in 0..2 {
         if ether::VLAN.contains(&kind) {

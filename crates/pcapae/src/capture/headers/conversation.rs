@@ -3,13 +3,12 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::facts::ports;
-use super::internet::internet;
-use super::link::{Network, ether, peel};
+use super::Dissection;
+use super::ip::{IpPacket, protocol};
+use super::link::{Network, ether};
 use super::service::service;
-use crate::capture::LinkType;
 
-/// What can be seen of a packet's conversation.
+/// Who talks to whom in what protocol, for people to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conversation {
     /// The sender.
@@ -34,6 +33,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    pub(super) fn on_link(address: Option<[u8; 6]>) -> Endpoint {
+        address.map_or(Endpoint::Unknown, Endpoint::Mac)
+    }
+
+    /// Source and destination of an IP packet.
+    pub(super) fn of_ip(ip: &IpPacket<'_>) -> (Endpoint, Endpoint) {
+        let (source, destination) = ip.ports.unzip();
+        (Endpoint::Ip(ip.source, source), Endpoint::Ip(ip.destination, destination))
+    }
+
     /// The endpoint without its port: the host.
     pub fn host(self) -> Endpoint {
         match self {
@@ -56,35 +65,36 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Says of any packet who talks to whom, as far as it can be seen; never refuses.
-pub fn conversation(link: LinkType, data: &[u8]) -> Conversation {
-    let peeled = peel(link, data);
-    let on_link = |address: Option<[u8; 6]>| address.map_or(Endpoint::Unknown, Endpoint::Mac);
-    let below = |protocol| Conversation {
-        source: on_link(peeled.source),
-        destination: on_link(peeled.destination),
-        protocol,
-        service: None,
-    };
-    match peeled.network {
-        Network::Ip(packet) => over_ip(packet).unwrap_or_else(|| below("IP")),
-        Network::Other(ether::ARP, body) => arp(body).unwrap_or_else(|| below("ARP")),
-        Network::Other(kind, _) => below(ether_name(kind)),
-        Network::Llc([0x42, 0x42, ..]) => below("STP"),
-        Network::Llc(_) => below("LLC"),
-        Network::Broken(_) => below("?"),
+impl Dissection<'_> {
+    /// Who talks to whom, as far as it can be seen.
+    pub fn conversation(&self) -> Conversation {
+        let layers = self.layers();
+        let below = |protocol| Conversation {
+            source: Endpoint::on_link(layers.source),
+            destination: Endpoint::on_link(layers.destination),
+            protocol,
+            service: None,
+        };
+        match &layers.network {
+            Network::Ip(_, Ok(ip)) => over_ip(ip),
+            Network::Ip(_, Err(_)) => below("IP"),
+            Network::Other(ether::ARP, body) => arp(body).unwrap_or_else(|| below("ARP")),
+            Network::Other(ethertype, _) => below(ether_name(*ethertype)),
+            Network::Llc([0x42, 0x42, ..]) => below("STP"),
+            Network::Llc(_) => below("LLC"),
+            Network::Broken(_) => below("?"),
+        }
     }
 }
 
-fn over_ip(packet: &[u8]) -> Option<Conversation> {
-    let internet = internet(packet).ok()?;
-    let ports = ports(&internet);
-    Some(Conversation {
-        source: Endpoint::Ip(internet.source, ports.map(|(source, _)| source)),
-        destination: Endpoint::Ip(internet.destination, ports.map(|(_, destination)| destination)),
-        protocol: ip_name(internet.protocol, internet.source),
-        service: ports.and_then(|(source, destination)| service(destination).or_else(|| service(source))),
-    })
+fn over_ip(ip: &IpPacket<'_>) -> Conversation {
+    let (source, destination) = Endpoint::of_ip(ip);
+    Conversation {
+        source,
+        destination,
+        protocol: ip_name(ip.protocol, ip.source),
+        service: ip.ports.and_then(|(source, destination)| service(destination).or_else(|| service(source))),
+    }
 }
 
 /// Sender and target of an ARP packet for IPv4 over Ethernet.
@@ -97,28 +107,24 @@ fn arp(body: &[u8]) -> Option<Conversation> {
     Some(Conversation { source: address(14), destination: address(24), protocol: "ARP", service: None })
 }
 
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const SCTP: u8 = 132;
-
-fn ip_name(protocol: u8, address: IpAddr) -> &'static str {
-    match protocol {
-        1 => "ICMP",
-        2 => "IGMP",
+fn ip_name(number: u8, address: IpAddr) -> &'static str {
+    match number {
+        protocol::ICMP => "ICMP",
+        protocol::IGMP => "IGMP",
         4 => "IP in IP",
-        TCP => "TCP",
-        UDP => "UDP",
+        protocol::TCP => "TCP",
+        protocol::UDP => "UDP",
         41 => "IPv6 in IP",
         46 => "RSVP",
         47 => "GRE",
         50 => "ESP",
         51 => "AH",
-        58 => "ICMPv6",
+        protocol::ICMP_V6 => "ICMPv6",
         88 => "EIGRP",
         89 => "OSPF",
         103 => "PIM",
         112 => "VRRP",
-        SCTP => "SCTP",
+        protocol::SCTP => "SCTP",
         _ if address.is_ipv6() => "IPv6",
         _ => "IPv4",
     }

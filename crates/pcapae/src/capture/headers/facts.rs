@@ -1,14 +1,9 @@
 //! What detectors may know of a packet beside its bytes: time, length, service, direction and the two ends.
 
-use std::net::IpAddr;
+use super::link::{Network, ether};
+use super::{Dissection, Endpoint};
 
-use super::be16;
-use super::conversation::Endpoint;
-use super::internet::{Internet, internet};
-use super::link::{Network, ether, peel};
-use crate::capture::LinkType;
-
-/// What is spoken: EtherType, IP protocol and the lower of the two ports, each 0 where there is none.
+/// A service: EtherType, IP protocol and the lower of the two ports, each 0 where there is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Service {
     /// After VLAN tags and MPLS labels; 0 for what has none, as LLC and what cannot be read.
@@ -28,7 +23,7 @@ pub enum Direction {
     FromService,
 }
 
-/// A connection: what is spoken between which two ends, whoever sends. Without IP, the ends are link addresses.
+/// A connection: a service between two endpoints, both directions, in any protocol. Without IP, the endpoints are link addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Connection {
     service: Service,
@@ -42,7 +37,7 @@ pub struct PacketFacts {
     pub time_ns: i64,
     /// How many bytes were captured.
     pub length: u32,
-    /// What is spoken.
+    /// The service that is spoken.
     pub service: Service,
     /// Which way the packet goes.
     pub direction: Direction,
@@ -52,51 +47,33 @@ pub struct PacketFacts {
     pub destination: Endpoint,
 }
 
-impl PacketFacts {
-    /// Reads the facts off a packet captured at `time_ns` of which `length` bytes were captured; `data` may be only the first of
-    /// them, headers included. Never refuses: what cannot be read is 0 or [`Endpoint::Unknown`].
-    pub fn of(link: LinkType, data: &[u8], length: u32, time_ns: i64) -> PacketFacts {
-        let peeled = peel(link, data);
-        let on_link = |address: Option<[u8; 6]>| address.map_or(Endpoint::Unknown, Endpoint::Mac);
-        let ends = (on_link(peeled.source), on_link(peeled.destination));
-        let of_ethertype = |ethertype| Service { ethertype, ..Service::default() };
-        let (service, (source, destination)) = match peeled.network {
-            Network::Ip(packet) => over_ip(packet).unwrap_or((of_ethertype(0), ends)),
-            Network::Other(ethertype, _) => (of_ethertype(ethertype), ends),
-            Network::Llc(_) | Network::Broken(_) => (of_ethertype(0), ends),
+impl Dissection<'_> {
+    /// The facts of the packet, captured at `time_ns` with `length` bytes. What cannot be read is 0 or [`Endpoint::Unknown`].
+    pub fn facts(&self, length: u32, time_ns: i64) -> PacketFacts {
+        let layers = self.layers();
+        let (service, (source, destination)) = match &layers.network {
+            Network::Ip(_, Ok(ip)) => {
+                let ethertype = if ip.source.is_ipv6() { ether::IPV6 } else { ether::IPV4 };
+                let port = ip.ports.map_or(0, |(source, destination)| source.min(destination));
+                (Service { ethertype, ip_protocol: ip.protocol, port }, Endpoint::of_ip(ip))
+            }
+            other => {
+                let ethertype = if let Network::Other(ethertype, _) = other { *ethertype } else { 0 };
+                let ends = (Endpoint::on_link(layers.source), Endpoint::on_link(layers.destination));
+                (Service { ethertype, ..Service::default() }, ends)
+            }
         };
         let direction = direction(source, destination);
         PacketFacts { time_ns, length, service, direction, source, destination }
     }
+}
 
+impl PacketFacts {
     /// The connection that the packet belongs to.
     pub fn connection(&self) -> Connection {
         let mut ends = [self.source, self.destination];
         ends.sort_unstable();
         Connection { service: self.service, ends }
-    }
-}
-
-fn over_ip(packet: &[u8]) -> Option<(Service, (Endpoint, Endpoint))> {
-    let internet = internet(packet).ok()?;
-    let ethertype = if internet.source.is_ipv6() { ether::IPV6 } else { ether::IPV4 };
-    let ports = ports(&internet);
-    let port = ports.map_or(0, |(source, destination)| source.min(destination));
-    let end = |address: IpAddr, port| Endpoint::Ip(address, port);
-    let source = end(internet.source, ports.map(|(source, _)| source));
-    let destination = end(internet.destination, ports.map(|(_, destination)| destination));
-    Some((Service { ethertype, ip_protocol: internet.protocol, port }, (source, destination)))
-}
-
-/// Source and destination port, where the protocol has such and they are there.
-pub(super) fn ports(internet: &Internet<'_>) -> Option<(u16, u16)> {
-    const TCP: u8 = 6;
-    const UDP: u8 = 17;
-    const SCTP: u8 = 132;
-    let has_ports = matches!(internet.protocol, TCP | UDP | SCTP) && !internet.later_fragment;
-    match internet.payload {
-        [_, _, _, _, ..] if has_ports => Some((be16(internet.payload, 0), be16(internet.payload, 2))),
-        _ => None,
     }
 }
 
@@ -115,6 +92,7 @@ fn direction(source: Endpoint, destination: Endpoint) -> Direction {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::capture::LinkType;
 
     /// A TCP packet over IPv4 over Ethernet from 10.0.0.1 to 10.0.0.2.
     fn tcp(from: u16, to: u16) -> Vec<u8> {
@@ -126,7 +104,7 @@ mod tests {
     }
 
     fn facts(data: &[u8]) -> PacketFacts {
-        PacketFacts::of(LinkType::ETHERNET, data, data.len() as u32, 7)
+        Dissection::new(LinkType::ETHERNET, data).facts(data.len() as u32, 7)
     }
 
     #[test]
@@ -161,7 +139,7 @@ mod tests {
         let short = long.clone();
         long[17] = 200;
         long.resize(214, 9);
-        let of_front = PacketFacts::of(LinkType::ETHERNET, &long[..64], 214, 7);
+        let of_front = Dissection::new(LinkType::ETHERNET, &long[..64]).facts(214, 7);
         assert_eq!(of_front, facts(&long));
         assert_eq!(of_front.service, facts(&short).service);
     }

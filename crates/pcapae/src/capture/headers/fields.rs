@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::internet::{Internet, internet};
-use super::link::{Network, ether, peel};
+use super::Dissection;
+use super::ip::{IpPacket, protocol};
+use super::link::{Network, ether};
 use crate::capture::LinkType;
 
 /// Header fields that say when or by whom a packet was sent, rather than what it says.
@@ -63,36 +64,46 @@ impl HeaderField {
     }
 }
 
-/// Calls `each` with every field of a packet that is there, and the bytes of `data` where it lies. A field that is cut off is given as
-/// far as it goes. Tunnels are not unwrapped.
-pub fn header_fields(link: LinkType, data: &[u8], mut each: impl FnMut(HeaderField, Range<usize>)) {
-    let mut each = |field, range: Range<usize>| {
-        let range = range.start.min(data.len())..range.end.min(data.len());
-        if !range.is_empty() {
-            each(field, range);
-        }
-    };
-    link_addresses(link, &mut each);
-    // What is peeled off lies in front: the rest is the end of the packet.
-    match peel(link, data).network {
-        Network::Ip(packet) => internet_fields(packet, data.len() - packet.len(), &mut each),
-        Network::Other(ether::ARP, body) if body.starts_with(&[0, 1, 8, 0, 6, 4]) => {
-            let at = data.len() - body.len();
-            for (field, range) in [
-                (HeaderField::LinkAddresses, 8..14),
-                (HeaderField::IpAddresses, 14..18),
-                (HeaderField::LinkAddresses, 18..24),
-                (HeaderField::IpAddresses, 24..28),
-            ] {
-                each(field, at + range.start..at + range.end);
+impl Dissection<'_> {
+    /// Calls `each` with every header field that is there, and where in the packet it lies. A field that is cut off is given as far as
+    /// it goes. Tunnels are not unwrapped.
+    pub fn header_fields(&self, mut each: impl FnMut(HeaderField, Range<usize>)) {
+        let length = self.data.len();
+        let mut each = |field, range: Range<usize>| {
+            let range = range.start.min(length)..range.end.min(length);
+            if !range.is_empty() {
+                each(field, range);
             }
+        };
+        link_addresses(self.link_type, &mut each);
+        match &self.layers().network {
+            Network::Ip(packet, ip) => {
+                let at = self.offset_of(packet);
+                ip_fields(packet, at, &mut each);
+                if let Ok(ip) = ip
+                    && !ip.later_fragment
+                {
+                    transport_fields(ip, at + ip.payload_offset, &mut each);
+                }
+            }
+            Network::Other(ether::ARP, body) if body.starts_with(&[0, 1, 8, 0, 6, 4]) => {
+                let at = self.offset_of(body);
+                for (field, range) in [
+                    (HeaderField::LinkAddresses, 8..14),
+                    (HeaderField::IpAddresses, 14..18),
+                    (HeaderField::LinkAddresses, 18..24),
+                    (HeaderField::IpAddresses, 24..28),
+                ] {
+                    each(field, at + range.start..at + range.end);
+                }
+            }
+            Network::Other(..) | Network::Llc(_) | Network::Broken(_) => {}
         }
-        Network::Other(..) | Network::Llc(_) | Network::Broken(_) => {}
     }
 }
 
-fn link_addresses(link: LinkType, each: &mut impl FnMut(HeaderField, Range<usize>)) {
-    match link {
+fn link_addresses(link_type: LinkType, each: &mut impl FnMut(HeaderField, Range<usize>)) {
+    match link_type {
         LinkType::ETHERNET => each(HeaderField::LinkAddresses, 0..12),
         LinkType::LINUX_SLL => each(HeaderField::LinkAddresses, 6..14),
         LinkType::LINUX_SLL2 => each(HeaderField::LinkAddresses, 12..20),
@@ -100,8 +111,8 @@ fn link_addresses(link: LinkType, each: &mut impl FnMut(HeaderField, Range<usize
     }
 }
 
-/// Fields of an IP packet that begins at `at`, and of what it carries.
-fn internet_fields(packet: &[u8], at: usize, each: &mut impl FnMut(HeaderField, Range<usize>)) {
+/// Fields of an IP header that begins at `at`.
+fn ip_fields(packet: &[u8], at: usize, each: &mut impl FnMut(HeaderField, Range<usize>)) {
     let fields: &[(HeaderField, Range<usize>)] = match packet.first().map(|byte| byte >> 4) {
         Some(4) => &[
             (HeaderField::IpId, 4..6),
@@ -115,63 +126,50 @@ fn internet_fields(packet: &[u8], at: usize, each: &mut impl FnMut(HeaderField, 
     for (field, range) in fields {
         each(*field, at + range.start..at + range.end);
     }
-    let Ok(internet) = internet(packet) else { return };
-    if let (false, Some(start)) = (internet.later_fragment, offset_of(internet.payload, packet)) {
-        transport_fields(&internet, at + start, each);
-    }
 }
 
-/// Where `part`, which is a part of `whole`, begins; `None` if it is empty.
-fn offset_of(part: &[u8], whole: &[u8]) -> Option<usize> {
-    part.first().and_then(|first| whole.element_offset(first))
-}
-
-/// Fields of a transport segment that begins at `at`.
-fn transport_fields(internet: &Internet<'_>, at: usize, each: &mut impl FnMut(HeaderField, Range<usize>)) {
-    let end = at + internet.payload.len();
+/// Fields of the transport header that begins at `at`.
+fn transport_fields(ip: &IpPacket<'_>, at: usize, each: &mut impl FnMut(HeaderField, Range<usize>)) {
+    let end = at + ip.payload.len();
     let mut each = |field, range: Range<usize>| each(field, (at + range.start).min(end)..(at + range.end).min(end));
-    match internet.protocol {
-        // TCP
-        6 => {
+    match ip.protocol {
+        protocol::TCP => {
             each(HeaderField::Ports, 0..4);
             each(HeaderField::TcpSequence, 4..8);
             each(HeaderField::TcpAcknowledgement, 8..12);
             each(HeaderField::TcpWindow, 14..16);
             each(HeaderField::Checksums, 16..18);
-            if let Some(range) = tcp_timestamps(internet.payload) {
+            if let Some(range) = tcp_timestamps(ip.payload) {
                 each(HeaderField::TcpTimestamps, range);
             }
         }
-        // UDP
-        17 => {
+        protocol::UDP => {
             each(HeaderField::Ports, 0..4);
             each(HeaderField::Checksums, 6..8);
         }
-        // SCTP
-        132 => {
+        protocol::SCTP => {
             each(HeaderField::Ports, 0..4);
             each(HeaderField::Checksums, 8..12);
         }
-        // ICMP, IGMP, ICMPv6
-        1 | 2 | 58 => each(HeaderField::Checksums, 2..4),
+        protocol::ICMP | protocol::IGMP | protocol::ICMP_V6 => each(HeaderField::Checksums, 2..4),
         _ => {}
     }
 }
 
 /// Value and echo in the timestamps option (RFC 7323) of a TCP header.
-fn tcp_timestamps(segment: &[u8]) -> Option<Range<usize>> {
+fn tcp_timestamps(tcp: &[u8]) -> Option<Range<usize>> {
     const TIMESTAMPS: [u8; 2] = [8, 10];
-    let header = usize::from(segment.get(12)? >> 4) * 4;
+    let header = usize::from(tcp.get(12)? >> 4) * 4;
     let mut at = 20;
-    while at < header.min(segment.len()) {
-        match segment[at] {
+    while at < header.min(tcp.len()) {
+        match tcp[at] {
             // End of options.
             0 => return None,
             // Padding.
             1 => at += 1,
-            _ if segment[at..].starts_with(&TIMESTAMPS) => return Some(at + 2..at + 10),
+            _ if tcp[at..].starts_with(&TIMESTAMPS) => return Some(at + 2..at + 10),
             // Kind and length; a length below 2 is none.
-            _ => at += usize::from(*segment.get(at + 1)?).max(2),
+            _ => at += usize::from(*tcp.get(at + 1)?).max(2),
         }
     }
     None
@@ -186,7 +184,7 @@ mod tests {
 
     fn found(data: &[u8]) -> Vec<(HeaderField, Range<usize>)> {
         let mut found = Vec::new();
-        header_fields(LinkType::ETHERNET, data, |field, range| found.push((field, range)));
+        Dissection::new(LinkType::ETHERNET, data).header_fields(|field, range| found.push((field, range)));
         found
     }
 
@@ -228,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn arp_tells_its_addresses() {
+    fn the_addresses_in_arp_are_fields() {
         let mut arp = vec![2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 1];
         arp.extend([3; 6].into_iter().chain([4; 4]).chain([5; 6]).chain([6; 4]));
         let ip: Vec<_> = found(&arp).into_iter().filter(|(field, _)| *field == HeaderField::IpAddresses).collect();

@@ -1,26 +1,26 @@
 //! The headers of industrial protocols, as far as a short table of lengths goes.
 
-use super::anatomy::Anatomy;
 use super::be16;
+use super::named_fields::Names;
 
 /// Names what a TCP or UDP payload holds, if one of its ports is that of a protocol known here.
-pub(super) fn over_port(source: u16, destination: u16, anatomy: &mut Anatomy) {
+pub(super) fn over_port(source: u16, destination: u16, names: &mut Names) {
     let (port, to_service) = if KNOWN.contains(&destination) { (destination, true) } else { (source, false) };
     // Each unit takes bytes, so the loops end with them.
     match port {
         MODBUS => {
-            while !anatomy.rest().is_empty() {
-                modbus(to_service, anatomy);
+            while !names.rest().is_empty() {
+                modbus(to_service, names);
             }
         }
-        ISO_ON_TCP => s7comm(anatomy),
-        DNP3 => dnp3(anatomy),
+        ISO_ON_TCP => s7comm(names),
+        DNP3 => dnp3(names),
         IEC_104 => {
-            while !anatomy.rest().is_empty() {
-                iec_104(anatomy);
+            while !names.rest().is_empty() {
+                iec_104(names);
             }
         }
-        ETHERNET_IP => ethernet_ip(anatomy),
+        ETHERNET_IP => ethernet_ip(names),
         _ => {}
     }
 }
@@ -33,47 +33,47 @@ const ETHERNET_IP: u16 = 44_818;
 const KNOWN: [u16; 5] = [MODBUS, ISO_ON_TCP, DNP3, IEC_104, ETHERNET_IP];
 
 /// Modbus Application Protocol 1.1b3 and Modbus Messaging on TCP/IP 1.0b: one unit of as many bytes as it says.
-fn modbus(request: bool, anatomy: &mut Anatomy) {
+fn modbus(request: bool, names: &mut Names) {
     const HEADER: usize = 8;
-    let rest = anatomy.rest();
+    let rest = names.rest();
     let function = rest.get(7).copied().unwrap_or_default();
     // The length counts from the unit on.
     let length = if rest.len() >= 6 { (usize::from(be16(rest, 4)) + 6).max(HEADER) } else { HEADER };
-    anatomy.table(
+    names.table(
         "Modbus",
         &[("transaction id", 2), ("protocol id", 2), ("length", 2), ("unit id", 1), ("function code", 1)],
     );
-    let before = anatomy.rest().len();
+    let before = names.rest().len();
     match (function, request) {
-        (1..=4, true) => anatomy.table("Modbus", &[("register address", 2), ("quantity", 2)]),
-        (1..=4, false) => anatomy.table("Modbus", &[("byte count", 1)]),
-        (5 | 6, _) => anatomy.table("Modbus", &[("register address", 2), ("value", 2)]),
-        (15 | 16, true) => anatomy.table("Modbus", &[("register address", 2), ("quantity", 2), ("byte count", 1)]),
-        (15 | 16, false) => anatomy.table("Modbus", &[("register address", 2), ("quantity", 2)]),
-        (0x80.., false) => anatomy.table("Modbus", &[("exception code", 1)]),
+        (1..=4, true) => names.table("Modbus", &[("register address", 2), ("quantity", 2)]),
+        (1..=4, false) => names.table("Modbus", &[("byte count", 1)]),
+        (5 | 6, _) => names.table("Modbus", &[("register address", 2), ("value", 2)]),
+        (15 | 16, true) => names.table("Modbus", &[("register address", 2), ("quantity", 2), ("byte count", 1)]),
+        (15 | 16, false) => names.table("Modbus", &[("register address", 2), ("quantity", 2)]),
+        (0x80.., false) => names.table("Modbus", &[("exception code", 1)]),
         _ => {}
     }
-    let named = before - anatomy.rest().len();
-    anatomy.pieces("Modbus data", (length - HEADER).saturating_sub(named));
+    let named = before - names.rest().len();
+    names.pieces("Modbus data", (length - HEADER).saturating_sub(named));
 }
 
 /// S7comm over ISO on TCP (RFC 1006, RFC 905), after the dissector of Wireshark: the protocol is not published.
-fn s7comm(anatomy: &mut Anatomy) {
+fn s7comm(names: &mut Names) {
     const DATA: u8 = 0xf0;
     const S7: u8 = 0x32;
-    let rest = anatomy.rest();
-    anatomy.table("TPKT", &[("version", 1), ("reserved", 1), ("length", 2)]);
-    anatomy.table("COTP", &[("length", 1), ("type", 1)]);
+    let rest = names.rest();
+    names.table("TPKT", &[("version", 1), ("reserved", 1), ("length", 2)]);
+    names.table("COTP", &[("length", 1), ("type", 1)]);
     if rest.get(5) != Some(&DATA) {
         let length = rest.get(4).map_or(0, |length| usize::from(*length));
-        anatomy.pieces("COTP", length.saturating_sub(1));
+        names.pieces("COTP", length.saturating_sub(1));
         return;
     }
-    anatomy.table("COTP", &[("sequence", 1)]);
+    names.table("COTP", &[("sequence", 1)]);
     if rest.get(7) != Some(&S7) {
         return;
     }
-    anatomy.table(
+    names.table(
         "S7comm",
         &[
             ("protocol id", 1),
@@ -86,33 +86,33 @@ fn s7comm(anatomy: &mut Anatomy) {
     );
     // Acknowledgements say how it went.
     if matches!(rest.get(8), Some(2 | 3)) {
-        anatomy.table("S7comm", &[("error class", 1), ("error code", 1)]);
+        names.table("S7comm", &[("error class", 1), ("error code", 1)]);
     }
     let parameters = if rest.len() >= 15 { usize::from(be16(rest, 13)) } else { 0 };
-    let function = anatomy.rest().first().copied();
+    let function = names.rest().first().copied();
     if parameters > 0 {
-        anatomy.table("S7comm", &[("function", 1)]);
+        names.table("S7comm", &[("function", 1)]);
     }
     let mut left = parameters.saturating_sub(1);
     // Read and write variables, in a job: a count, and items of twelve bytes.
     if matches!(function, Some(4 | 5)) && left > 0 {
-        anatomy.table("S7comm", &[("item count", 1)]);
+        names.table("S7comm", &[("item count", 1)]);
         left -= 1;
-        while rest.get(8) == Some(&1) && left >= 12 && !anatomy.rest().is_empty() {
-            anatomy.table("S7comm", &[("item syntax", 3), ("transport size", 1), ("item length", 2)]);
-            anatomy.table("S7comm", &[("data block", 2), ("area", 1), ("address", 3)]);
+        while rest.get(8) == Some(&1) && left >= 12 && !names.rest().is_empty() {
+            names.table("S7comm", &[("item syntax", 3), ("transport size", 1), ("item length", 2)]);
+            names.table("S7comm", &[("data block", 2), ("area", 1), ("address", 3)]);
             left -= 12;
         }
     }
-    anatomy.pieces("S7comm parameter", left);
-    anatomy.pieces("S7comm data", usize::MAX);
+    names.pieces("S7comm parameter", left);
+    names.pieces("S7comm data", usize::MAX);
 }
 
 /// DNP3 (IEEE 1815-2012): link layer, transport, application header. After the header, every 16 bytes have a checksum; it counts as objects.
-fn dnp3(anatomy: &mut Anatomy) {
+fn dnp3(names: &mut Names) {
     const RESPONSES: [u8; 2] = [129, 130];
-    let function = anatomy.rest().get(12).copied();
-    anatomy.table(
+    let function = names.rest().get(12).copied();
+    names.table(
         "DNP3",
         &[
             ("start", 2),
@@ -127,22 +127,22 @@ fn dnp3(anatomy: &mut Anatomy) {
         ],
     );
     if function.is_some_and(|function| RESPONSES.contains(&function)) {
-        anatomy.table("DNP3", &[("internal indications", 2)]);
+        names.table("DNP3", &[("internal indications", 2)]);
     }
-    anatomy.table("DNP3", &[("object group", 1), ("object variation", 1), ("object qualifier", 1)]);
-    anatomy.pieces("DNP3 objects", usize::MAX);
+    names.table("DNP3", &[("object group", 1), ("object variation", 1), ("object qualifier", 1)]);
+    names.pieces("DNP3 objects", usize::MAX);
 }
 
 /// IEC 60870-5-104: one unit of as many bytes as it says; cause and addresses of 2, 2 and 3 bytes, as is fixed there.
-fn iec_104(anatomy: &mut Anatomy) {
-    let rest = anatomy.rest();
+fn iec_104(names: &mut Names) {
+    let rest = names.rest();
     let length = rest.get(1).map_or(0, |length| usize::from(*length)).max(4);
-    anatomy.table("IEC 104", &[("start", 1), ("length", 1), ("control field", 4)]);
+    names.table("IEC 104", &[("start", 1), ("length", 1), ("control field", 4)]);
     // Units that transfer information have a 0 as the lowest bit of the control field.
     let information = rest.get(2).is_some_and(|control| control & 1 == 0);
     let mut left = length - 4;
     if information && left >= 9 {
-        anatomy.table(
+        names.table(
             "IEC 104",
             &[
                 ("type id", 1),
@@ -154,12 +154,12 @@ fn iec_104(anatomy: &mut Anatomy) {
         );
         left -= 9;
     }
-    anatomy.pieces("IEC 104 information", left);
+    names.pieces("IEC 104 information", left);
 }
 
 /// EtherNet/IP encapsulation (CIP Networks Library, volume 2).
-fn ethernet_ip(anatomy: &mut Anatomy) {
-    anatomy.table(
+fn ethernet_ip(names: &mut Names) {
+    names.table(
         "EtherNet/IP",
         &[
             ("command", 2),
@@ -173,17 +173,17 @@ fn ethernet_ip(anatomy: &mut Anatomy) {
             ("item count", 2),
         ],
     );
-    anatomy.pieces("EtherNet/IP items", usize::MAX);
+    names.pieces("EtherNet/IP items", usize::MAX);
 }
 
 /// GOOSE (IEC 61850-8-1): a header, and tagged values one after the other.
-pub(super) fn goose(anatomy: &mut Anatomy) {
-    anatomy.table("GOOSE", &[("application id", 2), ("length", 2), ("reserved", 4)]);
+pub(super) fn goose(names: &mut Names) {
+    names.table("GOOSE", &[("application id", 2), ("length", 2), ("reserved", 4)]);
     // The outermost tag, and a length of one, two or three bytes.
-    if let Some(header) = tag_and_length(anatomy.rest()).map(|(header, _)| header) {
-        anatomy.table("GOOSE", &[("frame", header)]);
+    if let Some(header) = tag_and_length(names.rest()).map(|(header, _)| header) {
+        names.table("GOOSE", &[("frame", header)]);
     }
-    while let (Some((header, length)), Some(tag)) = (tag_and_length(anatomy.rest()), anatomy.rest().first()) {
+    while let (Some((header, length)), Some(tag)) = (tag_and_length(names.rest()), names.rest().first()) {
         let name = match tag {
             0x80 => "control block",
             0x81 => "time allowed to live",
@@ -199,7 +199,7 @@ pub(super) fn goose(anatomy: &mut Anatomy) {
             0xab => "data",
             _ => return,
         };
-        anatomy.table("GOOSE", &[(name, header + length)]);
+        names.table("GOOSE", &[(name, header + length)]);
     }
 }
 

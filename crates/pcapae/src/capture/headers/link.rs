@@ -1,5 +1,6 @@
-//! From the link layer up to the network layer: what is peeled off before IP, or whatever else is there.
+//! From the link layer up to the network layer: what is in front of IP or of another network layer.
 
+use super::ip::{IpPacket, ip_packet};
 use super::{SkipReason, be16};
 use crate::capture::LinkType;
 
@@ -19,9 +20,9 @@ pub(super) mod ether {
     pub const LONGEST_LENGTH: u16 = 1500;
 }
 
-/// A packet with its link layer peeled off.
+/// The layers of a packet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Peeled<'a> {
+pub(super) struct Layers<'a> {
     /// Source and destination on the link, where it has such addresses; of SLL only the source is known.
     pub source: Option<[u8; 6]>,
     pub destination: Option<[u8; 6]>,
@@ -31,8 +32,8 @@ pub(super) struct Peeled<'a> {
 /// What the link layer carries.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Network<'a> {
-    /// Begins with an IP header, as the layer below says.
-    Ip(&'a [u8]),
+    /// All bytes of what the layer below says is an IP packet, and what its header says.
+    Ip(&'a [u8], Result<IpPacket<'a>, SkipReason>),
     /// Another EtherType and its payload.
     Other(u16, &'a [u8]),
     /// IEEE 802.2 without an EtherType.
@@ -41,12 +42,18 @@ pub(super) enum Network<'a> {
     Broken(SkipReason),
 }
 
-/// Peels off the link layer and what may be stacked on it: VLAN tags and MPLS labels of any depth, PPPoE, SNAP.
-pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
-    let bare = |network| Peeled { source: None, destination: None, network };
-    match link {
+impl Network<'_> {
+    fn ip(packet: &[u8]) -> Network<'_> {
+        Network::Ip(packet, ip_packet(packet))
+    }
+}
+
+/// Steps over the link layer and what may be stacked on it: VLAN tags and MPLS labels of any depth, PPPoE, SNAP.
+pub(super) fn decapsulate(link_type: LinkType, data: &[u8]) -> Layers<'_> {
+    let bare = |network| Layers { source: None, destination: None, network };
+    match link_type {
         LinkType::ETHERNET => match data {
-            [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1, rest @ ..] => Peeled {
+            [d0, d1, d2, d3, d4, d5, s0, s1, s2, s3, s4, s5, t0, t1, rest @ ..] => Layers {
                 source: Some([*s0, *s1, *s2, *s3, *s4, *s5]),
                 destination: Some([*d0, *d1, *d2, *d3, *d4, *d5]),
                 network: ethernet(u16::from_be_bytes([*t0, *t1]), rest),
@@ -54,7 +61,7 @@ pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
             _ => bare(Network::Broken(SkipReason::Cut)),
         },
         LinkType::RAW | LinkType::RAW_12 | LinkType::RAW_14 | LinkType::IPV4 | LinkType::IPV6 => {
-            bare(Network::Ip(data))
+            bare(Network::ip(data))
         }
         LinkType::NULL | LinkType::LOOP => bare(match data {
             [a, b, c, d, rest @ ..] => loopback([*a, *b, *c, *d], rest),
@@ -62,7 +69,7 @@ pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
         }),
         // Packet type, hardware type, address length, address (8), EtherType.
         LinkType::LINUX_SLL => match data.split_at_checked(16) {
-            Some((header, rest)) => Peeled {
+            Some((header, rest)) => Layers {
                 source: sll_address(u16::from(header[5]), &header[6..12]),
                 destination: None,
                 network: sll(be16(header, 2), be16(header, 14), rest),
@@ -71,7 +78,7 @@ pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
         },
         // EtherType, reserved, interface, hardware type, packet type, address length, address (8).
         LinkType::LINUX_SLL2 => match data.split_at_checked(20) {
-            Some((header, rest)) => Peeled {
+            Some((header, rest)) => Layers {
                 source: sll_address(u16::from(header[11]), &header[12..18]),
                 destination: None,
                 network: sll(be16(header, 8), be16(header, 0), rest),
@@ -86,7 +93,7 @@ pub(super) fn peel(link: LinkType, data: &[u8]) -> Peeled<'_> {
 fn ethernet(mut kind: u16, mut rest: &[u8]) -> Network<'_> {
     loop {
         match kind {
-            ether::IPV4 | ether::IPV6 => return Network::Ip(rest),
+            ether::IPV4 | ether::IPV6 => return Network::ip(rest),
             kind_of_tag if ether::VLAN.contains(&kind_of_tag) => match rest {
                 [_, _, t0, t1, more @ ..] => (kind, rest) = (u16::from_be_bytes([*t0, *t1]), more),
                 _ => return Network::Broken(SkipReason::Cut),
@@ -114,7 +121,7 @@ fn mpls(kind: u16, mut rest: &[u8]) -> Network<'_> {
         rest = more;
         if bottom & 1 == 1 {
             return match rest.first().map(|byte| byte >> 4) {
-                Some(4 | 6) => Network::Ip(rest),
+                Some(4 | 6) => Network::ip(rest),
                 Some(_) => Network::Other(kind, rest),
                 None => Network::Broken(SkipReason::Malformed),
             };
@@ -126,7 +133,7 @@ fn mpls(kind: u16, mut rest: &[u8]) -> Network<'_> {
 /// A PPPoE session: version, code, session, length, then the PPP protocol.
 fn pppoe(rest: &[u8]) -> Network<'_> {
     match rest {
-        [_, _, _, _, _, _, 0x00, 0x21 | 0x57, more @ ..] => Network::Ip(more),
+        [_, _, _, _, _, _, 0x00, 0x21 | 0x57, more @ ..] => Network::ip(more),
         [_, _, _, _, _, _, _, _, more @ ..] => Network::Other(ether::PPPOE_SESSION, more),
         _ => Network::Broken(SkipReason::Cut),
     }
@@ -137,7 +144,7 @@ fn loopback(family: [u8; 4], rest: &[u8]) -> Network<'_> {
     let number = u32::from_le_bytes(family);
     let number = if number > 0xffff { number.swap_bytes() } else { number };
     match number {
-        2 | 10 | 24 | 28 | 30 => Network::Ip(rest),
+        2 | 10 | 24 | 28 | 30 => Network::ip(rest),
         _ => Network::Other(0, rest),
     }
 }

@@ -1,14 +1,22 @@
-//! The conversation inside a packet: only what flows and alerts need.
+//! What the headers of a packet say: only what flows, detectors and alerts need.
 //!
-//! [`transport`] is strict: a packet is in a flow, or left out for a [`SkipReason`] reason. [`transport_compat`] decides
-//! as the original did, bit for bit. [`conversation`] is lax: it says of any packet who talks to whom, as far as can
-//! be seen. Tunnels (GRE, IP in IP) are not unwrapped.
-
-mod anatomy;
+//! [`Dissection`] reads a packet's headers once; all else is a view of it. The words, as they are used everywhere:
+//!
+//! - *service*: EtherType, IP protocol and the lower port ([`Service`]);
+//! - *transport*: the TCP or UDP header of a packet and what follows it ([`Transport`]);
+//! - *flow*: the packets of one five-tuple, both directions ([`FlowKey`](crate::flow::FlowKey));
+//! - *connection*: a service between two endpoints, both directions, in any protocol ([`Connection`]);
+//! - *conversation*: who talks to whom in what protocol, for people to read ([`Conversation`]).
+//!
+//! A packet is in a flow, or skipped for a [`SkipReason`]; [`transport_compat`](Dissection::transport_compat) decides as the original did, bit
+//! for bit. Tunnels
+//! (GRE, IP in IP) are not unwrapped.
 
 mod compat;
 
 mod conversation;
+
+mod dissection;
 
 mod facts;
 
@@ -16,23 +24,28 @@ mod fields;
 
 mod industrial;
 
-mod internet;
-
-mod skip_reason;
+mod ip;
 
 mod link;
 
+mod named_fields;
+
 mod service;
+
+mod skip_reason;
 
 mod transport;
 
-pub use anatomy::{NamedField, named_fields, named_segment};
-pub use compat::transport_compat;
-pub use conversation::{Conversation, Endpoint, conversation};
+#[cfg(test)]
+pub(crate) mod fixtures;
+
+pub use conversation::{Conversation, Endpoint};
+pub use dissection::Dissection;
 pub use facts::{Connection, Direction, PacketFacts, Service};
-pub use fields::{HeaderField, header_fields};
+pub use fields::HeaderField;
+pub use named_fields::{NamedField, named_transport};
 pub use skip_reason::{SkipCounts, SkipReason};
-pub use transport::{Protocol, Transport, transport};
+pub use transport::{Protocol, Transport};
 
 /// Two bytes in network order; the caller has checked that they are there.
 #[inline]

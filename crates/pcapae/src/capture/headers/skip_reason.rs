@@ -14,7 +14,7 @@ pub enum SkipReason {
     LinkType,
     /// It carries no IP: ARP, LLDP, PROFINET, LLC.
     NotIp,
-    /// It carries IPv6, which the original left out. Only [`transport_compat`](super::transport_compat) says so.
+    /// It carries IPv6, which the original skipped. Only [`transport_compat`](super::Dissection::transport_compat) says so.
     Ipv6,
     /// It carries IP, but neither TCP nor UDP.
     OtherProtocol,
@@ -40,7 +40,7 @@ impl fmt::Display for SkipReason {
     }
 }
 
-/// Packets left out, by reason.
+/// Skipped packets, by reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SkipCounts(pub BTreeMap<SkipReason, u64>);
@@ -51,7 +51,7 @@ impl SkipCounts {
         *self.0.entry(reason).or_default() += 1;
     }
 
-    /// All packets left out.
+    /// All skipped packets.
     pub fn total(&self) -> u64 {
         self.0.values().sum()
     }

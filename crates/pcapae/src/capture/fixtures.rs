@@ -1,4 +1,4 @@
-//! Captures made for tests: the same packets in every dialect of pcap and pcapng.
+//! Captures made for tests: the same packets in every variant of pcap and pcapng.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use super::LinkType;
 
 /// A packet to be written and found again.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Specimen {
+pub(super) struct PacketFixture {
     pub time_ns: i64,
     pub link: LinkType,
     pub data: Vec<u8>,
@@ -14,7 +14,7 @@ pub(super) struct Specimen {
 
 /// A way to write a capture.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Dialect {
+pub(super) struct CaptureFormat {
     big: bool,
     kind: Kind,
 }
@@ -30,23 +30,23 @@ enum Kind {
     Simple,
 }
 
-pub(super) fn packet() -> impl Strategy<Value = Specimen> {
+pub(super) fn packet() -> impl Strategy<Value = PacketFixture> {
     let link = prop::sample::select(vec![LinkType::ETHERNET, LinkType::RAW, LinkType(1000)]);
     let time = 0..4_000_000_000_000_000_000_i64;
-    (time, link, prop::collection::vec(any::<u8>(), 0..200)).prop_map(|(time_ns, link, data)| Specimen {
+    (time, link, prop::collection::vec(any::<u8>(), 0..200)).prop_map(|(time_ns, link, data)| PacketFixture {
         time_ns,
         link,
         data,
     })
 }
 
-pub(super) fn packets() -> impl Strategy<Value = Vec<Specimen>> {
+pub(super) fn packets() -> impl Strategy<Value = Vec<PacketFixture>> {
     prop::collection::vec(packet(), 0..20)
 }
 
-impl Dialect {
-    /// Every dialect in both byte orders.
-    pub(super) const ALL: &[Dialect] = &{
+impl CaptureFormat {
+    /// Every format in both byte orders.
+    pub(super) const ALL: &[CaptureFormat] = &{
         const KINDS: [Kind; 8] = [
             Kind::Micro,
             Kind::Nano,
@@ -57,21 +57,21 @@ impl Dialect {
             Kind::Obsolete,
             Kind::Simple,
         ];
-        let mut all = [Dialect { big: false, kind: Kind::Micro }; 16];
+        let mut all = [CaptureFormat { big: false, kind: Kind::Micro }; 16];
         let mut index = 0;
         while index < 16 {
-            all[index] = Dialect { big: index % 2 == 1, kind: KINDS[index / 2] };
+            all[index] = CaptureFormat { big: index % 2 == 1, kind: KINDS[index / 2] };
             index += 1;
         }
         all
     };
 
-    pub(super) fn write(self, packets: &[Specimen]) -> Vec<u8> {
+    pub(super) fn write(self, packets: &[PacketFixture]) -> Vec<u8> {
         self.pieces(packets).concat()
     }
 
     /// True where a capture that ends here is whole, with fewer packets.
-    pub(super) fn is_border(self, packets: &[Specimen], end: usize) -> bool {
+    pub(super) fn is_border(self, packets: &[PacketFixture], end: usize) -> bool {
         let mut position = 0;
         self.pieces(packets).iter().any(|piece| {
             position += piece.len();
@@ -79,8 +79,8 @@ impl Dialect {
         })
     }
 
-    /// The packet as the dialect can tell it.
-    pub(super) fn rounded(self, packet: &Specimen) -> Specimen {
+    /// The packet as far as the format can hold it.
+    pub(super) fn rounded(self, packet: &PacketFixture) -> PacketFixture {
         let link = if self.is_pcap() { LinkType::ETHERNET } else { packet.link };
         let time_ns = match self.kind {
             Kind::Micro | Kind::Kuznetzov | Kind::Obsolete | Kind::Enhanced(6) => packet.time_ns / 1000 * 1000,
@@ -93,7 +93,7 @@ impl Dialect {
             Kind::Simple => 0,
         };
         let link = if matches!(self.kind, Kind::Simple) { LinkType::ETHERNET } else { link };
-        Specimen { time_ns, link, data: packet.data.clone() }
+        PacketFixture { time_ns, link, data: packet.data.clone() }
     }
 
     fn is_pcap(self) -> bool {
@@ -101,7 +101,7 @@ impl Dialect {
     }
 
     /// Headers, records and blocks, each on its own.
-    fn pieces(self, packets: &[Specimen]) -> Vec<Vec<u8>> {
+    fn pieces(self, packets: &[PacketFixture]) -> Vec<Vec<u8>> {
         if self.is_pcap() {
             let mut pieces = vec![self.pcap_header()];
             pieces.extend(packets.iter().map(|packet| self.pcap_record(packet)));
@@ -131,7 +131,7 @@ impl Dialect {
         [self.u32(magic), self.u16(2), self.u16(4), self.u32(0), self.u32(0), self.u32(65535), self.u32(1)].concat()
     }
 
-    fn pcap_record(self, packet: &Specimen) -> Vec<u8> {
+    fn pcap_record(self, packet: &PacketFixture) -> Vec<u8> {
         let unit = if matches!(self.kind, Kind::Nano) { 1 } else { 1000 };
         let length = packet.data.len() as u32;
         let mut record = [
@@ -166,7 +166,7 @@ impl Dialect {
         self.block(1, body)
     }
 
-    fn packet_block(self, packet: &Specimen) -> Vec<u8> {
+    fn packet_block(self, packet: &PacketFixture) -> Vec<u8> {
         let length = packet.data.len() as u32;
         let interface = match packet.link.0 {
             1 => 0,
@@ -190,7 +190,7 @@ impl Dialect {
         self.block(kind, body)
     }
 
-    fn ticks(self, packet: &Specimen, resolution: u8) -> u64 {
+    fn ticks(self, packet: &PacketFixture, resolution: u8) -> u64 {
         let ns = i128::from(packet.time_ns) + 5_000_000_000;
         let ticks = match resolution {
             binary if binary & 0x80 != 0 => (ns << (binary & 0x7f)) / 1_000_000_000,

@@ -1,24 +1,23 @@
-//! What every byte of a packet is called: for people who are told which bytes mattered. Detection does not know it.
+//! The name of every byte of a packet, for people who read which bytes mattered. Detection does not use it.
 
 use std::fmt;
 use std::ops::Range;
 
-use super::be16;
-use super::facts::ports;
 use super::industrial::{goose, over_port};
-use super::internet::{Internet, internet};
-use super::link::{Network, ether, peel};
+use super::ip::{IpPacket, protocol};
+use super::link::{Network, ether};
+use super::{Dissection, SkipReason, be16};
 use crate::capture::LinkType;
 
 /// Bytes that have no name of their own are named in pieces of so many.
 const PIECE: usize = 4;
 
-/// Some bytes of a packet and what they are called: `Modbus function code`, or `payload +12` where only their place can be said.
+/// Some bytes of a packet and their name: `Modbus function code`, or `payload +12` where only their position is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedField {
     /// "Modbus", "IPv4", "payload".
     pub protocol: &'static str,
-    /// "function code"; empty where only the place is known.
+    /// "function code"; empty where only the position is known.
     pub name: &'static str,
     /// Offset of the first byte in what has no names.
     pub within: usize,
@@ -35,51 +34,49 @@ impl fmt::Display for NamedField {
     }
 }
 
-/// The names of all bytes of a packet, from the first to the last. `data` may be only the front of it. Never refuses: what cannot be read is
-/// `payload`.
-pub fn named_fields(link: LinkType, data: &[u8]) -> Vec<NamedField> {
-    let mut anatomy = Anatomy::new(data);
-    link_header(link, &mut anatomy);
-    match peel(link, data).network {
-        Network::Ip(packet) => {
-            tags(data.len() - packet.len(), &mut anatomy);
-            internet_fields(packet, &mut anatomy);
-        }
-        Network::Other(ethertype, body) => {
-            tags(data.len() - body.len(), &mut anatomy);
-            match ethertype {
-                ether::ARP => anatomy.table("ARP", ARP),
-                ether::GOOSE => goose(&mut anatomy),
-                ether::PROFINET => anatomy.table("PROFINET", &[("frame id", 2)]),
-                _ => {}
+impl Dissection<'_> {
+    /// The names of all bytes, from the first to the last: what cannot be read is `payload`.
+    pub fn named_fields(&self) -> Vec<NamedField> {
+        let mut names = Names::new(self.data);
+        link_header(self.link_type, &mut names);
+        match &self.layers().network {
+            Network::Ip(packet, ip) => {
+                tags(self.offset_of(packet), &mut names);
+                ip_fields(packet, ip, &mut names);
             }
+            Network::Other(ethertype, body) => {
+                tags(self.offset_of(body), &mut names);
+                match *ethertype {
+                    ether::ARP => names.table("ARP", ARP),
+                    ether::GOOSE => goose(&mut names),
+                    ether::PROFINET => names.table("PROFINET", &[("frame id", 2)]),
+                    _ => {}
+                }
+            }
+            Network::Llc(body) => {
+                tags(self.offset_of(body), &mut names);
+                names.table("LLC", &[("DSAP", 1), ("SSAP", 1), ("control", 1)]);
+            }
+            Network::Broken(_) => {}
         }
-        Network::Llc(body) => {
-            tags(data.len() - body.len(), &mut anatomy);
-            anatomy.table("LLC", &[("DSAP", 1), ("SSAP", 1), ("control", 1)]);
-        }
-        Network::Broken(_) => {}
+        names.finish()
     }
-    anatomy.finish()
 }
 
-/// The names of the bytes of a TCP or UDP segment that begins at `at` in its packet, whose headers before are not known. UDP is told by
-/// its length, which must be at least that of its header and fit what is there; all else is taken for TCP.
-pub fn named_segment(segment: &[u8], at: usize) -> Vec<NamedField> {
-    let mut anatomy = Anatomy::new(segment);
-    let is_udp = segment.len() >= 8 && {
-        let length = usize::from(be16(segment, 4));
-        length >= 8 && (length == segment.len() || (segment.len() == 64 && length > 64))
+/// The names of the bytes from a TCP or UDP header on, which begins at `at` in its packet; the headers before it are not known. It is
+/// taken for UDP where UDP's length is at least that of its header and fits what is there, else for TCP.
+pub fn named_transport(bytes: &[u8], at: usize) -> Vec<NamedField> {
+    let mut names = Names::new(bytes);
+    let is_udp = bytes.len() >= 8 && {
+        let length = usize::from(be16(bytes, 4));
+        length >= 8 && (length == bytes.len() || (bytes.len() == 64 && length > 64))
     };
-    let ports = if segment.len() >= 4 { Some((be16(segment, 0), be16(segment, 2))) } else { None };
-    transport(if is_udp { UDP_PROTOCOL } else { TCP_PROTOCOL }, ports, &mut anatomy);
-    let mut fields = anatomy.finish();
+    let ports = (bytes.len() >= 4).then(|| (be16(bytes, 0), be16(bytes, 2)));
+    transport(if is_udp { protocol::UDP } else { protocol::TCP }, ports, &mut names);
+    let mut fields = names.finish();
     fields.iter_mut().for_each(|field| field.range = field.range.start + at..field.range.end + at);
     fields
 }
-
-const TCP_PROTOCOL: u8 = 6;
-const UDP_PROTOCOL: u8 = 17;
 
 type Table = [(&'static str, usize)];
 
@@ -139,79 +136,72 @@ const TCP: &Table = &[
 const UDP: &Table = &[("source port", 2), ("destination port", 2), ("length", 2), ("checksum", 2)];
 const ICMP: &Table = &[("type", 1), ("code", 1), ("checksum", 2), ("identifier and sequence", 4)];
 
-fn link_header(link: LinkType, anatomy: &mut Anatomy) {
-    match link {
-        LinkType::ETHERNET => anatomy.table("Ethernet", ETHERNET),
-        LinkType::LINUX_SLL => anatomy.table("cooked", SLL),
-        LinkType::LINUX_SLL2 => anatomy.table("cooked", SLL2),
-        LinkType::NULL | LinkType::LOOP => anatomy.table("loopback", &[("family", 4)]),
+fn link_header(link_type: LinkType, names: &mut Names) {
+    match link_type {
+        LinkType::ETHERNET => names.table("Ethernet", ETHERNET),
+        LinkType::LINUX_SLL => names.table("cooked", SLL),
+        LinkType::LINUX_SLL2 => names.table("cooked", SLL2),
+        LinkType::NULL | LinkType::LOOP => names.table("loopback", &[("family", 4)]),
         _ => {}
     }
 }
 
 /// What is stacked between the link header and `start`.
-fn tags(start: usize, anatomy: &mut Anatomy) {
-    while anatomy.at >= 2 && anatomy.at + 4 <= start {
-        if !ether::VLAN.contains(&be16(anatomy.data, anatomy.at - 2)) {
+fn tags(start: usize, names: &mut Names) {
+    while names.at >= 2 && names.at + 4 <= start {
+        if !ether::VLAN.contains(&be16(names.data, names.at - 2)) {
             break;
         }
-        anatomy.table("VLAN", &[("tag", 2), ("type", 2)]);
+        names.table("VLAN", &[("tag", 2), ("type", 2)]);
     }
-    anatomy.unnamed("encapsulation", start);
+    names.unnamed("encapsulation", start);
 }
 
-fn internet_fields(packet: &[u8], anatomy: &mut Anatomy) {
-    let start = anatomy.at;
-    let (protocol, table) = match packet.first().map(|byte| byte >> 4) {
+fn ip_fields(packet: &[u8], ip: &Result<IpPacket<'_>, SkipReason>, names: &mut Names) {
+    let start = names.at;
+    let (version, table) = match packet.first().map(|byte| byte >> 4) {
         Some(4) => ("IPv4", IPV4),
         Some(6) => ("IPv6", IPV6),
         _ => return,
     };
-    anatomy.table(protocol, table);
-    let Ok(internet) = internet(packet) else { return };
-    let payload = match internet.payload.first().and_then(|first| packet.element_offset(first)) {
-        Some(offset) => start + offset..start + offset + internet.payload.len(),
-        None => return,
-    };
-    anatomy.until(protocol, "options", payload.start);
-    let end = anatomy.data.len();
-    anatomy.end = payload.end;
-    transport_of(&internet, anatomy);
-    anatomy.unnamed("payload", payload.end);
-    anatomy.end = end;
-    anatomy.until("Ethernet", "padding", end);
-}
-
-fn transport_of(internet: &Internet<'_>, anatomy: &mut Anatomy) {
-    if !internet.later_fragment {
-        transport(internet.protocol, ports(internet), anatomy);
+    names.table(version, table);
+    let Some(ip) = ip.as_ref().ok().filter(|ip| !ip.payload.is_empty()) else { return };
+    let payload = start + ip.payload_offset;
+    names.until(version, "options", payload);
+    let end = names.data.len();
+    names.end = payload + ip.payload.len();
+    if !ip.later_fragment {
+        transport(ip.protocol, ip.ports, names);
     }
+    names.unnamed("payload", names.end);
+    names.end = end;
+    names.until("Ethernet", "padding", end);
 }
 
-/// A transport header at the anatomy's place, and what its ports say that it carries.
-fn transport(protocol: u8, ports: Option<(u16, u16)>, anatomy: &mut Anatomy) {
-    let start = anatomy.at;
-    match protocol {
-        TCP_PROTOCOL => {
-            anatomy.table("TCP", TCP);
-            let header = anatomy.data.get(start + 12).map_or(0, |byte| usize::from(byte >> 4) * 4);
-            anatomy.until("TCP", "options", (start + header).min(anatomy.end));
+/// The transport header that comes next, and what its ports say that it carries.
+fn transport(number: u8, ports: Option<(u16, u16)>, names: &mut Names) {
+    let start = names.at;
+    match number {
+        protocol::TCP => {
+            names.table("TCP", TCP);
+            let header = names.data.get(start + 12).map_or(0, |byte| usize::from(byte >> 4) * 4);
+            names.until("TCP", "options", (start + header).min(names.end));
         }
-        UDP_PROTOCOL => anatomy.table("UDP", UDP),
-        1 | 58 => {
-            let name = if protocol == 1 { "ICMP" } else { "ICMPv6" };
-            anatomy.table(name, ICMP);
+        protocol::UDP => names.table("UDP", UDP),
+        protocol::ICMP | protocol::ICMP_V6 => {
+            let name = if number == protocol::ICMP { "ICMP" } else { "ICMPv6" };
+            names.table(name, ICMP);
             return;
         }
         _ => return,
     }
     if let Some((source, destination)) = ports {
-        over_port(source, destination, anatomy);
+        over_port(source, destination, names);
     }
 }
 
 /// Names for bytes, given from the first to the last.
-pub(super) struct Anatomy<'a> {
+pub(super) struct Names<'a> {
     data: &'a [u8],
     /// The first byte without a name.
     at: usize,
@@ -220,9 +210,9 @@ pub(super) struct Anatomy<'a> {
     fields: Vec<NamedField>,
 }
 
-impl<'a> Anatomy<'a> {
-    fn new(data: &'a [u8]) -> Anatomy<'a> {
-        Anatomy { data, at: 0, end: data.len(), fields: Vec::new() }
+impl<'a> Names<'a> {
+    fn new(data: &'a [u8]) -> Names<'a> {
+        Names { data, at: 0, end: data.len(), fields: Vec::new() }
     }
 
     /// The bytes without names.
@@ -286,7 +276,7 @@ mod tests {
 
     /// The name of the byte at `at`.
     fn name(packet: &[u8], at: usize) -> String {
-        let fields = named_fields(LinkType::ETHERNET, packet);
+        let fields = Dissection::new(LinkType::ETHERNET, packet).named_fields();
         fields.iter().find(|field| field.range.contains(&at)).unwrap().to_string()
     }
 
@@ -328,13 +318,13 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_alone_is_named_by_what_its_header_says() {
+    fn a_transport_header_alone_is_named_by_what_it_says() {
         let packet = tcp(40_000, 502, &[0, 1, 0, 0, 0, 6, 1, 6, 0, 40, 1, 200]);
-        let fields = named_segment(&packet[34..], 34);
+        let fields = named_transport(&packet[34..], 34);
         assert_eq!(fields[0].to_string(), "TCP source port");
         assert!(fields.iter().any(|field| field.to_string() == "Modbus function code" && field.range == (61..62)));
         let udp = [0x9c, 0x40, 0, 53, 0, 10, 0, 0, 1, 2];
-        assert_eq!(named_segment(&udp, 34)[2].to_string(), "UDP length");
+        assert_eq!(named_transport(&udp, 34)[2].to_string(), "UDP length");
     }
 
     proptest! {
@@ -349,7 +339,7 @@ mod tests {
             if packet.len() > 17 && packet[12..14] == [8, 0] {
                 packet[17] = length.max(20);
             }
-            let fields = named_fields(LinkType::ETHERNET, &packet);
+            let fields = Dissection::new(LinkType::ETHERNET, &packet).named_fields();
             let mut end = 0;
             for field in &fields {
                 prop_assert_eq!(field.range.start, end);
@@ -357,7 +347,7 @@ mod tests {
                 end = field.range.end;
             }
             prop_assert_eq!(end, packet.len());
-            let fields = named_segment(&packet, 7);
+            let fields = named_transport(&packet, 7);
             prop_assert_eq!(fields.last().map_or(7, |field| field.range.end), packet.len() + 7);
         }
     }

@@ -1,33 +1,28 @@
-//! The next-generation capture format: blocks, in sections, with interfaces.
+//! From blocks to packets.
 //!
-//! Reference: draft-ietf-opsawg-pcapng. Read are section headers, interface descriptions and the three kinds of
-//! packet block (enhanced, simple, and the obsolete one); every other block is stepped over.
+//! Read are section headers, interface descriptions and the three kinds of packet block (enhanced, simple, and the obsolete one); every
+//! other block is stepped over.
 
 use std::io::Read;
 
-use super::buffer::Buffer;
-use super::pcap::Order;
-use super::{LONGEST_PACKET, LinkType, Record, Stop};
+use super::super::buffer::Buffer;
+use super::super::pcap::Order;
+use super::super::{LONGEST_PACKET, LinkType, Record, Stop};
+use super::{
+    BLOCK_FRAME, BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE_DESCRIPTION, OPTION_TIME_RESOLUTION, SECTION_HEADER,
+};
 
-/// The block type of a section header, the same in both byte orders.
-pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;
-
-const INTERFACE_DESCRIPTION: u32 = 1;
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
-const ENHANCED_PACKET: u32 = 6;
 
-const OPTION_TIME_RESOLUTION: u16 = 9;
 const OPTION_TIME_OFFSET: u16 = 14;
 
-/// Type, total length, and total length again at the end.
-const BLOCK_FRAME: usize = 12;
 /// The longest block that is believed, in bytes. Wireshark's limit is 16 MiB; key logs may be longer.
 const LONGEST_BLOCK: usize = 64 << 20;
 
 /// The section that is being read.
 #[derive(Debug)]
-pub(super) struct PcapNg {
+pub(in crate::capture) struct PcapNgReader {
     order: Order,
     interfaces: Vec<Interface>,
     /// Interfaces of the sections before.
@@ -53,17 +48,17 @@ enum Resolution {
 }
 
 /// Why a file's first section cannot be read.
-pub(super) enum BadStart {
+pub(in crate::capture) enum BadStart {
     /// A version of the format that is not known.
     Unsupported(String),
     /// Not a section header at all, or only its beginning.
     NoHeader(&'static str),
 }
 
-impl PcapNg {
+impl PcapNgReader {
     /// Reads the section header that a file starts with.
-    pub(super) fn open(buffer: &mut Buffer, source: &mut impl Read) -> Result<PcapNg, BadStart> {
-        let mut section = PcapNg { order: Order::Little, interfaces: Vec::new(), interfaces_before: 0 };
+    pub(in crate::capture) fn open(buffer: &mut Buffer, source: &mut impl Read) -> Result<PcapNgReader, BadStart> {
+        let mut section = PcapNgReader { order: Order::Little, interfaces: Vec::new(), interfaces_before: 0 };
         let length = match section.block(buffer, source) {
             Ok((_, length)) => length,
             Err(Stop::Damage(_)) => return Err(BadStart::NoHeader("a pcapng file with a damaged section header")),
@@ -75,7 +70,7 @@ impl PcapNg {
     }
 
     /// The next packet.
-    pub(super) fn next(&mut self, buffer: &mut Buffer, source: &mut impl Read) -> Result<Record, Stop> {
+    pub(in crate::capture) fn next(&mut self, buffer: &mut Buffer, source: &mut impl Read) -> Result<Record, Stop> {
         loop {
             let (kind, length) = self.block(buffer, source)?;
             let block = buffer.fill(source, length);
@@ -265,8 +260,8 @@ fn interface(order: Order, body: &[u8]) -> Result<Interface, Stop> {
 /// The byte order of a section, from the first 12 bytes of its header.
 fn section_order(block: &[u8]) -> Result<Order, Stop> {
     match Order::Little.u32(block, 8) {
-        0x1a2b_3c4d => Ok(Order::Little),
-        0x4d3c_2b1a => Ok(Order::Big),
+        BYTE_ORDER_MAGIC => Ok(Order::Little),
+        magic if magic.swap_bytes() == BYTE_ORDER_MAGIC => Ok(Order::Big),
         other => Err(Stop::Damage(format!("a section of unknown byte order {other:#010x}"))),
     }
 }

@@ -1,4 +1,4 @@
-//! One capture: opened, recognised by its first bytes, read to its end.
+//! The capture that is being read: opened, recognised by its first bytes, read to its end.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -6,11 +6,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::buffer::Buffer;
-use super::packing::{Packing, Unpacked};
+use super::compression::{Compression, Decompressed};
 use super::pcap::{self, Pcap};
-use super::pcapng::{self, BadStart, PcapNg};
+use super::pcapng::{self, BadStart, PcapNgReader};
 use super::raw::Raw;
-use super::{Container, LinkType, Place, Record, Source, Stop, Warning};
+use super::{Container, LinkType, Position, Record, Source, Stop, Warning};
 use crate::{Error, Result};
 
 /// The name of standard input among paths.
@@ -25,9 +25,9 @@ pub(super) enum Input {
 }
 
 /// The capture that is being read.
-pub(super) struct One {
+pub(super) struct OpenCapture {
     path: PathBuf,
-    stream: Unpacked,
+    stream: Decompressed,
     format: Format,
     packets: u64,
     links: LinkCounts,
@@ -35,12 +35,12 @@ pub(super) struct One {
 
 enum Format {
     Pcap(Pcap),
-    PcapNg(PcapNg),
+    PcapNg(PcapNgReader),
 }
 
-impl One {
+impl OpenCapture {
     /// Opens an input and reads the capture's own header.
-    pub(super) fn start(input: Input, buffer: &mut Buffer) -> Result<One> {
+    pub(super) fn start(input: Input, buffer: &mut Buffer) -> Result<OpenCapture> {
         let (path, reader): (PathBuf, Box<dyn Read + Send>) = match input {
             Input::File(path) => {
                 let file = File::open(&path).map_err(Error::io("open", &path))?;
@@ -49,10 +49,10 @@ impl One {
             Input::Pipe => (PathBuf::from(STANDARD_INPUT), Box::new(io::stdin())),
             Input::Reader(name, reader) => (name, reader),
         };
-        let mut stream = Unpacked::open(Raw::new(reader)).map_err(Error::io("read", &path))?;
+        let mut stream = Decompressed::open(Raw::new(reader)).map_err(Error::io("read", &path))?;
         buffer.restart();
         let format = recognise(&path, &mut stream, buffer)?;
-        Ok(One { path, stream, format, packets: 0, links: LinkCounts::default() })
+        Ok(OpenCapture { path, stream, format, packets: 0, links: LinkCounts::default() })
     }
 
     /// The next packet, in the buffer, or why there is none.
@@ -80,40 +80,42 @@ impl One {
         self.stream.bytes_read()
     }
 
-    /// Reads the rest for the hash, and puts the reason for the end into words.
+    /// Reads the rest for the hash, and turns the reason for the end into a warning.
     pub(super) fn close(mut self, stop: Stop, buffer: &Buffer) -> Result<(Source, Option<Warning>)> {
-        let packing = self.stream.packing();
+        let compression = self.stream.compression();
         let raw = self.stream.raw();
         if let Some(failure) = raw.failure.take() {
             return Err(Error::io("read", &self.path)(failure));
         }
         let sha256 = raw.finish().map_err(Error::io("read", &self.path))?;
         let bytes = raw.read;
-        let place = || Place { path: self.path.clone(), offset: buffer.offset(), packing, packets: self.packets };
+        let position =
+            || Position { path: self.path.clone(), offset: buffer.offset(), compression, packets: self.packets };
         let warning = match (stop, buffer.failure()) {
-            // The unpacker gave up: what it gave before is whole, what it would have given is not known.
+            // The decompressor gave up: what it gave before is intact, what was to follow is unknown.
             (Stop::End | Stop::Cut(_), Some(failure)) => Some(match failure.kind() {
                 io::ErrorKind::UnexpectedEof => {
-                    Warning::CutShort { place: place(), within: format!("its {packing} data") }
+                    Warning::CutShort { position: position(), within: format!("its {compression} data") }
                 }
-                _ => Warning::Damaged { place: place(), reason: format!("its {packing} data, {failure}") },
+                _ => Warning::Damaged { position: position(), reason: format!("its {compression} data, {failure}") },
             }),
             (Stop::End, None) => None,
-            (Stop::Cut(within), None) => Some(Warning::CutShort { place: place(), within: within.to_owned() }),
-            (Stop::Damage(reason), _) => Some(Warning::Damaged { place: place(), reason }),
+            (Stop::Cut(within), None) => Some(Warning::CutShort { position: position(), within: within.to_owned() }),
+            (Stop::Damage(reason), _) => Some(Warning::Damaged { position: position(), reason }),
         };
         let container = match self.format {
             Format::Pcap(_) => Container::Pcap,
             Format::PcapNg(_) => Container::PcapNg,
         };
         let link_types = self.links.finish();
-        let source = Source { path: self.path, sha256, bytes, packets: self.packets, link_types, container, packing };
+        let source =
+            Source { path: self.path, sha256, bytes, packets: self.packets, link_types, container, compression };
         Ok((source, warning))
     }
 }
 
 /// Reads a capture's own header, or says what the file is instead.
-fn recognise(path: &Path, stream: &mut Unpacked, buffer: &mut Buffer) -> Result<Format> {
+fn recognise(path: &Path, stream: &mut Decompressed, buffer: &mut Buffer) -> Result<Format> {
     let refuse = |found: String| Error::NotACapture { path: path.to_owned(), found };
     let unsupported = |found: String| Error::UnsupportedCapture { path: path.to_owned(), found };
     let head = buffer.fill(stream, pcap::HEADER);
@@ -127,32 +129,32 @@ fn recognise(path: &Path, stream: &mut Unpacked, buffer: &mut Buffer) -> Result<
             None => format!("a pcap file cut within its header, {} of {} bytes", head.len(), pcap::HEADER),
         },
         &[a, b, c, d, ..] if u32::from_be_bytes([a, b, c, d]) == pcapng::SECTION_HEADER => {
-            match PcapNg::open(buffer, stream) {
+            match PcapNgReader::open(buffer, stream) {
                 Ok(section) => return Ok(Format::PcapNg(section)),
                 Err(BadStart::Unsupported(found)) => return Err(unsupported(found)),
                 Err(BadStart::NoHeader(found)) => found.to_owned(),
             }
         }
-        head => describe(head, stream.packing()),
+        head => describe(head, stream.compression()),
     };
     if let Some(failure) = stream.raw().failure.take() {
         return Err(Error::io("read", path)(failure));
     }
-    Err(refuse(match (buffer.failure(), stream.packing()) {
-        (Some(failure), packing) => format!("a damaged {packing} file ({failure})"),
-        (None, Packing::Plain) => result,
-        (None, packing) => format!("a {packing} file with {result} inside"),
+    Err(refuse(match (buffer.failure(), stream.compression()) {
+        (Some(failure), compression) => format!("a damaged {compression} file ({failure})"),
+        (None, Compression::Plain) => result,
+        (None, compression) => format!("a {compression} file with {result} inside"),
     }))
 }
 
-/// What a file seems to be that is no capture.
-fn describe(head: &[u8], packing: Packing) -> String {
+/// What a file that is not a capture seems to be.
+fn describe(head: &[u8], compression: Compression) -> String {
     let known = match head {
-        [] if packing == Packing::Plain => "empty",
+        [] if compression == Compression::Plain => "empty",
         [] => "nothing",
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => "an xz file; unpack it first",
-        [b'B', b'Z', b'h', ..] => "a bzip2 file; unpack it first",
-        [b'P', b'K', 3, 4, ..] => "a zip file; unpack it first",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "an xz file; decompress it first",
+        [b'B', b'Z', b'h', ..] => "a bzip2 file; decompress it first",
+        [b'P', b'K', 3, 4, ..] => "a zip file; unzip it first",
         head if head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => "text",
         head => {
             let first: String = head.iter().take(4).map(|byte| format!(" {byte:02x}")).collect();
@@ -162,7 +164,7 @@ fn describe(head: &[u8], packing: Packing) -> String {
     known.to_owned()
 }
 
-/// Packets by link type. Nearly all packets of a capture have the same one, so the last one is counted apart.
+/// Packets by link type. Nearly all packets of a capture have the same one, so the latest is counted outside the map.
 #[derive(Default)]
 struct LinkCounts {
     counts: BTreeMap<LinkType, u64>,

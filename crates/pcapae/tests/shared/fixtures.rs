@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 use etherparse::PacketBuilder;
-use pcapae::capture::headers::PacketFacts;
+use pcapae::capture::headers::{Dissection, PacketFacts};
 use pcapae::capture::{Captures, Packet};
 use pcapae::code::{CodesDescription, CodesWriter};
 use pcapae::dataset::{Dataset, Description, Layout, build};
@@ -13,7 +13,7 @@ use pcapae::label::{GroundTruth, Label, Labels};
 
 /// A packet of one of a few conversations, with its label.
 #[derive(Debug, Clone)]
-pub struct Specimen {
+pub struct PacketFixture {
     pub client: u8,
     pub tcp: bool,
     pub payload: Vec<u8>,
@@ -31,10 +31,9 @@ pub struct Expected {
 }
 
 impl Receiver for Expected {
-    fn packet(&mut self, packet: &Packet<'_>, _label: Label) -> pcapae::Result<()> {
+    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> pcapae::Result<()> {
         self.times.push(packet.time_ns);
-        let length = packet.data.len() as u32;
-        self.facts.push(PacketFacts::of(packet.link, packet.data, length, packet.time_ns));
+        self.facts.push(headers.facts(packet.data.len() as u32, packet.time_ns));
         Ok(())
     }
 
@@ -47,13 +46,13 @@ impl Receiver for Expected {
 }
 
 /// Packets of three conversations, every fifth anomalous, every seventh unknown.
-pub fn packets(count: usize) -> Vec<Specimen> {
+pub fn packets(count: usize) -> Vec<PacketFixture> {
     let label = |i: usize| match i {
         i if i % 5 == 4 => Label::Anomalous,
         i if i % 7 == 6 => Label::Unknown,
         _ => Label::Normal,
     };
-    let packet = |i: usize| Specimen {
+    let packet = |i: usize| PacketFixture {
         client: (i % 3) as u8,
         tcp: i.is_multiple_of(2),
         payload: (0..i * 37 % 200).map(|byte| (byte * i) as u8).collect(),
@@ -63,7 +62,7 @@ pub fn packets(count: usize) -> Vec<Specimen> {
 }
 
 /// The packets as a pcap file, one a millisecond.
-fn capture(packets: &[Specimen]) -> Captures {
+fn capture(packets: &[PacketFixture]) -> Captures {
     let mut pcap = [0xa1b2_c3d4u32.to_le_bytes(), [2, 0, 4, 0], [0; 4], [0; 4], [0, 0, 4, 0], [1, 0, 0, 0]].concat();
     for (packet, i) in packets.iter().zip(0u32..) {
         let builder = PacketBuilder::ethernet2([1; 6], [2; 6]).ipv4([10, 0, 0, packet.client], [10, 0, 0, 99], 64);
@@ -77,10 +76,10 @@ fn capture(packets: &[Specimen]) -> Captures {
         pcap.extend([1_600_000_000 + i / 1000, i % 1000 * 1000, length, length].map(u32::to_le_bytes).as_flattened());
         pcap.extend(bytes);
     }
-    Captures::from_reader("specimen", Cursor::new(pcap))
+    Captures::from_reader("fixtures", Cursor::new(pcap))
 }
 
-fn labels(packets: &[Specimen]) -> Labels {
+fn labels(packets: &[PacketFixture]) -> Labels {
     let csv: String = packets.iter().map(|packet| format!("{}\n", packet.label.to_i8())).collect();
     Labels::File(GroundTruth::from_reader(Path::new("labels"), Cursor::new(csv)))
 }
@@ -91,7 +90,7 @@ pub fn cutting(mode: Mode, bytes: usize, shape: Shape) -> Cutting {
 }
 
 /// Writes a dataset of the packets and says what it should hold.
-pub fn write(packets: &[Specimen], cutting: Cutting, layout: Layout, path: &Path) -> Expected {
+pub fn write(packets: &[PacketFixture], cutting: Cutting, layout: Layout, path: &Path) -> Expected {
     let description = Description { name: "plant".into(), cutting };
     build(capture(packets), labels(packets), &description, layout, path, &()).unwrap();
     let mut expected = Expected::default();

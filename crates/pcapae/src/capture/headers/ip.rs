@@ -1,12 +1,23 @@
-//! IPv4 and IPv6: addresses, and the payload as the IP length cuts it.
+//! IPv4 and IPv6: addresses, ports, and the payload as the IP length cuts it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 
 use super::{SkipReason, be16};
 
-/// An IP packet's own header, read.
+/// IP protocol numbers that matter here.
+pub(super) mod protocol {
+    pub const ICMP: u8 = 1;
+    pub const IGMP: u8 = 2;
+    pub const TCP: u8 = 6;
+    pub const UDP: u8 = 17;
+    pub const ICMP_V6: u8 = 58;
+    pub const SCTP: u8 = 132;
+}
+
+/// An IP packet whose header can be read.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Internet<'a> {
+pub(super) struct IpPacket<'a> {
     pub source: IpAddr,
     pub destination: IpAddr,
     /// The IP protocol number of the payload, after IPv6 extension headers.
@@ -15,12 +26,16 @@ pub(super) struct Internet<'a> {
     pub later_fragment: bool,
     /// What follows the headers, without what follows the packet on the wire (Ethernet padding).
     pub payload: &'a [u8],
+    /// Where the payload begins, in bytes from the start of the IP header.
+    pub payload_offset: usize,
+    /// Source and destination port, where the protocol has them and they were captured.
+    pub ports: Option<(u16, u16)>,
     /// Fewer bytes were captured than the header says there are.
     pub cut: bool,
 }
 
 /// Reads an IP header; the version is the first nibble.
-pub(super) fn internet(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
+pub(super) fn ip_packet(packet: &[u8]) -> Result<IpPacket<'_>, SkipReason> {
     match packet.first().map(|byte| byte >> 4) {
         Some(4) => ipv4(packet),
         Some(6) => ipv6(packet),
@@ -29,7 +44,7 @@ pub(super) fn internet(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
     }
 }
 
-fn ipv4(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
+fn ipv4(packet: &[u8]) -> Result<IpPacket<'_>, SkipReason> {
     let header = packet.get(..20).ok_or(SkipReason::Cut)?;
     let header_length = usize::from(header[0] & 0x0f) * 4;
     let total = match usize::from(be16(header, 2)) {
@@ -43,17 +58,21 @@ fn ipv4(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
     if packet.len() < header_length {
         return Err(SkipReason::Cut);
     }
-    Ok(Internet {
+    let (protocol, later_fragment) = (header[9], be16(header, 6) & 0x1fff != 0);
+    let payload = &packet[header_length..total.min(packet.len())];
+    Ok(IpPacket {
         source: Ipv4Addr::new(header[12], header[13], header[14], header[15]).into(),
         destination: Ipv4Addr::new(header[16], header[17], header[18], header[19]).into(),
-        protocol: header[9],
-        later_fragment: be16(header, 6) & 0x1fff != 0,
-        payload: &packet[header_length..total.min(packet.len())],
+        protocol,
+        later_fragment,
+        payload,
+        payload_offset: header_length,
+        ports: ports(protocol, later_fragment, payload),
         cut: total > packet.len(),
     })
 }
 
-fn ipv6(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
+fn ipv6(packet: &[u8]) -> Result<IpPacket<'_>, SkipReason> {
     let (header, rest) = packet.split_at_checked(40).ok_or(SkipReason::Cut)?;
     let length = match usize::from(be16(header, 4)) {
         // A jumbogram, or segmentation offload: all there is.
@@ -61,18 +80,18 @@ fn ipv6(packet: &[u8]) -> Result<Internet<'_>, SkipReason> {
         length => length,
     };
     let cut = length > rest.len();
-    let (protocol, later_fragment, payload) = extensions(header[6], &rest[..length.min(rest.len())]).ok_or(if cut {
-        SkipReason::Cut
-    } else {
-        SkipReason::Malformed
-    })?;
-    let address = |at: usize| header.get(at..).and_then(|bytes| bytes.first_chunk::<16>()).copied().unwrap_or_default();
-    Ok(Internet {
-        source: Ipv6Addr::from(address(8)).into(),
-        destination: Ipv6Addr::from(address(24)).into(),
+    let rest = &rest[..length.min(rest.len())];
+    let (protocol, later_fragment, payload) =
+        extensions(header[6], rest).ok_or(if cut { SkipReason::Cut } else { SkipReason::Malformed })?;
+    let address = |at: Range<usize>| Ipv6Addr::from(*header[at].first_chunk().unwrap_or(&[0; 16])).into();
+    Ok(IpPacket {
+        source: address(8..24),
+        destination: address(24..40),
         protocol,
         later_fragment,
         payload,
+        payload_offset: 40 + rest.len() - payload.len(),
+        ports: ports(protocol, later_fragment, payload),
         cut,
     })
 }
@@ -96,4 +115,9 @@ fn extensions(mut protocol: u8, mut rest: &[u8]) -> Option<(u8, bool, &[u8])> {
         }
         (protocol, rest) = (header[0], more);
     }
+}
+
+fn ports(protocol: u8, later_fragment: bool, payload: &[u8]) -> Option<(u16, u16)> {
+    let has_ports = matches!(protocol, protocol::TCP | protocol::UDP | protocol::SCTP) && !later_fragment;
+    (has_ports && payload.len() >= 4).then(|| (be16(payload, 0), be16(payload, 2)))
 }
