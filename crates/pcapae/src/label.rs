@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::error::{FileKind, Place};
 use crate::{Error, Result};
 
 /// The verdict of a ground truth on one packet.
@@ -101,7 +102,11 @@ impl GroundTruth {
     fn label(&self) -> Result<Label> {
         let field = self.row.get(0).unwrap_or_default();
         let label = field.parse().ok().and_then(Label::from_i8);
-        label.ok_or_else(|| Error::NotALabel { path: self.path.clone(), row: self.rows_read, found: field.to_owned() })
+        label.ok_or_else(|| {
+            let fault = Place::Row(self.rows_read)
+                .found(format!("{field:?}"), "a label in the first column: -1 normal, 1 anomalous, 0 unknown");
+            FileKind::GroundTruth.unreadable(&self.path)(fault)
+        })
     }
 
     fn finish(mut self) -> Result<()> {

@@ -17,7 +17,7 @@
 //! In the original's layout group `"<i>"` holds fragment i: `data`, u8 `[1, side, side]` or `[1, size]`, and `label`, i32 `[k, 2]`: packet
 //! number and label, −1 or 1. [`Dataset`] reads both.
 
-mod arrays;
+pub(crate) mod arrays;
 
 mod build;
 

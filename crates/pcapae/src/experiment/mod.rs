@@ -43,18 +43,16 @@ pub fn run(
     plan: &Plan,
     cache: PathBuf,
     progress: &dyn Progress,
-    told: &mut dyn FnMut(Run, Result<Evaluated, String>) -> Result<()>,
+    told: &mut dyn FnMut(Run, Result<Evaluated>) -> Result<()>,
 ) -> Result<()> {
     let stages = Stages::new(Cache::open(cache)?, plan, progress);
     let truth = plan.captures.eval.labels.as_deref().map(PacketLabels::open).transpose()?;
     let config = EvaluationConfig { threshold: plan.threshold, ..EvaluationConfig::default() };
     for run in plan.runs() {
-        let outcome = match evaluated(&stages, &run, truth.as_ref(), &config) {
-            Err(error) if is_of_the_run(&error) => Err(error.to_string()),
-            Err(error) => return Err(error),
-            Ok(evaluated) => Ok(evaluated),
-        };
-        told(run, outcome)?;
+        match evaluated(&stages, &run, truth.as_ref(), &config) {
+            Err(error) if !is_of_the_run(&error) => return Err(error),
+            outcome => told(run, outcome)?,
+        }
     }
     Ok(())
 }

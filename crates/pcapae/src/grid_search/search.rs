@@ -40,7 +40,7 @@ pub enum Criterion {
 }
 
 /// All combinations with their marks and ranks.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Search {
     /// The names of the parameters that vary.
     pub varied: Vec<String>,
@@ -156,7 +156,7 @@ impl Material {
     }
 
     fn trial(&self, candidate: &Candidate) -> Trial {
-        let outcome = self.marks(&candidate.blueprint).map_err(|refusal| refusal.to_string());
+        let outcome = self.marks(&candidate.blueprint);
         Trial { candidate: candidate.clone(), outcome, rank: None }
     }
 

@@ -48,7 +48,7 @@ impl<W: Write> ScoreWriter<W> {
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Error {
-    Error::Unwritable { what: "scores", reason: error.to_string() }
+    Error::unwritable("scores")(error)
 }
 
 /// The number with as many digits as it needs to be read back the same, in powers of ten where it would be long.
