@@ -1,4 +1,4 @@
-//! Every way the library refuses, with the place and, where there is one, the remedy.
+//! Every error of the library, with its place and, where there is one, a remedy.
 
 mod fault;
 

@@ -50,7 +50,11 @@ pub enum Labels {
 }
 
 impl Labels {
-    /// The label of the next packet; refuses where the file has no row for it or the row is no label.
+    /// The label of the next packet.
+    ///
+    /// # Errors
+    ///
+    /// The file has no row for it, or the row does not begin with a label.
     pub fn next_label(&mut self) -> Result<Label> {
         match self {
             Labels::All(label) => Ok(*label),
@@ -58,7 +62,11 @@ impl Labels {
         }
     }
 
-    /// All packets have their label: refuses where the file has rows left.
+    /// Says that all packets have their label.
+    ///
+    /// # Errors
+    ///
+    /// The file has rows left.
     pub fn finish(self) -> Result<()> {
         match self {
             Labels::All(_) => Ok(()),
@@ -78,12 +86,16 @@ pub struct GroundTruth {
 
 impl GroundTruth {
     /// Opens a ground-truth file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened.
     pub fn open(path: &Path) -> Result<GroundTruth> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         Ok(Self::from_reader(path, file))
     }
 
-    /// Reads a ground truth from anywhere; `name` stands for the file in refusals.
+    /// Reads a ground truth from anywhere; `name` stands for the file in errors.
     pub fn from_reader(name: &Path, reader: impl Read + 'static) -> GroundTruth {
         let mut format = csv::ReaderBuilder::new();
         format.has_headers(false).flexible(true).trim(csv::Trim::All);
@@ -141,12 +153,20 @@ pub struct PacketLabels {
 }
 
 impl PacketLabels {
-    /// Reads a ground-truth file. Refuses a row that begins with no label.
+    /// Reads a ground-truth file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a row does not begin with a label.
     pub fn open(path: &Path) -> Result<PacketLabels> {
         PacketLabels::of(GroundTruth::open(path)?)
     }
 
-    /// Reads a ground truth from anywhere; `name` stands for the file in refusals.
+    /// Reads a ground truth from anywhere; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
     pub fn from_reader(name: &Path, reader: impl Read + 'static) -> Result<PacketLabels> {
         PacketLabels::of(GroundTruth::from_reader(name, reader))
     }

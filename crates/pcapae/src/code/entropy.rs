@@ -1,4 +1,4 @@
-//! How much the numbers of codes say: their entropy.
+//! The entropy of codes.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::error::{Fault, FileKind};
 /// Equal parts that values are counted in.
 pub(crate) const ENTROPY_BINS: usize = 64;
 
-/// NamedArrays that are read at a time: 4 MiB of them.
+/// Numbers that are read at a time: 4 MiB of them.
 const NUMBERS_AT_ONCE: usize = 1 << 20;
 
 /// Shannon entropy in bits, H = −Σ p log₂ p, of how often each of some cases was met; 0 where none was.
@@ -27,7 +27,11 @@ pub fn shannon_entropy(counts: &[u64]) -> f64 {
 /// 64 equal parts of the range that they have in the file.
 ///
 /// In bits: between 0, where each number is the same in all codes, and 6, where all parts are met equally often. The file is read twice,
-/// in pieces. What [`Codes`](super::Codes) refuses of the array of codes is refused.
+/// in pieces.
+///
+/// # Errors
+///
+/// The file cannot be opened, or has no array `codes` of finite numbers.
 pub fn entropy_of_codes(path: &Path) -> Result<f64> {
     let unreadable = FileKind::Codes.unreadable(path);
     let codes = Hdf5File::open(path, FileKind::Codes)?.required_array::<f32>("codes").map_err(unreadable)?;

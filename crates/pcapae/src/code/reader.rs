@@ -37,8 +37,11 @@ struct Segments {
 }
 
 impl Codes {
-    /// Reads all codes of the file at `path`. Every number is checked to be finite; whatever is wrong in the file is an
-    /// [`Error::Unreadable`](crate::Error::Unreadable).
+    /// Reads all codes of the file at `path`, and checks that every number is finite.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or is not a file of codes that this version reads.
     pub fn open(path: &Path) -> Result<Codes> {
         let file = Hdf5File::open(path, FileKind::Codes)?;
         Self::read(&file, path).map_err(FileKind::Codes.unreadable(path))
@@ -82,7 +85,7 @@ impl Codes {
         self.values.is_empty()
     }
 
-    /// NamedArrays in a code.
+    /// Numbers in a code.
     pub fn width(&self) -> usize {
         self.width
     }

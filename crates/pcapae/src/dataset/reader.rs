@@ -38,6 +38,10 @@ enum Stored {
 
 impl Dataset {
     /// Opens a dataset of either layout.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or is not a dataset that this version reads.
     pub fn open(path: &Path) -> Result<Dataset> {
         let file = Hdf5File::open(path, FileKind::Dataset)?;
         let stored = Stored::of(file).map_err(FileKind::Dataset.unreadable(path))?;
@@ -107,7 +111,11 @@ impl Dataset {
         }
     }
 
-    /// Appends the bytes of some fragments, one after the other, row-major; `into` is as it was where that is refused.
+    /// Appends the bytes of some fragments, one after the other, row-major; `into` stays as it was if that fails.
+    ///
+    /// # Errors
+    ///
+    /// There is no such range of fragments, or the file cannot be read; so below.
     pub fn read(&self, fragments: Range<usize>, into: &mut Vec<u8>) -> Result<()> {
         self.check(&fragments)?;
         let read = match &self.stored {
@@ -183,6 +191,10 @@ impl Dataset {
     }
 
     /// All bytes in memory, with what windows need. Progress counts fragments.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or `progress` asked to stop.
     pub fn load(&self, progress: &dyn Progress) -> Result<LoadedFragments> {
         let (count, size) = (self.len(), self.size().bytes());
         progress.begin("loading", Some(count as u64));

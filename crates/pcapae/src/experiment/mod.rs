@@ -38,7 +38,9 @@ use stages::Stages;
 /// Runs all of a plan, with the files of all stages in the folder `cache`, and hands over each outcome as it comes, in the order of
 /// [`Plan::runs`]; a run that was refused, say because a detector looks at packets and rows are none, is handed over with its reason.
 ///
-/// Refused as a whole: captures or labels that cannot be read, a full disk; an interruption. What was made until then stays in the cache.
+/// # Errors
+///
+/// Captures or labels cannot be read, the disk is full, or `progress` asked to stop. What was made until then stays in the cache.
 pub fn run(
     plan: &Plan,
     cache: PathBuf,

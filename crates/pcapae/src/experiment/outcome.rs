@@ -37,6 +37,10 @@ fn measures(evaluation: &Evaluation) -> &Measures {
 
 impl Charts {
     /// Of an evaluation, by packet where packets are known.
+    ///
+    /// # Errors
+    ///
+    /// A picture cannot be drawn.
     pub fn of(evaluated: &Evaluated) -> Result<Charts> {
         let table = evaluated.packets.as_ref().unwrap_or(&evaluated.rows);
         let ranking = Ranking::of(table.scores().iter().copied().zip(table.labels().iter().copied()));

@@ -132,8 +132,9 @@ impl PlanCaptures {
 impl Plan {
     /// Reads a plan; its captures are sought in the folder `captures`, or beside the plan.
     ///
-    /// Refused, before any work: what is no plan, an unknown key, an empty axis, a size that no model takes, a part that is none, a capture or
-    /// ground truth that is not there, an `eval` without labels, an experiment without a detector.
+    /// # Errors
+    ///
+    /// The file cannot be read or is not a plan (see [`from_yaml`](Self::from_yaml)); a capture or ground truth is not there.
     pub fn open(path: &Path, captures: Option<&Path>) -> Result<Plan> {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
         let mut plan = Plan::from_yaml(&text).map_err(FileKind::Plan.unreadable(path))?;
@@ -147,7 +148,12 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Reads a plan from its text, without a look at the captures; says in a few words what is wrong with it.
+    /// Reads a plan from its text, without a look at the captures.
+    ///
+    /// # Errors
+    ///
+    /// The text is not YAML or has an unknown key, an empty axis, a size that no model takes, an impossible part of captures, an `eval`
+    /// without labels, or no detector.
     pub fn from_yaml(text: &str) -> Result<Plan, Fault> {
         let plan: Plan = serde_saphyr::from_str(text).map_err(|error| Fault::parser(error.without_snippet()))?;
         plan.check()?;

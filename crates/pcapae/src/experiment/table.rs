@@ -118,6 +118,10 @@ pub fn table(outcomes: &[RunOutcome]) -> Vec<TableRow> {
 }
 
 /// A row a run: its settings, its seed, threshold, verdicts and [`MEASURES`]; empty where undefined.
+///
+/// # Errors
+///
+/// The table cannot be written.
 pub fn runs_csv(outcomes: &[RunOutcome]) -> Result<Vec<u8>> {
     let fixed =
         ["cutting", "scorer", "seed", "threshold", "true_positives", "false_positives", "misses", "true_negatives"];
@@ -148,6 +152,10 @@ pub fn runs_csv(outcomes: &[RunOutcome]) -> Result<Vec<u8>> {
 }
 
 /// A row for each [`TableRow`], with mean and deviation of each measure; empty where undefined.
+///
+/// # Errors
+///
+/// The table cannot be written.
 pub fn table_csv(rows: &[TableRow]) -> Result<Vec<u8>> {
     let columns = MEASURES.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_deviation")]);
     let header = ["cutting", "scorer", "runs"].map(str::to_owned).into_iter().chain(columns).collect();

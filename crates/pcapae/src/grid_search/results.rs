@@ -7,6 +7,10 @@ use crate::{Error, Result};
 
 impl Search {
     /// The table of results as CSV: a row a combination, the best first, those that could not be fitted last.
+    ///
+    /// # Errors
+    ///
+    /// The table cannot be written.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let mut csv = csv::Writer::from_writer(Vec::new());
         let marks = ["average_precision", "stability", "excess_mass", "mass_volume", "remark"];

@@ -73,20 +73,30 @@ impl ScoreTable {
 
     /// Reads a file of scores, all at once: 49 bytes a row, and 8 bytes and its letters a further cell.
     ///
-    /// Refused, with the line: a score that is missing or not finite, a number or label that is none, packet number 0, packets in the wrong
-    /// order, a row with more or fewer cells than the header, text that is not UTF-8. Refused as a whole: no column `score`, a name
-    /// that two columns have.
+    /// # Errors
+    ///
+    /// The file cannot be read; a score is missing or not finite; a number or label is not one; a packet number is 0; packets are in the
+    /// wrong order; a row has more or fewer cells than the header; the text is not UTF-8; there is no column `score`; two columns have the
+    /// same name.
     pub fn open(path: &Path) -> Result<ScoreTable> {
         let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
         reader::read(file, path)
     }
 
-    /// Reads scores from anywhere, as [`open`](Self::open) does; `name` stands for the file in refusals.
+    /// Reads scores from anywhere, as [`open`](Self::open) does; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
     pub fn from_reader(name: &Path, reader: impl std::io::Read) -> Result<ScoreTable> {
         reader::read(reader, name)
     }
 
     /// The file of these scores.
+    ///
+    /// # Errors
+    ///
+    /// A score is not finite.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let names: Vec<&str> = self.columns.iter().map(Column::name).collect();
         let mut writer = ScoreWriter::new(Vec::new(), &names)?;
