@@ -112,7 +112,7 @@ fn what_cannot_be_encoded_is_refused_in_one_sentence() {
     plant.refused("bare.safetensors", &[], "without the number of frames");
     plant.refused("bare.safetensors", &["--frames", "41"], "shorter than 41 frames");
     plant.refused("absent.safetensors", &[], "absent.safetensors");
-    plant.refused("a.pcap", &[], "a.pcap is no model");
+    plant.refused("a.pcap", &[], "a.pcap cannot be read as a model");
     fs::write(plant.path("codes.h5"), "precious").unwrap();
     let run = plant.encode("model.safetensors", &[]);
     assert_eq!(run.status.code(), Some(1));

@@ -126,7 +126,7 @@ fn what_is_wrong_with_a_plan_is_said_before_any_work() {
     refused(&PLAN.replace("attack.pcap.zst", "missing.pcap"), "missing.pcap");
     refused(&PLAN.replace("seeds: [1, 2]", "seeds: []"), "`seeds` is empty");
     refused(&PLAN.replace("modes:", "modi:"), "modi");
-    refused(&PLAN.replace(", labels: attack.labels.csv", ""), "no labels");
+    refused(&PLAN.replace(", labels: attack.labels.csv", ""), "eval: `labels` is missing");
     refused(&PLAN.replace("to: 0.12", "to: 0.05"), "`validation` goes from 0.1 to 0.05");
     refused(&PLAN.replace("n_estimators: 20", "n_estimators: 0"), "n_estimators");
     refused(&PLAN.replace("n_components: 16", "n_components: 0"), "PCA: n_components 0");

@@ -254,10 +254,10 @@ fn what_cannot_be_explained_is_refused_in_one_sentence() {
     fs::write(plant.path("model.safetensors"), other.to_safetensors().unwrap()).unwrap();
     plant.refused(&["--fragment", "1"], "16 × 16 bytes");
     fs::copy(plant.path("in.h5"), plant.path("model.safetensors")).unwrap();
-    plant.refused(&["--fragment", "1"], "is no model");
+    plant.refused(&["--fragment", "1"], "cannot be read as a model");
     let plant = Plant::new("packet", ModelConfig::new(Side::Sixteen), &[]);
     fs::write(plant.path("in.h5"), "not a dataset").unwrap();
-    plant.refused(&["--fragment", "1"], "in.h5 is no dataset");
+    plant.refused(&["--fragment", "1"], "in.h5 cannot be read as a dataset");
     // Wrong usage.
     assert_eq!(plant.explain(&[]).status.code(), Some(2));
     assert_eq!(plant.explain(&["--fragment", "1", "--packet", "1"]).status.code(), Some(2));

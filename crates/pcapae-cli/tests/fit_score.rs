@@ -185,12 +185,12 @@ fn a_model_gives_its_residual() {
     let plant = Plant::new();
     let mean = plant.score("model.safetensors", "test.h5", &[]);
     assert_eq!(mean.len(), PACKETS);
-    let bare = plant.score("bare.safetensors", "test.h5", &["--frames", "1", "--head", "mean"]);
+    let bare = plant.score("bare.safetensors", "test.h5", &["--frames", "1", "--scoring", "mean"]);
     assert_eq!(bare, mean);
     let sum = plant.score("model.safetensors", "test.h5", &["--head", "sum"]);
     assert!((sum.scores()[0] - 256.0 * mean.scores()[0]).abs() < 1e-3);
     let standardise = plant.path("train.h5");
-    let options = ["--head", "top8", "--standardise", standardise.to_str().unwrap()];
+    let options = ["--scoring", "top8", "--standardise", standardise.to_str().unwrap()];
     assert_eq!(order(&plant.score("model.safetensors", "test.h5", &options)), 1.0);
 }
 
@@ -232,12 +232,12 @@ fn what_cannot_be_fitted_or_scored_is_refused_in_one_sentence() {
     unscored("detector.safetensors", "test.h5", "fitted to codes of 64 numbers");
     let whole = fs::read(plant.path("detector.safetensors")).unwrap();
     fs::write(plant.path("cut.safetensors"), &whole[..whole.len() - 9]).unwrap();
-    unscored("cut.safetensors", "test-codes.h5", "cut.safetensors is no detector");
+    unscored("cut.safetensors", "test-codes.h5", "cut.safetensors cannot be read as a detector");
     fs::write(plant.path("foreign.safetensors"), "precious").unwrap();
     unscored("foreign.safetensors", "test-codes.h5", "foreign.safetensors");
     unscored("model.safetensors", "test-codes.h5", "it holds codes, and a model scores fragments");
     unscored("bare.safetensors", "test.h5", "without the number of frames");
-    plant.refused(&["score", "--head", "mean"], &["detector.safetensors", "test-codes.h5"], "--head is given");
+    plant.refused(&["score", "--scoring", "mean"], &["detector.safetensors", "test-codes.h5"], "--scoring is given");
     plant.fit("Mahalanobis", "train.h5");
     plant.dataset("byte", 0, &["-m", "byte"]);
     plant.dataset("masked", 0, &["-m", "packet", "--mask", "volatile"]);
@@ -245,7 +245,7 @@ fn what_cannot_be_fitted_or_scored_is_refused_in_one_sentence() {
     unscored("detector.safetensors", "masked.h5", "masked");
     unscored("model.safetensors", "absent.h5", "absent.h5");
 
-    let usage = pcapae(&["score", "a", "b", "-o", "c", "--head", "top0"]).output().unwrap();
+    let usage = pcapae(&["score", "a", "b", "-o", "c", "--scoring", "top0"]).output().unwrap();
     assert_eq!(usage.status.code(), Some(2));
     let (existing, text) = ("scores.csv", "precious");
     plant.write(existing, text);

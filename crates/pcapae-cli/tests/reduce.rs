@@ -205,10 +205,13 @@ fn what_cannot_be_reduced_or_drawn_is_refused_in_one_sentence_and_leaves_nothing
         &["apply", "r.safetensors", "byte.h5", "-o", "x.h5"],
         "in byte mode, but the reducer has been fitted to",
     );
-    plant.refused(&["apply", "codes.h5", "train.h5", "-o", "x.h5"], "codes.h5 is no reducer");
+    plant.refused(&["apply", "codes.h5", "train.h5", "-o", "x.h5"], "codes.h5 cannot be read as a reducer");
     let whole = fs::read(plant.path("r.safetensors")).unwrap();
     fs::write(plant.path("cut.safetensors"), &whole[..whole.len() - 9]).unwrap();
-    plant.refused(&["apply", "cut.safetensors", "train.h5", "-o", "x.h5"], "cut.safetensors is no reducer");
+    plant.refused(
+        &["apply", "cut.safetensors", "train.h5", "-o", "x.h5"],
+        "cut.safetensors cannot be read as a reducer",
+    );
     plant.refused(&["map", "codes.h5", "-o", "x.png"], "perplexity 30: expected 1 to 19, a third of the other rows");
     plant.refused(&["map", "codes.h5", "-o", "x.png", "--sample", "1", "--method", "pca"], "number of rows 1");
     plant.refused(&["map", "codes.h5", "-o", "x.png", "--method", "pca", "--perplexity", "5"], "--perplexity is given");

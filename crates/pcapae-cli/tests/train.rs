@@ -259,7 +259,7 @@ fn bad_input_is_refused_in_one_sentence_and_leaves_nothing_behind() {
     refused("strange_size.h5", "strange_size.h5", new, "fragment size of a model 64: expected 256, 1024 or 4096");
     refused(train, "empty.h5", new, "empty.h5 holds no fragment");
     refused("empty.h5", train, new, "empty.h5 holds no fragment");
-    refused("text.h5", train, new, "text.h5 is no dataset");
+    refused("text.h5", train, new, "text.h5 cannot be read as a dataset");
     refused("absent.h5", train, new, "absent.h5");
     refused(train, "validation.h5", &["-o", "out", "--frames", "13"], "there is no window of validation data");
     refused(train, "validation.h5", &["-o", "out", "--frames", "40", "--predict-frames", "1"], "of training data");

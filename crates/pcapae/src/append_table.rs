@@ -42,10 +42,8 @@ fn append_locked(file: &mut File, path: &Path, header: &[&str], row: &[String]) 
     let mut there = Vec::new();
     file.read_to_end(&mut there).map_err(Error::io("read", path))?;
     let first = line(header.iter().copied());
-    let (kept, end) = ends(&there, first.as_bytes()).ok_or_else(|| Error::Unwritable {
-        what: "results",
-        reason: format!("{} begins with other columns than these results have", path.display()),
-    })?;
+    let other_columns = || format!("{} begins with other columns than these results have", path.display());
+    let (kept, end) = ends(&there, first.as_bytes()).ok_or_else(other_columns).map_err(Error::unwritable("results"))?;
     let mut added = match end {
         End::Nothing => first,
         End::Line => String::new(),

@@ -25,7 +25,11 @@ pub struct AtomicFile {
 }
 
 impl AtomicFile {
-    /// An empty file beside `place`; refuses at once what would fail at the end.
+    /// An empty file beside `place`; what would fail at the end fails at once.
+    ///
+    /// # Errors
+    ///
+    /// `place` exists and may not be replaced, is not a file, or lies in a folder that is not there or cannot be written to.
     pub fn create(place: &Path, existing: Existing) -> Result<AtomicFile> {
         let name = place.file_name().ok_or_else(|| Error::NotAFile { path: place.to_owned() })?;
         match (place.metadata(), existing) {
@@ -62,12 +66,20 @@ impl AtomicFile {
     }
 
     /// Writes all of the file at once and moves it to its place.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written, or was made by someone else meanwhile.
     pub fn write(self, bytes: &[u8]) -> Result<()> {
         std::fs::write(&self.unfinished, bytes).map_err(Error::io("write", &self.place))?;
         self.keep()
     }
 
     /// The file is whole: moves it to its place.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be moved, or was made by someone else meanwhile.
     pub fn keep(self) -> Result<()> {
         let moved = match self.existing {
             Existing::Refuse => self.unfinished.persist_noclobber(&self.place),

@@ -81,7 +81,6 @@ pub(crate) fn checked_windows(model: &Autoencoder, dataset: &Dataset, frames: us
 
 /// The model as the codes' file names it: its configuration, and the SHA-256 of its weights.
 pub fn model_description(model: &Autoencoder) -> Result<String> {
-    let config = serde_json::to_value(model.config())
-        .map_err(|error| Error::Unwritable { what: "codes", reason: error.to_string() })?;
+    let config = serde_json::to_value(model.config()).map_err(Error::unwritable("codes"))?;
     Ok(json!({ "config": config, "sha256": model.parameters().sha256() }).to_string())
 }

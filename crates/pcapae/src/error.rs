@@ -1,18 +1,17 @@
-//! Every way the library refuses, with the place and, where there is one, the remedy.
+//! Every error of the library, with its place and, where there is one, a remedy.
 
-mod hint;
+mod fault;
 
-mod io_error;
-
-mod setting;
-
+use std::fmt::Display;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub use fault::{Fault, FileKind, Place, Problem};
 
 /// The library's result: a value, or one sentence that says why not.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A refusal. `Display` is one sentence without a trailing period; [`Error::hint`] is the remedy, if any.
+/// Why something was not done. `Display` is one sentence without a trailing period.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -27,13 +26,15 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// A file given as the plan of an experiment is none.
-    #[error("{} is not a plan: {reason}", path.display())]
-    NotAPlan {
+    /// A file of the library's own formats is not what it should be, or is damaged.
+    #[error("{} cannot be read as {kind}: {fault}", path.display())]
+    Unreadable {
+        /// What the file should be.
+        kind: FileKind,
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, in a few words.
-        reason: String,
+        /// Where in it, what was expected there, and what was found.
+        fault: Fault,
     },
 
     /// A file given as a capture is none.
@@ -142,17 +143,6 @@ pub enum Error {
         packets: u64,
     },
 
-    /// A row of a ground-truth file does not begin with a label.
-    #[error("{}, row {row}: expected a label (-1 normal, 1 anomalous, 0 unknown) in the first column, got {found:?}", path.display())]
-    NotALabel {
-        /// The ground-truth file.
-        path: PathBuf,
-        /// The row, from 1.
-        row: u64,
-        /// What stands there.
-        found: String,
-    },
-
     /// The HDF5 library refused.
     #[error("cannot {action} {}: {reason}", path.display())]
     Hdf5 {
@@ -161,55 +151,6 @@ pub enum Error {
         /// The dataset file.
         path: PathBuf,
         /// What the HDF5 library said.
-        reason: String,
-    },
-
-    /// A file is no dataset, or a damaged one.
-    #[error("{} is no dataset that this version can read: {reason}", path.display())]
-    NotADataset {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// A file holds no codes, or is damaged.
-    #[error("{} holds no codes that this version can read: {reason}", path.display())]
-    NotCodes {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// A file holds no scores, or is damaged.
-    #[error("{} holds no scores that this version can read: {}{reason}", path.display(), line.map_or_else(String::new, |line| format!("line {line}: ")))]
-    NotScores {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1; `None` where the file as a whole is wrong.
-        line: Option<u64>,
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// A file says no detector and its parameters.
-    #[error("{} is no blueprint that can be used: {reason}", path.display())]
-    NotABlueprint {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// A file is no fitted detector or reducer, or a damaged one.
-    #[error("{} is no {what} that this version can read: {reason}", path.display())]
-    NotFitted {
-        /// "detector" or "reducer".
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
         reason: String,
     },
 
@@ -230,7 +171,7 @@ pub enum Error {
         /// How it was to be read off, as its users write it: "pareto:0.001".
         rule: String,
         /// Why it cannot.
-        reason: String,
+        reason: Box<dyn std::error::Error + Send + Sync>,
     },
 
     /// Scores say nothing of how good a detector is.
@@ -240,26 +181,6 @@ pub enum Error {
         reason: String,
         /// What the user can do about it, if that is known.
         remedy: Option<String>,
-    },
-
-    /// A file is no bundle, or a damaged one.
-    #[error("{} is no bundle that this version can read: {reason}", path.display())]
-    NotABundle {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// A file is no history of a training, or a damaged one.
-    #[error("{} is not a history of a training: {}{reason}", path.display(), if *row > 0 { format!("row {row}: ") } else { String::new() })]
-    NotAHistory {
-        /// The file.
-        path: PathBuf,
-        /// The row, from 1; 0 for the header.
-        row: usize,
-        /// What is wrong with it.
-        reason: String,
     },
 
     /// Something cannot be put into the form of its file.
@@ -291,26 +212,6 @@ pub enum Error {
         training: usize,
         /// Windows among the next 10 % of the packets.
         validation: usize,
-    },
-
-    /// A model file, or a tensor in it, is not what it should be.
-    #[error("the model cannot be read: {reason}")]
-    Checkpoint {
-        /// What is wrong with it.
-        reason: String,
-        /// What the user can do about it, if that is known.
-        remedy: Option<String>,
-    },
-
-    /// A file is no model, or a damaged one.
-    #[error("{} is no model that this version can read: {reason}", path.display())]
-    NotAModel {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-        /// What the user can do about it, if that is known.
-        remedy: Option<String>,
     },
 
     /// There is nothing to train or to validate with.
@@ -396,4 +297,22 @@ pub enum Error {
     /// The user, or the caller's [`Progress`](crate::progress::Progress), asked to stop.
     #[error("stopped before the work was done; nothing was written")]
     Interrupted,
+}
+
+impl Error {
+    /// What the operating system said of a file, for `map_err`.
+    pub fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+        let path = path.to_owned();
+        move |source| Error::Io { action, path, source }
+    }
+
+    /// Something cannot be put into the form of its file, for `map_err`.
+    pub fn unwritable<E: Display>(what: &'static str) -> impl Fn(E) -> Error + Copy {
+        move |error| Error::Unwritable { what, reason: error.to_string() }
+    }
+
+    /// A setting out of range: its value, and the values that it can have.
+    pub(crate) fn setting(setting: &'static str, got: impl ToString, expected: impl Into<String>) -> Error {
+        Error::Setting { setting, got: got.to_string(), expected: expected.into(), remedy: None }
+    }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::error::{FileKind, Place};
 use crate::{Error, Result};
 
 /// The verdict of a ground truth on one packet.
@@ -49,7 +50,11 @@ pub enum Labels {
 }
 
 impl Labels {
-    /// The label of the next packet; refuses where the file has no row for it or the row is no label.
+    /// The label of the next packet.
+    ///
+    /// # Errors
+    ///
+    /// The file has no row for it, or the row does not begin with a label.
     pub fn next_label(&mut self) -> Result<Label> {
         match self {
             Labels::All(label) => Ok(*label),
@@ -57,7 +62,11 @@ impl Labels {
         }
     }
 
-    /// All packets have their label: refuses where the file has rows left.
+    /// Says that all packets have their label.
+    ///
+    /// # Errors
+    ///
+    /// The file has rows left.
     pub fn finish(self) -> Result<()> {
         match self {
             Labels::All(_) => Ok(()),
@@ -77,12 +86,16 @@ pub struct GroundTruth {
 
 impl GroundTruth {
     /// Opens a ground-truth file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened.
     pub fn open(path: &Path) -> Result<GroundTruth> {
         let file = File::open(path).map_err(Error::io("open", path))?;
         Ok(Self::from_reader(path, file))
     }
 
-    /// Reads a ground truth from anywhere; `name` stands for the file in refusals.
+    /// Reads a ground truth from anywhere; `name` stands for the file in errors.
     pub fn from_reader(name: &Path, reader: impl Read + 'static) -> GroundTruth {
         let mut format = csv::ReaderBuilder::new();
         format.has_headers(false).flexible(true).trim(csv::Trim::All);
@@ -101,7 +114,11 @@ impl GroundTruth {
     fn label(&self) -> Result<Label> {
         let field = self.row.get(0).unwrap_or_default();
         let label = field.parse().ok().and_then(Label::from_i8);
-        label.ok_or_else(|| Error::NotALabel { path: self.path.clone(), row: self.rows_read, found: field.to_owned() })
+        label.ok_or_else(|| {
+            let fault = Place::Row(self.rows_read)
+                .found(format!("{field:?}"), "a label in the first column: -1 normal, 1 anomalous, 0 unknown");
+            FileKind::GroundTruth.unreadable(&self.path)(fault)
+        })
     }
 
     fn finish(mut self) -> Result<()> {
@@ -136,12 +153,20 @@ pub struct PacketLabels {
 }
 
 impl PacketLabels {
-    /// Reads a ground-truth file. Refuses a row that begins with no label.
+    /// Reads a ground-truth file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or a row does not begin with a label.
     pub fn open(path: &Path) -> Result<PacketLabels> {
         PacketLabels::of(GroundTruth::open(path)?)
     }
 
-    /// Reads a ground truth from anywhere; `name` stands for the file in refusals.
+    /// Reads a ground truth from anywhere; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
     pub fn from_reader(name: &Path, reader: impl Read + 'static) -> Result<PacketLabels> {
         PacketLabels::of(GroundTruth::from_reader(name, reader))
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
+use crate::error::{Fault, Place, Problem};
 use crate::tensor_file::FileTensor;
 
 /// Named arrays of 64-bit floats; counts and indices are whole numbers among them, exact up to 2⁵³.
@@ -26,31 +27,42 @@ impl NamedArrays {
         self.put_shaped(name, &[values.len()], values);
     }
 
-    /// Adds an array. Panics where shape and number of values differ.
+    /// Adds an array.
+    ///
+    /// # Panics
+    ///
+    /// If shape and number of values differ.
     pub fn put_shaped(&mut self, name: &str, shape: &[usize], values: Vec<f64>) {
         assert_eq!(shape.iter().product::<usize>(), values.len(), "`{name}` is not of the shape {shape:?}");
         self.0.insert(name.to_owned(), Array { shape: shape.to_vec(), values });
     }
 
-    /// The array `name` if it has as many axes as `shape` says, each of that length or, where `None`, of any; all values finite.
-    /// Otherwise, in a few words, what is wrong.
-    pub fn get(&self, name: &str, shape: &[Option<usize>]) -> Result<&Array, String> {
-        let array = self.0.get(name).ok_or_else(|| format!("`{name}` is missing"))?;
+    /// The array `name`, whose axes must have the lengths of `shape`, or any length where that is `None`.
+    ///
+    /// # Errors
+    ///
+    /// The array is missing, has another shape, or holds a value that is not finite.
+    pub fn get(&self, name: &str, shape: &[Option<usize>]) -> Result<&Array, Fault> {
+        let place = || Place::Array(name.to_owned());
+        let array = self.0.get(name).ok_or_else(|| place().missing())?;
         let fits = array.shape.len() == shape.len()
             && array.shape.iter().zip(shape).all(|(got, wanted)| wanted.is_none_or(|wanted| wanted == *got));
         if !fits {
-            let axis = |axis: &Option<usize>| axis.map_or("any".into(), |length| length.to_string());
-            let wanted: Vec<String> = shape.iter().map(axis).collect();
-            return Err(format!("`{name}` has the shape {:?}, expected [{}]", array.shape, wanted.join(", ")));
+            let problem = Problem::Shape { found: array.shape.clone(), expected: shape.to_vec() };
+            return Err(Fault::from(problem).within(place()));
         }
         match array.values.iter().find(|value| !value.is_finite()) {
-            Some(value) => Err(format!("`{name}` holds {value}, which is not finite")),
+            Some(value) => Err(place().found(value, "finite numbers")),
             None => Ok(array),
         }
     }
 
     /// The only value of the array `name`.
-    pub fn scalar(&self, name: &str) -> Result<f64, String> {
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn scalar(&self, name: &str) -> Result<f64, Fault> {
         Ok(self.get(name, &[Some(1)])?.values[0])
     }
 
@@ -59,13 +71,17 @@ impl NamedArrays {
         self.iter().map(move |(name, array)| FileTensor::of_f64(format!("{prefix}{name}"), &array.shape, &array.values))
     }
 
-    /// The arrays in those tensors of a file whose names begin with `prefix`; says in a few words where one holds no 64-bit floats.
-    pub(crate) fn from_tensors(prefix: &str, tensors: &SafeTensors) -> Result<NamedArrays, String> {
+    /// The arrays in those tensors of a file whose names begin with `prefix`.
+    ///
+    /// # Errors
+    ///
+    /// A tensor does not hold 64-bit floats.
+    pub(crate) fn from_tensors(prefix: &str, tensors: &SafeTensors) -> Result<NamedArrays, Fault> {
         let mut numbers = NamedArrays::default();
         for (full, view) in tensors.iter() {
             let Some(name) = full.strip_prefix(prefix) else { continue };
             if view.dtype() != Dtype::F64 {
-                return Err(format!("`{full}` is {:?}, expected F64", view.dtype()));
+                return Err(Place::Array(full.to_owned()).found(view.dtype(), "F64"));
             }
             let values = view.data().as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect();
             numbers.put_shaped(name, view.shape(), values);
@@ -90,10 +106,10 @@ mod tests {
         numbers.put("offset", vec![f64::NAN]);
         assert_eq!(numbers.get("support", &[None, Some(3)]).unwrap().values.len(), 6);
         assert_eq!(
-            numbers.get("support", &[None, Some(4)]).unwrap_err(),
+            numbers.get("support", &[None, Some(4)]).unwrap_err().to_string(),
             "`support` has the shape [2, 3], expected [any, 4]"
         );
-        assert_eq!(numbers.get("gamma", &[]).unwrap_err(), "`gamma` is missing");
-        assert_eq!(numbers.scalar("offset").unwrap_err(), "`offset` holds NaN, which is not finite");
+        assert_eq!(numbers.get("gamma", &[]).unwrap_err().to_string(), "`gamma` is missing");
+        assert_eq!(numbers.scalar("offset").unwrap_err().to_string(), "`offset` holds NaN, expected finite numbers");
     }
 }

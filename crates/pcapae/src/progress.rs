@@ -1,4 +1,4 @@
-//! How long work tells how far it is, and learns that it should stop.
+//! How long-running work reports its progress and is asked to stop.
 
 /// Receives the advance of long work and can ask it to stop.
 ///

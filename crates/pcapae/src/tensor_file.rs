@@ -1,4 +1,4 @@
-//! safetensors files of ours: what they say they are, and how they are written, so that the same content gives the same bytes.
+//! Reading and writing safetensors files with the library's metadata; the same content always gives the same bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -9,6 +9,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 use serde_json::Value;
 
+use crate::error::{Fault, Place};
 use crate::{Error, Result};
 
 /// A longer header no safetensors file has: the library refuses it too.
@@ -56,20 +57,28 @@ impl FileTensor {
     }
 }
 
-/// The bytes of the file. Refuses tensors whose shape and number of values differ.
+/// The bytes of the file.
+///
+/// # Errors
+///
+/// A tensor whose shape and number of values differ.
 pub(crate) fn tensor_file(tensors: &[FileTensor], metadata: &[(&str, &str)]) -> Result<Vec<u8>> {
-    let refused = |error: String| Error::Unwritable { what: "tensors", reason: error };
     let mut views = Vec::with_capacity(tensors.len());
     for FileTensor { name, shape, kind, bytes } in tensors {
-        let view = TensorView::new(*kind, shape.clone(), bytes).map_err(|error| refused(error.to_string()))?;
+        let view = TensorView::new(*kind, shape.clone(), bytes).map_err(Error::unwritable("tensors"))?;
         views.push((name.as_str(), view));
     }
     let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-    let file = serialize(views, Some(metadata)).map_err(|error| refused(error.to_string()))?;
-    with_sorted_header(file).map_err(|error| refused(error.to_string()))
+    let file = serialize(views, Some(metadata)).map_err(Error::unwritable("tensors"))?;
+    with_sorted_header(file).map_err(Error::unwritable("tensors"))
 }
 
-/// What the file at `path` says in its entry `format`; `None` where it is no safetensors file, or has none. Reads no more than the header.
+/// The entry `format` of the metadata of the file at `path`; `None` if it is not a safetensors file or has no such entry. Reads no more than
+/// the header.
+///
+/// # Errors
+///
+/// The file cannot be opened or read.
 pub fn format_of(path: &Path) -> Result<Option<String>> {
     let mut file = File::open(path).map_err(Error::io("open", path))?;
     let mut header = Vec::new();
@@ -84,18 +93,22 @@ pub fn format_of(path: &Path) -> Result<Option<String>> {
     Ok(header[METADATA]["format"].as_str().map(str::to_owned))
 }
 
-/// The bytes of the tensor `name`; says in a few words where it is missing or of another type.
-pub(crate) fn u8_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u8>, String> {
+/// The bytes of the tensor `name`.
+///
+/// # Errors
+///
+/// It is missing or of another type; so below.
+pub(crate) fn u8_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u8>, Fault> {
     values::<1, _>((name, Dtype::U8), tensors, |[byte]| byte)
 }
 
-/// The numbers of the tensor `name`, likewise.
-pub(crate) fn u32_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u32>, String> {
+/// The numbers of the tensor `name`.
+pub(crate) fn u32_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u32>, Fault> {
     values((name, Dtype::U32), tensors, u32::from_le_bytes)
 }
 
-/// The numbers of the tensor `name`, likewise.
-pub(crate) fn u64_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u64>, String> {
+/// The numbers of the tensor `name`.
+pub(crate) fn u64_values(name: &str, tensors: &SafeTensors) -> Result<Vec<u64>, Fault> {
     values((name, Dtype::U64), tensors, u64::from_le_bytes)
 }
 
@@ -103,23 +116,26 @@ fn values<const N: usize, T>(
     (name, kind): (&str, Dtype),
     tensors: &SafeTensors,
     of: impl Fn([u8; N]) -> T,
-) -> Result<Vec<T>, String> {
-    let tensor = tensors.tensor(name).map_err(|_| format!("`{name}` is missing"))?;
+) -> Result<Vec<T>, Fault> {
+    let tensor = tensors.tensor(name).map_err(|_| Place::Array(name.into()).missing())?;
     if tensor.dtype() != kind {
-        return Err(format!("`{name}` is of the type {:?}, expected {kind:?}", tensor.dtype()));
+        return Err(Place::Array(name.into()).found(tensor.dtype(), kind.to_string()));
     }
     Ok(tensor.data().as_chunks::<N>().0.iter().copied().map(of).collect())
 }
 
-/// The texts in a file's header; says in a few words where it has another format, or none of these versions.
-pub(crate) fn metadata(bytes: &[u8], format: &str, versions: &[&str]) -> Result<HashMap<String, String>, String> {
-    let (_, header) =
-        SafeTensors::read_metadata(bytes).map_err(|error| format!("it is not a safetensors file ({error})"))?;
+/// The metadata of a file.
+///
+/// # Errors
+///
+/// It has another format, or none of these versions.
+pub(crate) fn metadata(bytes: &[u8], format: &str, versions: &[&str]) -> Result<HashMap<String, String>, Fault> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(Fault::parser)?;
     let metadata = header.metadata().clone().unwrap_or_default();
     for (key, expected) in [("format", &[format][..]), ("version", versions)] {
-        let got = metadata.get(key).map_or("missing", String::as_str);
-        if !expected.contains(&got) {
-            return Err(format!("its {key} is {got}, expected {}", expected.join(" or ")));
+        let got = metadata.get(key).ok_or_else(|| Place::Entry(key.into()).missing())?;
+        if !expected.contains(&got.as_str()) {
+            return Err(Place::Entry(key.into()).found(got, expected.join(" or ")));
         }
     }
     Ok(metadata)
@@ -127,8 +143,7 @@ pub(crate) fn metadata(bytes: &[u8], format: &str, versions: &[&str]) -> Result<
 
 /// The same safetensors file with the entries of its header sorted by name.
 ///
-/// The library writes the metadata in the order of a hash map, which is another one in every run; the same model shall give the
-/// same bytes.
+/// The safetensors crate writes the metadata in the order of a hash map, which differs from run to run.
 fn with_sorted_header(mut file: Vec<u8>) -> Result<Vec<u8>, serde_json::Error> {
     let (length, rest) = file.split_at_mut(8);
     let length = length.iter().rev().fold(0, |length, &byte| length << 8 | usize::from(byte));

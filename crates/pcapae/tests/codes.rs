@@ -11,6 +11,7 @@ use fixtures::{assert_one_sentence, code, cutting, packets, write, write_codes};
 use pcapae::Error;
 use pcapae::code::{Codes, CodesDescription, CodesWriter, WindowSegment};
 use pcapae::dataset::{Dataset, Layout};
+use pcapae::error::FileKind;
 use pcapae::fragment::{Mode, Shape};
 use proptest::prelude::*;
 use rust_hdf5::{H5File, H5Type, LibverBound};
@@ -138,22 +139,22 @@ fn check_alone<T: H5Type>(name: &str, shape: &[usize], values: &[T], expected: &
 #[track_caller]
 fn check_refusal(path: &Path, expected: &str) {
     let error = Codes::open(path).unwrap_err();
-    assert!(matches!(error, Error::NotCodes { .. }), "{error}");
+    assert!(matches!(error, Error::Unreadable { kind: FileKind::Codes, .. }), "{error}");
     assert_one_sentence(&error, path);
     assert!(error.to_string().contains(expected), "{error}");
 }
 
 #[test]
 fn what_holds_no_codes_is_refused_with_what_was_expected() {
-    check_alone("other", &[1, 1], &[0f32], "it has no array codes");
+    check_alone("other", &[1, 1], &[0f32], "`codes` is missing");
     check_alone("codes", &[1, 1], &[0f64], "expected f32");
-    check_alone("codes", &[2], &[0f32, 1.0], "codes has the shape [2], expected [any, at least 1]");
-    check_alone("codes", &[2, 2], &[0f32, 1.0, 2.0, f32::NAN], "code 1 holds NaN, which is not finite");
-    check_alone("codes", &[1, 1], &[f32::INFINITY], "code 0 holds inf, which is not finite");
+    check_alone("codes", &[2], &[0f32, 1.0], "`codes` holds the shape [2], expected [any, at least 1]");
+    check_alone("codes", &[2, 2], &[0f32, 1.0, 2.0, f32::NAN], "`codes`, row 1: found NaN, expected finite numbers");
+    check_alone("codes", &[1, 1], &[f32::INFINITY], "`codes`, row 0: found inf, expected finite numbers");
     let folder = folder();
     let path = folder.path().join("in.h5");
     write(&packets(3), cutting(Mode::Packet, 64, Shape::Square), Layout::Arrays, &path);
-    check_refusal(&path, "it has no array codes");
+    check_refusal(&path, "`codes` is missing");
 }
 
 /// A whole codes file of one window by hand, with a change.
@@ -229,20 +230,20 @@ impl ByHand {
 fn what_does_not_fit_together_is_refused() {
     check_by_hand(|_| {}, "");
     check_by_hand(|f| f.format = "other", "its format is \"other\", expected \"pcapae-codes\"");
-    check_by_hand(|f| f.version = 7, "it has version 7, expected 1");
+    check_by_hand(|f| f.version = 7, "its version is 7, expected 1");
     check_by_hand(|f| f.mode = "other", "its mode is \"other\"");
-    check_by_hand(|f| f.mode = "flow", "it has no array flow");
-    check_by_hand(|f| f.frames = 0, "frames or stride is 0");
+    check_by_hand(|f| f.mode = "flow", "`flow` is missing");
+    check_by_hand(|f| f.frames = 0, "`codes` holds frames or a stride of 0");
     check_by_hand(|f| f.fragment_size = 17, "expected a perfect square");
-    check_by_hand(|f| f.first_fragment = vec![4], "a window begins at fragment 4 of 5, too late");
-    check_by_hand(|f| f.first_fragment = vec![0, 1], "first_fragment has the shape [2], expected [1]");
-    check_by_hand(|f| f.packets = [5, 4], "window 0 has the packets 5 to 4");
-    check_by_hand(|f| f.packets = [0, 4], "window 0 has the packets 0 to 4");
-    check_by_hand(|f| f.label = 2, "label holds 2, expected -1, 0 or 1");
-    check_by_hand(|f| f.offsets = [0, 2], "segment_offsets does not rise from 0 to 1");
-    check_by_hand(|f| f.segment[3] = 33, "has 33 bytes at 0 of 32");
-    check_by_hand(|f| f.segment[2] = u64::MAX, "of 32");
-    check_by_hand(|f| f.segment[0] = 0, "a segment of packet 0");
+    check_by_hand(|f| f.first_fragment = vec![4], "`first_fragment` holds 4, expected windows that end by fragment 5");
+    check_by_hand(|f| f.first_fragment = vec![0, 1], "`first_fragment` has the shape [2], expected [1]");
+    check_by_hand(|f| f.packets = [5, 4], "`first_packet`, row 0: found packets 5 to 4");
+    check_by_hand(|f| f.packets = [0, 4], "`first_packet`, row 0: found packets 0 to 4");
+    check_by_hand(|f| f.label = 2, "`label` holds 2, expected -1, 0 or 1");
+    check_by_hand(|f| f.offsets = [0, 2], "`segment_offsets` holds others, expected numbers that rise from 0 to 1");
+    check_by_hand(|f| f.segment[3] = 33, "`segments` holds 33 bytes of packet 4 at 0");
+    check_by_hand(|f| f.segment[2] = u64::MAX, "below 32");
+    check_by_hand(|f| f.segment[0] = 0, "of packet 0 at 0, expected packets from 1");
 }
 
 /// In debug builds the HDF5 library overflowed while it named the type.
@@ -256,7 +257,7 @@ fn numbers_of_an_absurd_size_are_refused() {
     let place = bytes.windows(float.len()).position(|window| window == float).unwrap();
     bytes[place + 4..place + 8].fill(0xff);
     std::fs::write(&path, bytes).unwrap();
-    check_refusal(&path, ": codes ");
+    check_refusal(&path, "`codes`");
 }
 
 /// The bytes of a small file of codes.

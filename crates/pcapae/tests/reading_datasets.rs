@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use fixtures::{Expected, PacketFixture, assert_one_sentence, cutting, packets, write};
 use pcapae::Error;
 use pcapae::dataset::{Dataset, Layout, Origin};
+use pcapae::error::FileKind;
 use pcapae::fragment::{Cutting, FragmentSize, Mode, Shape};
 use pcapae::label::Label;
 use proptest::prelude::*;
@@ -219,7 +220,7 @@ fn files_of_the_original_are_read() {
 
 fn refusal(path: &Path) -> String {
     let error = Dataset::open(path).unwrap_err();
-    assert!(matches!(error, Error::NotADataset { .. }), "{error}");
+    assert!(matches!(error, Error::Unreadable { kind: FileKind::Dataset, .. }), "{error}");
     assert_one_sentence(&error, path);
     error.to_string()
 }
@@ -229,13 +230,15 @@ fn what_is_no_dataset_is_refused_with_what_it_is() {
     let folder = folder();
     let path = folder.path().join("file");
     assert!(matches!(Dataset::open(&path), Err(Error::Io { action: "open", .. })));
-    assert!(refusal(folder.path()).ends_with("it is a folder"));
-    for (bytes, reason) in [(&b""[..], "it is empty"), (b"-1\n1\n", "it is no HDF5 file")] {
+    assert!(refusal(folder.path()).ends_with("found a folder, expected an HDF5 file"));
+    for (bytes, reason) in
+        [(&b""[..], "it is empty"), (b"-1\n1\n", "found a file of another format, expected an HDF5 file")]
+    {
         std::fs::write(&path, bytes).unwrap();
         assert!(refusal(&path).ends_with(reason));
     }
     H5File::create(&path).unwrap().close_no_sync().unwrap();
-    assert!(refusal(&path).ends_with("neither the attribute format nor a group 0 with data"));
+    assert!(refusal(&path).ends_with("neither the attribute format nor the array 0/data, expected one of them"));
 }
 
 /// Opens and, if that succeeds, reads all; gives the refusal.
@@ -379,26 +382,26 @@ fn a_file_by_hand_is_read() {
 #[test]
 fn what_does_not_fit_together_is_refused_with_what_was_expected() {
     check_by_hand(|f| f.format = "other", "its format is \"other\", expected \"pcapae-dataset\"");
-    check_by_hand(|f| f.version = 2, "it has version 2, expected 1");
-    check_by_hand(|f| f.version = 1000, "its attribute version is no number below 128");
-    check_by_hand(|f| f.mode = "bytes", "its mode is \"bytes\", expected byte, packet or flow");
-    check_by_hand(|f| f.one_d = 1, "fragments has the shape [2, 4, 4], expected [any, size]");
-    check_by_hand(|f| f.shape = vec![2, 4, 5], "fragments has the shape [2, 4, 5], expected [any, side, side]");
+    check_by_hand(|f| f.version = 2, "its version is 2, expected 1");
+    check_by_hand(|f| f.version = 1000, "expected a number below 128");
+    check_by_hand(|f| f.mode = "bytes", "its mode is \"bytes\", expected \"byte\", \"packet\" or \"flow\"");
+    check_by_hand(|f| f.one_d = 1, "`fragments` holds the shape [2, 4, 4]");
+    check_by_hand(|f| f.shape = vec![2, 4, 5], "`fragments` holds the shape [2, 4, 5], expected [any, side, side]");
     check_by_hand(|f| f.shape = vec![2, 3, 3], "expected a perfect square from 16 to 65536");
-    check_by_hand(|f| f.shape = vec![3, 4, 4], "segment_offsets has the shape [3], expected [4]");
-    check_by_hand(|f| f.offsets = vec![0, 2, 2], "fragment 1 has no segment");
-    check_by_hand(|f| f.offsets = vec![1, 2, 3], "segment_offsets names segment 3 of 2");
-    check_by_hand(|f| f.offsets = vec![0, 1, u64::MAX], "segment_offsets names segment");
-    check_by_hand(|f| f.segments.push([1, 0, 0, 1]), "segment_offsets ends with 2, expected 3");
-    check_by_hand(|f| f.segments[0][0] = 2, "a segment is of packet 2, but there are 1");
-    check_by_hand(|f| f.segments[0][0] = 0, "a segment is of packet 0, but there are 1");
-    check_by_hand(|f| f.segments[0][3] = 17, "has 17 bytes at 0, more than fit");
-    check_by_hand(|f| f.segments[0][2] = u64::MAX, "more than fit");
-    check_by_hand(|f| f.segments[1][1] = u64::from(u32::MAX), "more than fit");
-    check_by_hand(|f| f.labels = vec![3], "packets/label holds 3, expected -1, 0 or 1");
-    check_by_hand(|f| f.labels = vec![1, 1], "packets/label has the shape [2], expected [1]");
-    check_by_hand(|f| f.mode = "flow", "it is in flow mode but has no array flow");
-    check_by_hand(|f| f.flow = Some(vec![0, 0]), "it has an array flow but is not in flow mode");
+    check_by_hand(|f| f.shape = vec![3, 4, 4], "`segment_offsets` has the shape [3], expected [4]");
+    check_by_hand(|f| f.offsets = vec![0, 2, 2], "`segment_offsets`, row 1: found a fragment without segments");
+    check_by_hand(|f| f.offsets = vec![1, 2, 3], "`segment_offsets` holds 3, expected at most 2");
+    check_by_hand(|f| f.offsets = vec![0, 1, u64::MAX], "`segment_offsets` holds 18446744073709551615");
+    check_by_hand(|f| f.segments.push([1, 0, 0, 1]), "`segment_offsets` holds 2 at its end, expected 3");
+    check_by_hand(|f| f.segments[0][0] = 2, "`segments` holds packet 2, expected 1 to 1");
+    check_by_hand(|f| f.segments[0][0] = 0, "`segments` holds packet 0, expected 1 to 1");
+    check_by_hand(|f| f.segments[0][3] = 17, "17 bytes of packet 1 at 0, expected no more than fit into 16");
+    check_by_hand(|f| f.segments[0][2] = u64::MAX, "more than fit into 16");
+    check_by_hand(|f| f.segments[1][1] = u64::from(u32::MAX), "more than fit into 16");
+    check_by_hand(|f| f.labels = vec![3], "`packets/label` holds 3, expected -1, 0 or 1");
+    check_by_hand(|f| f.labels = vec![1, 1], "`packets/label` has the shape [2], expected [1]");
+    check_by_hand(|f| f.mode = "flow", "`flow` is missing");
+    check_by_hand(|f| f.flow = Some(vec![0, 0]), "`flow` holds flows, expected nothing in packet mode");
 }
 
 /// A file in the original's layout with one group by hand.
@@ -427,10 +430,10 @@ fn a_group_that_is_no_fragment_is_refused_with_what_was_expected() {
     check_group::<u8, i32>(&[1, 100], &[1, 2], &[1, -1], "");
     check_group::<f32, i32>(&[1, 4, 4], &[1, 2], &[1, -1], "expected u8");
     check_group::<u8, i64>(&[1, 4, 4], &[1, 2], &[1, -1], "expected i32");
-    check_group::<u8, i32>(&[2, 4, 4], &[1, 2], &[1, -1], "0/data has the shape [2, 4, 4]");
-    check_group::<u8, i32>(&[1, 4, 4], &[2], &[1, -1], "0/label has the shape [2], expected [any, 2]");
-    check_group::<u8, i32>(&[1, 4, 4], &[1, 2], &[0, -1], "0/label has the packet number 0, expected 1 or more");
-    check_group::<u8, i32>(&[1, 4, 4], &[1, 2], &[1, 0], "0/label has the label 0, expected -1 or 1");
+    check_group::<u8, i32>(&[2, 4, 4], &[1, 2], &[1, -1], "`0/data` holds the shape [2, 4, 4]");
+    check_group::<u8, i32>(&[1, 4, 4], &[2], &[1, -1], "`0/label` has the shape [2], expected [any, 2]");
+    check_group::<u8, i32>(&[1, 4, 4], &[1, 2], &[0, -1], "`0/label` holds the packet number 0, expected 1 or more");
+    check_group::<u8, i32>(&[1, 4, 4], &[1, 2], &[1, 0], "`0/label` holds the label 0, expected -1 or 1");
 }
 
 #[test]
@@ -448,18 +451,18 @@ fn arrays_that_name_other_files_or_are_packed_are_refused() {
         let files = [(outside.to_str().unwrap(), 0, 16)];
         group.new_dataset::<u8>().shape([1, 4, 4]).external(&files).create("data").unwrap();
     });
-    assert!(external.ends_with("0/data lies in another file"), "{external}");
+    assert!(external.ends_with("`0/data` holds values in another file, expected values in this file"), "{external}");
     let linked = group(&|group| group.create_external_link("data", "outside", "/data").unwrap());
-    assert!(linked.ends_with("0/data is a link, which is not followed"), "{linked}");
+    assert!(linked.ends_with("`0/data` holds a link, expected values in this file"), "{linked}");
     let packed = group(&|group| {
         let data = group.new_dataset::<u8>().shape([1, 4, 4]).chunk(&[1, 4, 4]).deflate(6).create("data").unwrap();
         data.write_raw(&[0u8; 16]).unwrap();
     });
-    assert!(packed.ends_with("0/data is packed, which is not read"), "{packed}");
+    assert!(packed.ends_with("`0/data` holds compressed values, expected uncompressed ones"), "{packed}");
     let huge = group(&|group| {
         let shape = [1usize << 40, 4, 4];
         let room = [None, Some(4), Some(4)];
         group.new_dataset::<u8>().shape(shape).max_shape(&room).chunk(&[1, 4, 4]).create("data").unwrap();
     });
-    assert!(huge.contains("more than a file of"), "{huge}");
+    assert!(huge.contains("values, expected no more than"), "{huge}");
 }

@@ -45,8 +45,7 @@ fn has_the_weights(got: &Autoencoder, precision: f32) {
 }
 
 fn refusal(bytes: &[u8]) -> String {
-    let error = Autoencoder::from_torch(bytes, frames(1)).unwrap_err().to_string();
-    error.strip_prefix("the model cannot be read: ").unwrap().to_owned()
+    Autoencoder::from_torch(bytes, frames(1)).unwrap_err().to_string()
 }
 
 #[test]
@@ -64,7 +63,7 @@ fn a_file_from_before_the_zip_format_is_read() {
     assert_eq!(model.config().frames.count(), 2);
     has_the_weights(&model, 0.0);
     let error = Autoencoder::from_torch(&bytes("legacy.pth"), None).unwrap_err();
-    assert!(error.hint().unwrap().contains("frames"), "{error}");
+    assert!(error.to_string().contains("frames"), "{error}");
 }
 
 #[test]
@@ -76,7 +75,7 @@ fn floats_of_any_size_and_the_names_of_parallel_modules_are_read() {
 #[test]
 fn a_pickle_that_would_run_a_command_runs_nothing() {
     let command = refusal(&bytes("hostile.pth"));
-    assert_eq!(command, "it holds a call of posix.system (which was not made) where the state dict should be");
+    assert_eq!(command, "found a call of posix.system (which was not made), expected a state dict");
     let model = Autoencoder::from_torch(&bytes("hostile_meta.pth.tar"), None).unwrap();
     assert_eq!(model.config().frames.count(), 2);
     has_the_weights(&model, 1.0 / 2048.0);
@@ -120,18 +119,18 @@ fn every_refusal_names_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let large = [&100u64.to_le_bytes()[..], b"{", &vec![b' '; 5 << 20]].concat();
     let cases: [(&str, &[u8], &str); 6] = [
-        ("empty", b"", "its first bytes are neither those of a safetensors file nor those of torch.save"),
-        ("capture", &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0], "its first bytes are neither those"),
-        ("zip", b"PK\x03\x04", "its zip is cut or damaged"),
-        ("header", &large[..100], "not a safetensors file"),
-        ("large", &large, "it has more than 4194304 bytes, the most that a model has"),
-        ("command", &bytes("hostile.pth"), "it holds a call of posix.system"),
+        ("empty", b"", "found a file of another format, expected a safetensors file or a file of torch.save"),
+        ("capture", &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0], "found a file of another format"),
+        ("zip", b"PK\x03\x04", "found a zip that is cut or damaged"),
+        ("header", &large[..100], ""),
+        ("large", &large, "found a larger file, expected at most 4194304 bytes"),
+        ("command", &bytes("hostile.pth"), "found a call of posix.system"),
     ];
     for (name, bytes, reason) in cases {
         let path = folder.path().join(name);
         fs::write(&path, bytes).unwrap();
         let error = open(&path, frames(1)).unwrap_err().to_string();
-        let expected = format!("{} is no model that this version can read: {reason}", path.display());
+        let expected = format!("{} cannot be read as a model: {reason}", path.display());
         assert!(error.starts_with(&expected), "{error}");
     }
     let missing = open(&folder.path().join("missing"), None).unwrap_err();

@@ -48,10 +48,10 @@ pub struct FitArgs {
 Examples:
   pcapae score forest.safetensors codes.h5 -o scores.csv
   pcapae score plant/best.safetensors tuesday.h5 -o scores.csv
-  pcapae score plant/best.safetensors tuesday.h5 -o scores.csv --head top8 --standardise monday.h5
+  pcapae score plant/best.safetensors tuesday.h5 -o scores.csv --scoring top8 --standardise monday.h5
 
 A model gives a score for each of its windows: the squared error of each byte (divided by 255) or, trained with --loss ce, -ln p of
-each byte, brought to one number by --head. A detector gives one for each row of what it was fitted to. A higher score is more anomalous.")]
+each byte, brought to one number by --scoring. A detector gives one for each row of what it was fitted to. A higher score is more anomalous.")]
 pub struct ScoreArgs {
     /// A detector made by fit; or a model, as for encode.
     #[arg(value_name = "MODEL|DETECTOR")]
@@ -66,11 +66,12 @@ pub struct ScoreArgs {
     pub output: PathBuf,
 
     /// How a model's window gets its score: mean, sum, or topK for the mean of the K largest values [default: mean].
-    #[arg(long, value_name = "HEAD", value_parser = head)]
-    pub head: Option<ScoringHead>,
+    #[arg(long, alias = "head", value_name = "HOW", value_parser = scoring)]
+    pub scoring: Option<ScoringHead>,
 
-    /// With --head topK: standardise each position by what it is in this dataset of normal traffic, which the model was not trained on.
-    #[arg(long, alias = "calibration-dataset", value_name = "DATASET", requires = "head")]
+    /// With --scoring topK: standardise each position by its mean and deviation in this dataset of normal traffic, which the model was not
+    /// trained on.
+    #[arg(long, alias = "calibration-dataset", value_name = "DATASET", requires = "scoring")]
     pub standardise: Option<PathBuf>,
 
     /// Fragments in a window, 1 to 256: only for weights that do not say it themselves.
@@ -146,7 +147,7 @@ pub struct GridSearchArgs {
     pub threads: ThreadsArg,
 }
 
-fn head(text: &str) -> Result<ScoringHead, String> {
+fn scoring(text: &str) -> Result<ScoringHead, String> {
     match text {
         "mean" => Ok(ScoringHead::Mean),
         "sum" => Ok(ScoringHead::Sum),

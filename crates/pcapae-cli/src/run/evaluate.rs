@@ -115,9 +115,7 @@ fn contents(evaluated: &Evaluated, sources: &EvaluationSources<'_>) -> pcapae::R
     let evaluation = &evaluated.evaluation;
     let rows = &evaluated.rows;
     let list = |outcome| evaluated.list(outcome).to_csv();
-    let png = |picture: Picture| {
-        picture.png().map_err(|error| Error::Unwritable { what: "chart", reason: error.to_string() })
-    };
+    let png = |picture: Picture| picture.png().map_err(Error::unwritable("chart"));
     let ranking = Ranking::of(rows.scores().iter().copied().zip(rows.labels().iter().copied()));
     Ok([
         (format!("{:#}\n", evaluation_json(evaluation, sources))).into_bytes(),

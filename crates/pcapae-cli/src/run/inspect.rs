@@ -70,9 +70,7 @@ impl Folder {
     }
 
     fn write(self, inspections: &[&Inspection]) -> pcapae::Result<()> {
-        let picture = inspection_picture(inspections)?
-            .png()
-            .map_err(|error| Error::Unwritable { what: "picture of captures", reason: error.to_string() })?;
+        let picture = inspection_picture(inspections)?.png().map_err(Error::unwritable("picture of captures"))?;
         self.page.write(inspection_page(inspections)?.as_bytes())?;
         self.picture.write(&picture)?;
         self.json.write(format!("{}\n", inspection_json(inspections)).as_bytes())

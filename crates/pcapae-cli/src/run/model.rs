@@ -1,5 +1,6 @@
 //! Which model a command works with.
 
+use pcapae::error::{FileKind, Place};
 use pcapae::model::{Autoencoder, Frames};
 use pcapae::monitor::Bundle;
 use pcapae::{Error, Result};
@@ -12,11 +13,8 @@ impl ModelArgs {
         let frames = self.frames.map(|frames| Frames::try_from(usize::from(frames))).transpose()?;
         let model = if Bundle::is_recognised(&self.path)? {
             let bundle = Bundle::open(&self.path)?;
-            bundle.detectors.model.ok_or_else(|| Error::NotAModel {
-                path: self.path.clone(),
-                reason: "it is a bundle without a model".into(),
-                remedy: Some("learn with Autoencoder among --detectors".into()),
-            })?
+            let missing = || Place::Entry("model".into()).missing();
+            bundle.detectors.model.ok_or_else(missing).map_err(FileKind::Model.unreadable(&self.path))?
         } else {
             pcapae::model::open(&self.path, frames)?
         };

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use pcapae::dataset::Dataset;
 use pcapae::detectors::{Fitted, SampleFile, ScoreSink, ScoringHead, further_columns};
+use pcapae::error::{Fault, FileKind};
 use pcapae::residual::WindowScorer;
 use pcapae::scores::{ScoreRow, ScoreWriter};
 use pcapae::{Error, Result};
@@ -48,7 +49,7 @@ enum Work {
 impl Work {
     fn of(args: &ScoreArgs, console: &Console) -> Result<Work> {
         if Fitted::is_recognised(&args.scorer)? {
-            if args.head.is_some() || args.frames.is_some() {
+            if args.scoring.is_some() || args.frames.is_some() {
                 return Err(no_model(args));
             }
             let fitted = Box::new(Fitted::open(&args.scorer)?);
@@ -59,7 +60,7 @@ impl Work {
         let model = ModelArgs { path: args.scorer.clone(), frames: args.frames }.load()?;
         let dataset = dataset(&args.input)?;
         let normal = args.standardise.as_deref().map(self::dataset).transpose()?;
-        let head = match (args.head.unwrap_or(ScoringHead::Mean), &normal) {
+        let head = match (args.scoring.unwrap_or(ScoringHead::Mean), &normal) {
             (ScoringHead::Top { k, .. }, Some(_)) => ScoringHead::Top { k, standardised: true },
             (_, Some(_)) => return Err(nothing_to_standardise()),
             (head, None) => head,
@@ -98,15 +99,14 @@ fn dataset(path: &Path) -> Result<Dataset> {
     match SampleFile::open(path)? {
         SampleFile::Fragments(dataset) => Ok(dataset),
         SampleFile::Codes(_) => {
-            let reason = "it holds codes, and a model scores fragments".into();
-            Err(Error::NotADataset { path: path.to_owned(), reason })
+            Err(FileKind::Dataset.unreadable(path)(Fault::found("a file of codes", "fragments, which a model scores")))
         }
     }
 }
 
 fn no_model(args: &ScoreArgs) -> Error {
     Error::Setting {
-        setting: if args.head.is_some() { "--head" } else { "--frames" },
+        setting: if args.scoring.is_some() { "--scoring" } else { "--frames" },
         got: "is given".into(),
         expected: "none, since a detector says itself how it scores".into(),
         remedy: None,
@@ -115,10 +115,10 @@ fn no_model(args: &ScoreArgs) -> Error {
 
 fn nothing_to_standardise() -> Error {
     Error::Setting {
-        setting: "--head",
+        setting: "--scoring",
         got: "mean or sum".into(),
         expected: "topK with --standardise".into(),
-        remedy: Some("leave --standardise out, or give --head top8".into()),
+        remedy: Some("leave --standardise out, or give --scoring top8".into()),
     }
 }
 

@@ -16,4 +16,4 @@ pub use combination::Combination;
 pub use conformal::Conformal;
 pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
 pub use decision::{Connections, Decision, DecisionRule, DecisionStream, NormalPacket, Trigger};
-pub use threshold::{FalseAlarmRate, ParetoTail, Threshold, ThresholdRule};
+pub use threshold::{FalseAlarmRate, ParetoTail, TailError, Threshold, ThresholdRule};

@@ -1,14 +1,15 @@
-//! How much the numbers of codes say: their entropy.
+//! The entropy of codes.
 
 use std::path::Path;
 
+use crate::Result;
 use crate::dataset::hdf5_file::{Array, Hdf5File};
-use crate::{Error, Result};
+use crate::error::{Fault, FileKind};
 
 /// Equal parts that values are counted in.
 pub(crate) const ENTROPY_BINS: usize = 64;
 
-/// NamedArrays that are read at a time: 4 MiB of them.
+/// Numbers that are read at a time: 4 MiB of them.
 const NUMBERS_AT_ONCE: usize = 1 << 20;
 
 /// Shannon entropy in bits, H = −Σ p log₂ p, of how often each of some cases was met; 0 where none was.
@@ -26,14 +27,18 @@ pub fn shannon_entropy(counts: &[u64]) -> f64 {
 /// 64 equal parts of the range that they have in the file.
 ///
 /// In bits: between 0, where each number is the same in all codes, and 6, where all parts are met equally often. The file is read twice,
-/// in pieces. What [`Codes`](super::Codes) refuses of the array of codes is refused.
+/// in pieces.
+///
+/// # Errors
+///
+/// The file cannot be opened, or has no array `codes` of finite numbers.
 pub fn entropy_of_codes(path: &Path) -> Result<f64> {
-    let refuse = |reason| Error::NotCodes { path: path.to_owned(), reason };
-    let codes = Hdf5File::open(path, refuse)?.required_array::<f32>("codes").map_err(refuse)?;
-    of_array(&codes).map_err(refuse)
+    let unreadable = FileKind::Codes.unreadable(path);
+    let codes = Hdf5File::open(path, FileKind::Codes)?.required_array::<f32>("codes").map_err(unreadable)?;
+    of_array(&codes).map_err(unreadable)
 }
 
-fn of_array(codes: &Array<f32>) -> Result<f64, String> {
+fn of_array(codes: &Array<f32>) -> Result<f64, Fault> {
     codes.expect_shape(&[None, None])?;
     let width = codes.shape()[1];
     let mut ranges = vec![(f32::INFINITY, f32::NEG_INFINITY); width];
@@ -52,7 +57,7 @@ fn of_array(codes: &Array<f32>) -> Result<f64, String> {
     Ok(counts.iter().map(|counts| shannon_entropy(counts)).sum::<f64>() / width.max(1) as f64)
 }
 
-fn each_code(codes: &Array<f32>, mut take: impl FnMut(&[f32])) -> Result<(), String> {
+fn each_code(codes: &Array<f32>, mut take: impl FnMut(&[f32])) -> Result<(), Fault> {
     let width = codes.shape()[1].max(1);
     let at_once = (NUMBERS_AT_ONCE / width).max(1);
     let mut block = Vec::new();

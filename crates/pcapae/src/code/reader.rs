@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::{CodesDescription, FORMAT, VERSION, WindowSegment};
+use crate::Result;
 use crate::dataset::Origin;
+use crate::dataset::arrays::unknown_mode;
 use crate::dataset::hdf5_file::{Array, Hdf5File};
+use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{FragmentSize, Mode, Shape};
 use crate::label::Label;
-use crate::{Error, Result};
 
 /// The codes of a file in memory, and, unless the file holds codes alone, where each came from.
 #[derive(Debug, Clone)]
@@ -35,27 +37,35 @@ struct Segments {
 }
 
 impl Codes {
-    /// Reads all codes of the file at `path`. Every number is checked to be finite; every refusal is an [`Error::NotCodes`].
+    /// Reads all codes of the file at `path`, and checks that every number is finite.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or is not a file of codes that this version reads.
     pub fn open(path: &Path) -> Result<Codes> {
-        let refuse = |reason| Error::NotCodes { path: path.to_owned(), reason };
-        let file = Hdf5File::open(path, refuse)?;
-        Self::read(&file, path).map_err(refuse)
+        let file = Hdf5File::open(path, FileKind::Codes)?;
+        Self::read(&file, path).map_err(FileKind::Codes.unreadable(path))
     }
 
-    fn read(file: &Hdf5File, path: &Path) -> Result<Codes, String> {
+    fn read(file: &Hdf5File, path: &Path) -> Result<Codes, Fault> {
         let codes = file.required_array::<f32>("codes")?;
         let width = match codes.shape() {
             [_, width] if *width > 0 => *width,
-            got => return Err(format!("codes has the shape {got:?}, expected [any, at least 1]")),
+            got => return Err(codes.place().found(format!("the shape {got:?}"), "[any, at least 1]")),
         };
         let windows = match file.text("format")?.as_deref() {
             None => None,
             Some(FORMAT) => Some(WindowTable::read(file, &codes)?),
-            Some(other) => return Err(format!("its format is {other:?}, expected {FORMAT:?}")),
+            Some(other) => {
+                return Err(Place::Entry("format".into()).found(format!("{other:?}"), format!("{FORMAT:?}")));
+            }
         };
         let values = codes.read_all()?;
         match values.iter().position(|value| !value.is_finite()) {
-            Some(i) => Err(format!("code {} holds {}, which is not finite", i / width, values[i])),
+            Some(i) => {
+                let row = Place::Row((i / width) as u64);
+                Err(row.found(values[i], "finite numbers").within(codes.place()))
+            }
             None => Ok(Codes { path: path.to_owned(), values, width, windows }),
         }
     }
@@ -75,7 +85,7 @@ impl Codes {
         self.values.is_empty()
     }
 
-    /// NamedArrays in a code.
+    /// Numbers in a code.
     pub fn width(&self) -> usize {
         self.width
     }
@@ -113,16 +123,17 @@ impl Codes {
 }
 
 impl WindowTable {
-    fn read(file: &Hdf5File, codes: &Array<f32>) -> Result<WindowTable, String> {
+    fn read(file: &Hdf5File, codes: &Array<f32>) -> Result<WindowTable, Fault> {
         let version = file.small_number("version")?;
         if u32::from(version) != VERSION {
-            return Err(format!("it has version {version}, expected {VERSION}"));
+            return Err(Place::Entry("version".into()).found(version, VERSION.to_string()));
         }
         let (count, description) = (codes.rows(), description(file, codes)?);
         let first_fragments = column::<u64>(file, "first_fragment", count)?;
         let last_start = description.fragments.checked_sub(description.frames);
         if let Some(first) = first_fragments.iter().find(|&&first| last_start.is_none_or(|last| first > last)) {
-            return Err(format!("a window begins at fragment {first} of {}, too late", description.fragments));
+            let expected = format!("windows that end by fragment {}", description.fragments);
+            return Err(Place::Array("first_fragment".into()).found(first, expected));
         }
         let segments = description.mode.map(|_| Segments::read(file, count, &description)).transpose()?;
         let origins = origins(file, count, description.mode)?;
@@ -131,12 +142,13 @@ impl WindowTable {
 }
 
 impl Segments {
-    fn read(file: &Hdf5File, windows: usize, description: &CodesDescription) -> Result<Segments, String> {
+    fn read(file: &Hdf5File, windows: usize, description: &CodesDescription) -> Result<Segments, Fault> {
         let array = file.required_array::<u64>("segments")?;
         array.expect_shape(&[None, Some(4)])?;
         let offsets = column::<u64>(file, "segment_offsets", windows + 1)?;
         if offsets[0] != 0 || offsets[windows] != array.rows() as u64 || !offsets.is_sorted() {
-            return Err(format!("segment_offsets does not rise from 0 to {}", array.rows()));
+            let expected = format!("numbers that rise from 0 to {}", array.rows());
+            return Err(Place::Array("segment_offsets".into()).found("others", expected));
         }
         let room = description.frames.saturating_mul(description.size.bytes() as u64);
         let values = array.read_all()?;
@@ -144,7 +156,8 @@ impl Segments {
         let rows = rows.iter().map(|&[packet, packet_offset, window_offset, length]| {
             let fits = window_offset.checked_add(length).is_some_and(|end| end <= room);
             if packet == 0 || !fits {
-                return Err(format!("a segment of packet {packet} has {length} bytes at {window_offset} of {room}"));
+                let found = format!("{length} bytes of packet {packet} at {window_offset}");
+                return Err(array.place().found(found, format!("packets from 1, and bytes below {room}")));
             }
             Ok(WindowSegment { packet, packet_offset, window_offset, length })
         });
@@ -155,9 +168,9 @@ impl Segments {
     }
 }
 
-fn description(file: &Hdf5File, codes: &Array<f32>) -> Result<CodesDescription, String> {
+fn description(file: &Hdf5File, codes: &Array<f32>) -> Result<CodesDescription, Fault> {
     let mode = match file.text("mode")? {
-        Some(name) => Some(Mode::from_name(&name).ok_or_else(|| format!("its mode is {name:?}, which is none"))?),
+        Some(name) => Some(Mode::from_name(&name).ok_or_else(|| unknown_mode(&name))?),
         None => None,
     };
     let shape = if codes.number("one_d")? == 0 { Shape::Square } else { Shape::Line };
@@ -168,16 +181,16 @@ fn description(file: &Hdf5File, codes: &Array<f32>) -> Result<CodesDescription, 
         fragments: codes.number("fragments")?,
         frames: codes.number("frames")?,
         stride: codes.number("stride")?,
-        size: FragmentSize::new(size, shape).map_err(|error| error.to_string())?,
+        size: FragmentSize::new(size, shape)?,
         mode,
     };
     if description.frames == 0 || description.stride == 0 {
-        return Err("frames or stride is 0, expected at least 1".into());
+        return Err(codes.place().found("frames or a stride of 0", "1 or more"));
     }
     Ok(description)
 }
 
-fn origins(file: &Hdf5File, count: usize, mode: Option<Mode>) -> Result<Vec<Origin>, String> {
+fn origins(file: &Hdf5File, count: usize, mode: Option<Mode>) -> Result<Vec<Origin>, Fault> {
     let first = column::<u64>(file, "first_packet", count)?;
     let last = column::<u64>(file, "last_packet", count)?;
     let labels = column::<i8>(file, "label", count)?;
@@ -185,9 +198,11 @@ fn origins(file: &Hdf5File, count: usize, mode: Option<Mode>) -> Result<Vec<Orig
     let flows = (mode == Some(Mode::Flow)).then(|| column::<u64>(file, "flow", count)).transpose()?;
     let origin = |i: usize| {
         if first[i] == 0 || last[i] < first[i] {
-            return Err(format!("window {i} has the packets {} to {}", first[i], last[i]));
+            let row = Place::Row(i as u64).found(format!("packets {} to {}", first[i], last[i]), "1 or more, rising");
+            return Err(row.within(Place::Array("first_packet".into())));
         }
-        let label = Label::from_i8(labels[i]).ok_or_else(|| format!("label holds {}, expected -1, 0 or 1", labels[i]));
+        let unknown = || Place::Array("label".into()).found(labels[i], "-1, 0 or 1");
+        let label = Label::from_i8(labels[i]).ok_or_else(unknown);
         Ok(Origin {
             first_packet: first[i],
             last_packet: last[i],
@@ -199,7 +214,7 @@ fn origins(file: &Hdf5File, count: usize, mode: Option<Mode>) -> Result<Vec<Orig
     (0..count).map(origin).collect()
 }
 
-fn column<T: rust_hdf5::H5Type + Default>(file: &Hdf5File, name: &str, rows: usize) -> Result<Vec<T>, String> {
+fn column<T: rust_hdf5::H5Type + Default>(file: &Hdf5File, name: &str, rows: usize) -> Result<Vec<T>, Fault> {
     let array = file.required_array::<T>(name)?;
     array.expect_shape(&[Some(rows)])?;
     array.read_all()

@@ -37,6 +37,10 @@ struct Placed {
 impl CodesWriter {
     /// Begins a file of codes of `width` numbers each at `path`, replacing what is there. The file is whole after
     /// [`finish`](Self::finish) only; the program writes to a [`AtomicFile`](crate::atomic_file::AtomicFile).
+    ///
+    /// # Errors
+    ///
+    /// `width` is 0, or the file cannot be created.
     pub fn create(path: &Path, description: &CodesDescription, width: usize) -> Result<CodesWriter> {
         if width == 0 {
             let expected = "at least 1".into();
@@ -91,8 +95,10 @@ impl CodesWriter {
 
     /// Adds the code of one window of fragments, which lies within `provenance`.
     ///
-    /// Refuses a code of another width or with a number that is not finite, and a provenance that knows less than the description
-    /// promised.
+    /// # Errors
+    ///
+    /// The code is of another width or not finite, `provenance` does not cover the window or lacks what the description promised, or the
+    /// file cannot be written.
     pub fn push(&mut self, code: &[f32], window: Range<usize>, provenance: &Provenance) -> Result<()> {
         let unwritable = |reason| Error::Unwritable { what: "codes", reason };
         if code.len() != self.width {
@@ -135,6 +141,10 @@ impl CodesWriter {
     }
 
     /// Completes the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
     pub fn finish(self) -> Result<()> {
         let path = self.path.clone();
         self.complete().map_err(hdf5("write", &path))

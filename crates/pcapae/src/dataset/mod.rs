@@ -17,7 +17,7 @@
 //! In the original's layout group `"<i>"` holds fragment i: `data`, u8 `[1, side, side]` or `[1, size]`, and `label`, i32 `[k, 2]`: packet
 //! number and label, −1 or 1. [`Dataset`] reads both.
 
-mod arrays;
+pub(crate) mod arrays;
 
 mod build;
 
@@ -86,10 +86,18 @@ pub enum Layout {
 /// Writes a dataset piece by piece.
 pub trait Writer: Receiver {
     /// Completes the file.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
     fn finish(self: Box<Self>, sources: &[Source], skipped: &SkipCounts) -> Result<()>;
 }
 
 /// Begins a dataset file of the wanted layout at `path`, replacing what is there.
+///
+/// # Errors
+///
+/// The file cannot be created.
 pub fn writer(path: &Path, description: &Description, layout: Layout) -> Result<Box<dyn Writer>> {
     Ok(match layout {
         Layout::Arrays => Box::new(DatasetWriter::create(path, description)?),

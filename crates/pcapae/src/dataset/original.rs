@@ -26,6 +26,10 @@ pub struct OriginalWriter {
 
 impl OriginalWriter {
     /// Begins a file at `path`, replacing what is there.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be created.
     pub fn create(path: &Path, size: FragmentSize) -> Result<OriginalWriter> {
         let file = H5File::create(path).map_err(hdf5("write", path))?;
         let data_shape = [vec![1], size.axes()].concat();

@@ -3,12 +3,13 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::arrays::{Arrays, check_format};
+use super::arrays::Arrays;
 use super::groups::Groups;
 use super::hdf5_file::Hdf5File;
-use super::{Layout, LoadedFragments, Provenance};
+use super::{FORMAT, Layout, LoadedFragments, Provenance};
 use crate::capture::LinkType;
 use crate::capture::headers::PacketFacts;
+use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{Cutting, FragmentSize, Mode};
 use crate::label::Label;
 use crate::progress::Progress;
@@ -23,8 +24,8 @@ const FLOWS_AT_ONCE: usize = 1 << 16;
 /// An open dataset file. Fragments are read by ranges of their indices; what is held in memory is the range, 9 bytes a packet once
 /// labels or times are asked for, and what the HDF5 library keeps of the file's structure.
 ///
-/// Opening checks format, version, types, shapes, and that they agree; contents are checked as they are read. Every refusal is an
-/// [`Error::NotADataset`]. It belongs to one thread; another thread opens the file again.
+/// Opening checks format, version, types, shapes, and that they agree; contents are checked as they are read. Whatever is wrong in the
+/// file is an [`Error::Unreadable`]. It belongs to one thread; another thread opens the file again.
 pub struct Dataset {
     path: PathBuf,
     stored: Stored,
@@ -37,10 +38,14 @@ enum Stored {
 
 impl Dataset {
     /// Opens a dataset of either layout.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be opened, or is not a dataset that this version reads.
     pub fn open(path: &Path) -> Result<Dataset> {
-        let refuse = |reason| Error::NotADataset { path: path.to_owned(), reason };
-        let file = Hdf5File::open(path, refuse)?;
-        Ok(Dataset { path: path.to_owned(), stored: Stored::of(file).map_err(refuse)? })
+        let file = Hdf5File::open(path, FileKind::Dataset)?;
+        let stored = Stored::of(file).map_err(FileKind::Dataset.unreadable(path))?;
+        Ok(Dataset { path: path.to_owned(), stored })
     }
 
     /// How many fragments there are.
@@ -106,20 +111,24 @@ impl Dataset {
         }
     }
 
-    /// Appends the bytes of some fragments, one after the other, row-major; `into` is as it was where that is refused.
+    /// Appends the bytes of some fragments, one after the other, row-major; `into` stays as it was if that fails.
+    ///
+    /// # Errors
+    ///
+    /// There is no such range of fragments, or the file cannot be read; so below.
     pub fn read(&self, fragments: Range<usize>, into: &mut Vec<u8>) -> Result<()> {
         self.check(&fragments)?;
         let read = match &self.stored {
             Stored::Arrays(arrays) => arrays.read(fragments, into),
             Stored::Groups(groups) => groups.read(fragments, into),
         };
-        read.map_err(self.refuse())
+        read.map_err(self.unreadable())
     }
 
     /// The flow of each fragment of the dataset, in flow mode.
     pub fn flows(&self) -> Result<Option<Vec<u64>>> {
         match &self.stored {
-            Stored::Arrays(arrays) => arrays.flows(0..arrays.count()).map_err(self.refuse()),
+            Stored::Arrays(arrays) => arrays.flows(0..arrays.count()).map_err(self.unreadable()),
             Stored::Groups(_) => Ok(None),
         }
     }
@@ -130,7 +139,7 @@ impl Dataset {
         let (mut windows, mut run, mut last) = (0, 0, None);
         for first in (0..self.len()).step_by(FLOWS_AT_ONCE) {
             let piece = first..(first + FLOWS_AT_ONCE).min(self.len());
-            let Some(flows) = arrays.flows(piece).map_err(self.refuse())? else {
+            let Some(flows) = arrays.flows(piece).map_err(self.unreadable())? else {
                 return Ok((self.len() + 1).saturating_sub(frames));
             };
             for flow in flows {
@@ -149,7 +158,7 @@ impl Dataset {
             Stored::Arrays(arrays) => arrays.provenance(fragments),
             Stored::Groups(groups) => groups.provenance(fragments),
         };
-        read.map_err(self.refuse())
+        read.map_err(self.unreadable())
     }
 
     /// The label of each of some fragments: anomalous if a packet with bytes in it is; else normal if any packet is known to be;
@@ -168,7 +177,7 @@ impl Dataset {
     pub fn facts(&self, fragments: Range<usize>) -> Result<Option<Vec<PacketFacts>>> {
         self.check(&fragments)?;
         match &self.stored {
-            Stored::Arrays(arrays) => arrays.facts(fragments).map_err(self.refuse()),
+            Stored::Arrays(arrays) => arrays.facts(fragments).map_err(self.unreadable()),
             Stored::Groups(_) => Ok(None),
         }
     }
@@ -176,12 +185,16 @@ impl Dataset {
     /// What a packet, counted from 1, begins with; `None` in the original's layout and in files of the first release.
     pub fn link_type(&self, packet: u64) -> Result<Option<LinkType>> {
         match &self.stored {
-            Stored::Arrays(arrays) => arrays.link_type(packet).map_err(self.refuse()),
+            Stored::Arrays(arrays) => arrays.link_type(packet).map_err(self.unreadable()),
             Stored::Groups(_) => Ok(None),
         }
     }
 
     /// All bytes in memory, with what windows need. Progress counts fragments.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or `progress` asked to stop.
     pub fn load(&self, progress: &dyn Progress) -> Result<LoadedFragments> {
         let (count, size) = (self.len(), self.size().bytes());
         progress.begin("loading", Some(count as u64));
@@ -210,17 +223,17 @@ impl Dataset {
         })
     }
 
-    fn refuse(&self) -> impl Fn(String) -> Error {
-        |reason| Error::NotADataset { path: self.path.clone(), reason }
+    fn unreadable(&self) -> impl Fn(Fault) -> Error {
+        FileKind::Dataset.unreadable(&self.path)
     }
 }
 
 impl Stored {
-    fn of(file: Hdf5File) -> Result<Stored, String> {
+    fn of(file: Hdf5File) -> Result<Stored, Fault> {
         Ok(match file.text("format")? {
+            Some(format) if format == FORMAT => Stored::Arrays(Box::new(Arrays::open(&file)?)),
             Some(format) => {
-                check_format(&format)?;
-                Stored::Arrays(Box::new(Arrays::open(&file)?))
+                return Err(Place::Entry("format".into()).found(format!("{format:?}"), format!("{FORMAT:?}")));
             }
             None => Stored::Groups(Groups::open(file)?),
         })

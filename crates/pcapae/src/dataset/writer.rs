@@ -29,6 +29,10 @@ pub struct DatasetWriter {
 
 impl DatasetWriter {
     /// Begins a file at `path`, replacing what is there.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be created.
     pub fn create(path: &Path, description: &Description) -> Result<DatasetWriter> {
         Self::begin(path, description).map_err(hdf5("write", path))
     }

@@ -21,6 +21,7 @@ use super::{
 use super::{KNearestNeighbours, KNearestNeighboursConfig, LocalOutlierFactor, LocalOutlierFactorConfig};
 use super::{Mahalanobis, MahalanobisConfig, OneClassSvm, OneClassSvmConfig};
 use super::{PositionHistogram, PositionHistogramConfig, PrincipalComponents, PrincipalComponentsConfig};
+use crate::error::{Fault, FileKind, Place, Problem};
 use crate::named_arrays::NamedArrays;
 use crate::{Error, Result};
 
@@ -88,17 +89,17 @@ macro_rules! detectors {
             }
 
             /// The detector that gave these numbers, for rows of `width`; otherwise, in a few words, what is wrong with them.
-            pub(super) fn read_back(&self, width: usize, numbers: &NamedArrays) -> Result<Box<dyn Detector>, String> {
+            pub(super) fn read_back(&self, width: usize, numbers: &NamedArrays) -> Result<Box<dyn Detector>, Fault> {
                 Ok(match self {
                     $($(#[$attribute])* Blueprint::$variant(config) => Box::new($fitted::from_arrays(config, width, numbers)?),)*
                 })
             }
 
             /// The blueprint of the detector `name` with these parameters, unchecked for their range.
-            fn of_name(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, String> {
+            fn of_name(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, Fault> {
                 match name {
                     $($(#[$attribute])* $name => Ok(Blueprint::$variant(config(parameters)?)),)*
-                    other => Err(format!("there is no detector {other:?}, only {}", Self::NAMES.join(", "))),
+                    other => Err(Fault::found(format!("the detector {other:?}"), format!("one of {}", Self::NAMES.join(", ")))),
                 }
             }
         }
@@ -118,22 +119,21 @@ detectors! {
 }
 
 impl Blueprint {
-    /// Reads a blueprint; every refusal of what is in the file is an [`Error::NotABlueprint`].
+    /// Reads a blueprint; whatever is wrong in the file is an [`Error::Unreadable`].
     pub fn open(path: &Path) -> Result<Blueprint> {
-        let refuse = |reason| Error::NotABlueprint { path: path.to_owned(), reason };
-        Self::from_yaml(&read_text(path)?).map_err(refuse)
+        Self::from_yaml(&read_text(path)?).map_err(FileKind::Blueprint.unreadable(path))
     }
 
     /// The blueprint that a text says; otherwise, in a few words, what is wrong with it.
-    pub fn from_yaml(text: &str) -> Result<Blueprint, String> {
+    pub fn from_yaml(text: &str) -> Result<Blueprint, Fault> {
         let (name, parameters) = detector_and_parameters(text)?;
         Self::from_parameters(&name, parameters)
     }
 
     /// The blueprint of the detector `name` with these parameters; otherwise, in a few words, what is wrong with them.
-    pub fn from_parameters(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, String> {
+    pub fn from_parameters(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, Fault> {
         let blueprint = Self::of_name(name, parameters)?;
-        blueprint.check().map_err(|refusal| format!("{name}: {refusal}"))?;
+        blueprint.check().map_err(|refusal| Fault::from(refusal).within(Place::Part(name.into())))?;
         Ok(blueprint)
     }
 
@@ -151,8 +151,7 @@ impl Blueprint {
 
     /// The file of the blueprint, with all parameters.
     pub fn to_yaml(&self) -> Result<String> {
-        serde_saphyr::to_string(self)
-            .map_err(|error| Error::Unwritable { what: "blueprint", reason: one_line(&error.to_string()) })
+        serde_saphyr::to_string(self).map_err(|error| Error::unwritable("blueprint")(one_line(&error.to_string())))
     }
 
     /// The same blueprint with this seed; `None` where the detector has nothing random.
@@ -182,50 +181,53 @@ pub(crate) fn plain(name: &str) -> String {
 /// The text of a YAML file; refuses one that is too long to be meant.
 pub(crate) fn read_text(path: &Path) -> Result<String> {
     let bytes = std::fs::metadata(path).map_err(Error::io("open", path))?.len();
-    let refuse = |reason: String| Error::NotABlueprint { path: path.to_owned(), reason };
+    let refuse = FileKind::Blueprint.unreadable(path);
     if bytes > BYTES_MAX {
-        return Err(refuse(format!("it has {bytes} bytes, more than {BYTES_MAX}")));
+        return Err(refuse(Fault::found(format!("a file of {bytes} bytes"), format!("at most {BYTES_MAX}"))));
     }
     let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-    String::from_utf8(bytes).map_err(|_| refuse("it is not text".into()))
+    String::from_utf8(bytes).map_err(|_| refuse(Fault::found("text in another encoding", "UTF-8")))
 }
 
 /// The one detector that a text names, and what the text says below it.
-pub(crate) fn detector_and_parameters(text: &str) -> Result<(String, Map<String, Value>), String> {
-    let value: Value = serde_saphyr::from_str(text).map_err(|error| one_line(&error.to_string()))?;
+pub(crate) fn detector_and_parameters(text: &str) -> Result<(String, Map<String, Value>), Fault> {
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| Fault::parser(one_line(&error.to_string())))?;
     let names = || Blueprint::NAMES.join(", ");
     match value {
         Value::String(name) => Ok((name, Map::new())),
         Value::Object(detectors) if detectors.len() == 1 => match detectors.into_iter().next() {
             Some((name, Value::Object(parameters))) => Ok((name, parameters)),
             Some((name, Value::Null)) => Ok((name, Map::new())),
-            Some((name, other)) => {
-                Err(format!("below {name} there is {other}, expected a parameter and its value a line"))
-            }
-            None => Err("it is empty".into()),
+            Some((name, other)) => Err(Place::Parameter(name).found(other, "a line for each parameter and its value")),
+            None => Err(Problem::Empty.into()),
         },
-        Value::Object(detectors) if detectors.len() > 1 => Err(format!(
-            "it names {} things side by side, expected one detector and its parameters below it",
-            detectors.len()
-        )),
-        _ => Err(format!("expected the name of a detector ({}) and its parameters below it", names())),
+        Value::Object(detectors) if detectors.len() > 1 => {
+            let found = format!("{} things side by side", detectors.len());
+            Err(Fault::found(found, "one detector and its parameters below it"))
+        }
+        _ => {
+            let expected = format!("the name of a detector ({}) and its parameters below it", names());
+            Err(Fault::found("something else", expected))
+        }
     }
 }
 
 /// The parameters of a detector. Each is tried alone first, so that a refusal can name it: all have defaults.
-fn config<C: DeserializeOwned>(parameters: Map<String, Value>) -> Result<C, String> {
+fn config<C: DeserializeOwned>(parameters: Map<String, Value>) -> Result<C, Fault> {
     for (name, value) in &parameters {
         let alone = Map::from_iter([(name.clone(), value.clone())]);
         if let Err(error) = serde_json::from_value::<C>(alone.into()) {
             let error = error.to_string();
             return Err(match error.strip_prefix("unknown field ") {
-                Some(unknown) => format!("unknown parameter {unknown}"),
-                None if error.contains("untagged enum") => format!("{name} {value}: that is no value for it"),
-                None => format!("{name} {value}: {error}"),
+                Some(unknown) => Fault::parser(format!("unknown parameter {unknown}")),
+                None if error.contains("untagged enum") => {
+                    Place::Parameter(name.into()).found(value, "a value that it takes")
+                }
+                None => Fault::parser(format!("{name} {value}: {error}")),
             });
         }
     }
-    serde_json::from_value(parameters.into()).map_err(|error| error.to_string())
+    serde_json::from_value(parameters.into()).map_err(Fault::parser)
 }
 
 /// The first line of what the YAML library says, without its decoration.
@@ -242,7 +244,7 @@ mod tests {
     use crate::detectors::{Contamination, MaxFeatures, MaxSamples, Verbosity};
 
     fn refused(yaml: &str) -> String {
-        let reason = Blueprint::from_yaml(yaml).unwrap_err();
+        let reason = Blueprint::from_yaml(yaml).unwrap_err().to_string();
         assert!(!reason.contains('\n') && !reason.ends_with('.'), "{reason}");
         reason
     }
@@ -316,13 +318,17 @@ mod tests {
         );
         let type_ = refused("IsolationForest:\n  n_estimators: many");
         assert!(type_.starts_with("n_estimators \"many\": invalid type"), "{type_}");
-        assert_eq!(refused("IsolationForest:\n  max_samples: most"), "max_samples \"most\": that is no value for it");
+        assert_eq!(
+            refused("IsolationForest:\n  max_samples: most"),
+            "`max_samples` is \"most\", expected a value that it takes"
+        );
         assert!(refused("OneClassSVM:\n  nu: .nan").contains(".nan"));
         assert!(refused("OneClassSVM:\n  nu: [0.1, 0.2]").starts_with("nu [0.1,0.2]"));
         assert!(
-            refused("IForest:\n  trees: 3").starts_with("there is no detector \"IForest\", only IsolationForest, ")
+            refused("IForest:\n  trees: 3")
+                .starts_with("found the detector \"IForest\", expected one of IsolationForest, ")
         );
-        assert!(refused("IsolationForest: 3").contains("below IsolationForest"));
+        assert!(refused("IsolationForest: 3").starts_with("`IsolationForest` is 3, expected a line for each"));
         assert!(refused("IsolationForest:\nOneClassSVM:\n").contains("2 things"));
         for yaml in [
             "",
@@ -358,7 +364,8 @@ mod tests {
                     let written = blueprint.to_yaml().unwrap();
                     prop_assert_eq!(Blueprint::from_yaml(&written), Ok(blueprint));
                 }
-                Err(reason) => {
+                Err(fault) => {
+                    let reason = fault.to_string();
                     prop_assert!(!reason.is_empty() && !reason.contains('\n') && !reason.ends_with('.'), "{}", reason);
                 }
             }

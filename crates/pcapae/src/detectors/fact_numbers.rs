@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::capture::headers::{Direction, Endpoint, Service};
+use crate::error::Fault;
 
 /// A service and direction as four numbers.
 pub(super) fn of_service((service, direction): &(Service, Direction)) -> [f64; 4] {
@@ -14,7 +15,7 @@ pub(super) fn of_service((service, direction): &(Service, Direction)) -> [f64; 4
 }
 
 /// The service and direction that four numbers stand for.
-pub(super) fn service(row: &[f64]) -> Result<(Service, Direction), String> {
+pub(super) fn service(row: &[f64]) -> Result<(Service, Direction), Fault> {
     let service = Service {
         ethertype: whole(row[0], 1 << 16)? as u16,
         ip_protocol: whole(row[1], 1 << 8)? as u8,
@@ -44,7 +45,7 @@ pub(super) fn of_host(host: Endpoint) -> [f64; 5] {
 }
 
 /// The host that five numbers stand for.
-pub(super) fn host(row: &[f64]) -> Result<Endpoint, String> {
+pub(super) fn host(row: &[f64]) -> Result<Endpoint, Fault> {
     let kind = whole(row[0], 4)?;
     let mut bytes = [0; 16];
     for (bytes, &word) in bytes.chunks_exact_mut(4).zip(&row[1..5]) {
@@ -61,11 +62,11 @@ pub(super) fn host(row: &[f64]) -> Result<Endpoint, String> {
 }
 
 /// A whole number from 0, below `end`.
-pub(super) fn whole(value: f64, end: usize) -> Result<usize, String> {
+pub(super) fn whole(value: f64, end: usize) -> Result<usize, Fault> {
     if value >= 0.0 && value.fract() == 0.0 && value < end as f64 {
         Ok(value as usize)
     } else {
-        Err(format!("{value} is not a whole number from 0 and below {end}"))
+        Err(Fault::found(value, format!("a whole number from 0, below {end}")))
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Detector, Samples, Scorer, fact_numbers};
 use crate::capture::headers::{Connection, Direction, PacketFacts, Service};
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 use crate::{Error, Result};
 
@@ -173,8 +174,8 @@ impl InterArrival {
         config: &InterArrivalConfig,
         _width: usize,
         numbers: &NamedArrays,
-    ) -> Result<InterArrival, String> {
-        config.check().map_err(|error| error.to_string())?;
+    ) -> Result<InterArrival, Fault> {
+        config.check()?;
         let services = numbers.get("services", &[None, Some(4)])?;
         let counts = numbers.get("counts", &[Some(services.shape[0]), Some(config.bins())])?;
         let (mut histograms, mut packets) = (BTreeMap::new(), 0);
@@ -184,7 +185,7 @@ impl InterArrival {
             let of_service: usize = counts.iter().sum();
             packets += of_service;
             if histograms.insert(fact_numbers::service(service)?, Histogram { counts, packets: of_service }).is_some() {
-                return Err("`services` names one service and direction twice".into());
+                return Err(Place::Array("services".into()).found("a service and direction twice", "each once"));
             }
         }
         Ok(InterArrival { config: config.clone(), packets, histograms })

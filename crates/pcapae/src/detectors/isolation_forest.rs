@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use self::tree::{Tree, get_trees, mean_path, put_trees};
 use super::rows::{rows_of_width, training_rows};
 use super::{Auto, Contamination, Detector, Samples};
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 use crate::{Error, Result};
 
@@ -195,15 +196,17 @@ impl IsolationForest {
     }
 
     /// The forest of these numbers, for rows of `width` numbers; otherwise, in a few words, what is wrong with them.
-    pub fn from_arrays(config: &IsolationForestConfig, width: usize, numbers: &NamedArrays) -> Result<Self, String> {
-        config.check().map_err(|refusal| refusal.to_string())?;
+    pub fn from_arrays(config: &IsolationForestConfig, width: usize, numbers: &NamedArrays) -> Result<Self, Fault> {
+        config.check()?;
         let trees = get_trees(numbers, width)?;
         if width == 0 || trees.len() != config.n_estimators {
-            return Err(format!("{} trees, expected {}", trees.len(), config.n_estimators));
+            return Err(
+                Place::Array("nodes".into()).found(format!("{} trees", trees.len()), config.n_estimators.to_string())
+            );
         }
         let max_samples = numbers.scalar("max_samples")?;
         if !(max_samples >= 1.0 && max_samples <= f64::from(u32::MAX) && max_samples.fract() == 0.0) {
-            return Err(format!("`max_samples` is {max_samples}"));
+            return Err(Place::Array("max_samples".into()).found(max_samples, "a number of samples"));
         }
         let offset = numbers.scalar("offset")?;
         Ok(IsolationForest { width, max_samples: max_samples as usize, offset, trees })
@@ -321,22 +324,22 @@ mod tests {
             let mut values = whole.get(name, &[None]).unwrap().values.clone();
             values[at] = value;
             numbers.put(name, values);
-            IsolationForest::from_arrays(&config, 3, &numbers).unwrap_err()
+            IsolationForest::from_arrays(&config, 3, &numbers).unwrap_err().to_string()
         };
-        assert!(refusal("left", 0, 1e9).starts_with("a node 0 of "));
+        assert!(refusal("left", 0, 1e9).starts_with("`left` holds the children"));
         // A circle, and two parents of one child.
-        assert!(refusal("left", 1, 0.0).contains("cannot have the children"));
-        assert!(refusal("left", 0, 2.0).contains("not each the child of one other"));
-        assert_eq!(refusal("feature", 0, 3.0), "a node splits at feature 3, of 3");
-        assert_eq!(refusal("feature", 0, 0.5), "a node splits at feature 0.5, of 3");
-        assert_eq!(refusal("samples", 0, 0.0), "a node has 0 samples");
-        assert!(refusal("nodes", 0, 1.0).contains("how"));
-        assert_eq!(refusal("max_samples", 0, -1.0), "`max_samples` is -1");
-        assert_eq!(refusal("threshold", 0, f64::NAN), "`threshold` holds NaN, which is not finite");
+        assert!(refusal("left", 1, 0.0).contains("of node 1"));
+        assert!(refusal("left", 0, 2.0).contains("several parents or none"));
+        assert_eq!(refusal("feature", 0, 3.0), "`feature` holds 3, expected a feature below 3");
+        assert_eq!(refusal("feature", 0, 0.5), "`feature` holds 0.5, expected a feature below 3");
+        assert_eq!(refusal("samples", 0, 0.0), "`samples` holds 0, expected a number of samples");
+        assert!(refusal("nodes", 0, 1.0).contains("other sizes of trees"));
+        assert_eq!(refusal("max_samples", 0, -1.0), "`max_samples` holds -1, expected a number of samples");
+        assert_eq!(refusal("threshold", 0, f64::NAN), "`threshold` holds NaN, expected finite numbers");
         assert!(IsolationForest::from_arrays(&config, 3, &NamedArrays::default()).is_err());
         assert_eq!(
-            IsolationForest::from_arrays(&IsolationForestConfig::default(), 3, &whole).unwrap_err(),
-            "2 trees, expected 100"
+            IsolationForest::from_arrays(&IsolationForestConfig::default(), 3, &whole).unwrap_err().to_string(),
+            "`nodes` holds 2 trees, expected 100"
         );
     }
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{rows_of_width, training_rows};
 use super::{Detector, Samples};
+use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 use crate::numeric::MetricName;
 use crate::numeric::Parts;
@@ -81,9 +82,9 @@ pub struct KNearestNeighbours {
 
 impl KNearestNeighbours {
     /// The detector of these numbers, for rows of `width` numbers; otherwise, in a few words, what is wrong with them.
-    pub fn from_arrays(config: &KNearestNeighboursConfig, width: usize, numbers: &NamedArrays) -> Result<Self, String> {
-        config.check().map_err(|refusal| refusal.to_string())?;
-        let distance = config.metric.distance(config.p).map_err(|refusal| refusal.to_string())?;
+    pub fn from_arrays(config: &KNearestNeighboursConfig, width: usize, numbers: &NamedArrays) -> Result<Self, Fault> {
+        config.check()?;
+        let distance = config.metric.distance(config.p)?;
         let neighbourhood = Neighbourhood::from_arrays(numbers, width, config.n_neighbors, distance)?;
         Ok(KNearestNeighbours { neighbourhood, neighbours: config.n_neighbors, method: config.method })
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Detector, Samples, fact_numbers};
 use crate::capture::headers::{Direction, Endpoint, PacketFacts, Service};
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 use crate::{Error, Result};
 
@@ -102,8 +103,8 @@ impl LengthRarity {
         config: &LengthRarityConfig,
         _width: usize,
         numbers: &NamedArrays,
-    ) -> Result<LengthRarity, String> {
-        config.check().map_err(|error| error.to_string())?;
+    ) -> Result<LengthRarity, Fault> {
+        config.check()?;
         let kinds = numbers.get("kinds", &[None, Some(COLUMNS)])?;
         let of_kinds = numbers.get("counts", &[Some(kinds.shape[0])])?;
         let (mut counts, mut packets) = (BTreeMap::new(), 0);
@@ -114,7 +115,7 @@ impl LengthRarity {
             let count = fact_numbers::whole(count, 1 << 40)?;
             packets += count;
             if counts.insert((service, source, destination, length), count).is_some() {
-                return Err("`kinds` names one kind of packet twice".into());
+                return Err(Place::Array("kinds".into()).found("a kind of packet twice", "each once"));
             }
         }
         Ok(LengthRarity { config: config.clone(), packets, counts })
@@ -187,7 +188,7 @@ mod tests {
         };
         assert_eq!(with(&|_| {}).unwrap(), fitted);
         assert!(with(&|kinds| kinds[0] = -1.0).is_err());
-        assert!(with(&|kinds| kinds.copy_within(..COLUMNS, COLUMNS)).unwrap_err().contains("twice"));
+        assert!(with(&|kinds| kinds.copy_within(..COLUMNS, COLUMNS)).unwrap_err().to_string().contains("twice"));
     }
 
     proptest! {

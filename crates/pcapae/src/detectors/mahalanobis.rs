@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::rows::{rows_of_width, training_rows};
 use super::{Detector, Samples};
 use crate::Result;
+use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 use crate::numeric::Parts;
 use crate::numeric::{Moments, centred, of_blocks};
@@ -83,7 +84,7 @@ pub struct Mahalanobis {
 
 impl Mahalanobis {
     /// The detector of these numbers, for rows of `width` numbers; otherwise, in a few words, what is wrong with them.
-    pub fn from_arrays(_config: &MahalanobisConfig, width: usize, numbers: &NamedArrays) -> Result<Self, String> {
+    pub fn from_arrays(_config: &MahalanobisConfig, width: usize, numbers: &NamedArrays) -> Result<Self, Fault> {
         let mean = &numbers.get("mean", &[Some(width)])?.values;
         let precision = &numbers.get("precision", &[Some(width), Some(width)])?.values;
         Ok(Mahalanobis {

@@ -12,6 +12,7 @@ use self::cache::Matrix;
 use self::smo::{Stopping, minimise};
 use super::rows::{rows_of_width, training_rows};
 use super::{Detector, Samples};
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 use crate::numeric::Parts;
 use crate::numeric::{Columns, Kernel};
@@ -290,22 +291,22 @@ impl OneClassSvm {
     }
 
     /// The machine of these numbers, for rows of `width` numbers; otherwise, in a few words, what is wrong with them.
-    pub fn from_arrays(config: &OneClassSvmConfig, width: usize, numbers: &NamedArrays) -> Result<Self, String> {
-        config.check().map_err(|refusal| refusal.to_string())?;
+    pub fn from_arrays(config: &OneClassSvmConfig, width: usize, numbers: &NamedArrays) -> Result<Self, Fault> {
+        config.check()?;
         let support = numbers.get("support", &[None, Some(width)])?;
         let alpha = &numbers.get("alpha", &[Some(support.shape[0])])?.values;
         let (gamma, rho) = (numbers.scalar("gamma")?, numbers.scalar("rho")?);
         if width == 0 || alpha.is_empty() {
-            return Err("there is no support vector".into());
+            return Err(Place::Array("support".into()).empty());
         }
         if let Some(alpha) = alpha.iter().find(|alpha| !(**alpha > 0.0 && **alpha <= 1.0)) {
-            return Err(format!("`alpha` holds {alpha}, expected numbers above 0 up to 1"));
+            return Err(Place::Array("alpha".into()).found(alpha, "numbers above 0 up to 1"));
         }
         if gamma < 0.0 {
-            return Err(format!("`gamma` is {gamma}"));
+            return Err(Place::Array("gamma".into()).found(gamma, "0 or more"));
         }
         if let Some(value) = support.values.iter().find(|value| !(**value as f32).is_finite()) {
-            return Err(format!("`support` holds {value}, too large for single precision"));
+            return Err(Place::Array("support".into()).found(value, "numbers in single precision"));
         }
         let converged = numbers.scalar("converged")? == 1.0;
         let support = support.values.iter().map(|value| *value as f32).collect();
@@ -415,13 +416,18 @@ mod tests {
             let mut array = whole.iter().find(|(found, _)| *found == name).unwrap().1.clone();
             array.values[0] = value;
             numbers.put_shaped(name, &array.shape, array.values);
-            OneClassSvm::from_arrays(&config, 2, &numbers).unwrap_err()
+            OneClassSvm::from_arrays(&config, 2, &numbers).unwrap_err().to_string()
         };
         assert_eq!(refusal("alpha", 0.0), "`alpha` holds 0, expected numbers above 0 up to 1");
-        assert_eq!(refusal("gamma", -1.0), "`gamma` is -1");
-        assert_eq!(refusal("rho", f64::INFINITY), "`rho` holds inf, which is not finite");
-        assert!(refusal("support", 1e300).ends_with("too large for single precision"));
-        assert!(OneClassSvm::from_arrays(&config, 3, &whole).unwrap_err().starts_with("`support` has the shape"));
+        assert_eq!(refusal("gamma", -1.0), "`gamma` holds -1, expected 0 or more");
+        assert_eq!(refusal("rho", f64::INFINITY), "`rho` holds inf, expected finite numbers");
+        assert!(refusal("support", 1e300).ends_with("expected numbers in single precision"));
+        assert!(
+            OneClassSvm::from_arrays(&config, 3, &whole)
+                .unwrap_err()
+                .to_string()
+                .starts_with("`support` has the shape")
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Detector, PositionSums, Samples, ScoringHead, fact_numbers};
 use crate::capture::headers::{Direction, PacketFacts, Service};
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 use crate::{Error, Result};
 use group::Group;
@@ -226,13 +227,15 @@ impl PositionHistogram {
         config: &PositionHistogramConfig,
         width: usize,
         numbers: &NamedArrays,
-    ) -> Result<PositionHistogram, String> {
-        config.check().map_err(|error| error.to_string())?;
+    ) -> Result<PositionHistogram, Fault> {
+        config.check()?;
         let lengths_known = match numbers.scalar("lengths_known")? {
-            0.0 if config.per_service => return Err("`lengths_known` is 0, but services are told apart".into()),
+            0.0 if config.per_service => {
+                return Err(Place::Array("lengths_known".into()).found(0, "1, since it is per service"));
+            }
             0.0 => false,
             1.0 => true,
-            other => return Err(format!("`lengths_known` is {other}, expected 0 or 1")),
+            other => return Err(Place::Array("lengths_known".into()).found(other, "0 or 1")),
         };
         let groups = group::from_arrays(width, symbols(lengths_known), config.head.is_standardised(), numbers)?;
         let mut services = GroupOf::new();
@@ -241,7 +244,8 @@ impl PositionHistogram {
             services.insert(service, group);
         }
         if groups.is_empty() || (!config.per_service && groups.len() != 1) {
-            return Err(format!("there are {} groups of histograms", groups.len()));
+            return Err(Place::Array("group_rows".into())
+                .found(format!("{} groups", groups.len()), "1, or more if per service"));
         }
         let rows = groups.iter().map(Group::rows).sum();
         Ok(PositionHistogram { config: config.clone(), width, rows, lengths_known, services, groups })

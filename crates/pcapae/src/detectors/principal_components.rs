@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rows::{rows_of_width, training_rows};
 use super::{Detector, Samples};
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 use crate::numeric::Parts;
 use crate::numeric::{Eigen, leading};
@@ -105,16 +106,14 @@ impl PrincipalComponents {
     }
 
     /// The detector of these numbers, for rows of `width` numbers; otherwise, in a few words, what is wrong with them.
-    pub fn from_arrays(
-        config: &PrincipalComponentsConfig,
-        width: usize,
-        numbers: &NamedArrays,
-    ) -> Result<Self, String> {
-        config.check().map_err(|refusal| refusal.to_string())?;
+    pub fn from_arrays(config: &PrincipalComponentsConfig, width: usize, numbers: &NamedArrays) -> Result<Self, Fault> {
+        config.check()?;
         let mean = &numbers.get("mean", &[Some(width)])?.values;
         let components = numbers.get("components", &[None, Some(width)])?;
         if components.shape[0] > width {
-            return Err(format!("{} components of {width} numbers", components.shape[0]));
+            return Err(
+                Place::Array("components".into()).found(components.shape[0], format!("at most {width} components"))
+            );
         }
         Ok(PrincipalComponents {
             mean: DVector::from_column_slice(mean),

@@ -11,6 +11,7 @@ use super::Samples;
 use crate::code::{self, Codes};
 use crate::dataset::hdf5_file::Hdf5File;
 use crate::dataset::{Dataset, Origin, Provenance};
+use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{FragmentSize, Mask, Mode};
 use crate::scores::{PACKETS_COLUMN, ScoreRow, packet_list};
 use crate::{Error, Result};
@@ -52,9 +53,8 @@ pub enum Rows {
 impl SampleFile {
     /// Opens a file of codes, or a dataset of either layout; says itself which it is.
     pub fn open(path: &Path) -> Result<SampleFile> {
-        let refuse = |reason| Error::NotADataset { path: path.to_owned(), reason };
-        let file = Hdf5File::open(path, refuse)?;
-        let has_codes = match file.text("format").map_err(refuse)?.as_deref() {
+        let file = Hdf5File::open(path, FileKind::Samples)?;
+        let has_codes = match file.text("format").map_err(FileKind::Samples.unreadable(path))?.as_deref() {
             Some(format) => format == code::FORMAT,
             None => !matches!(file.array::<f32>("codes"), Ok(None)),
         };
@@ -110,7 +110,7 @@ impl SampleFile {
         let path = self.path().to_owned();
         match self {
             _ if !self.is_empty() => Ok(()),
-            SampleFile::Codes(_) => Err(Error::NotCodes { path, reason: "there is none in it".into() }),
+            SampleFile::Codes(_) => Err(FileKind::Codes.unreadable(&path)(Place::Array("codes".into()).empty())),
             SampleFile::Fragments(_) => Err(Error::NoFragments { path }),
         }
     }
@@ -232,10 +232,10 @@ impl Rows {
     }
 
     /// Refuses a width that no file has.
-    pub(crate) fn check(&self) -> Result<(), String> {
+    pub(crate) fn check(&self) -> Result<(), Fault> {
         match self.width() {
             1..=FragmentSize::LINE_MAX => Ok(()),
-            width => Err(format!("its rows have a width of {width}, expected 1 to {}", FragmentSize::LINE_MAX)),
+            width => Err(Place::Entry("width".into()).found(width, format!("1 to {}", FragmentSize::LINE_MAX))),
         }
     }
 }

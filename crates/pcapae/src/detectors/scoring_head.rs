@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 use crate::{Error, Result};
 
@@ -121,14 +122,16 @@ impl Standardisation {
     }
 
     /// From a row of `2 × width` numbers, all finite.
-    pub(super) fn from_row(row: &[f64]) -> Result<Standardisation, String> {
+    pub(super) fn from_row(row: &[f64]) -> Result<Standardisation, Fault> {
         let floats: Vec<f32> = row.iter().map(|&value| value as f32).collect();
         let (mean, deviation) = floats.split_at(floats.len() / 2);
         if let Some(mean) = mean.iter().find(|mean| !mean.is_finite()) {
-            return Err(format!("a mean is {mean}, which is not finite"));
+            return Err(Place::Array("standardisation".into()).found(format!("the mean {mean}"), "finite numbers"));
         }
         match deviation.iter().find(|deviation| !deviation.is_finite() || **deviation <= 0.0) {
-            Some(deviation) => Err(format!("a deviation is {deviation}, expected more than 0")),
+            Some(deviation) => {
+                Err(Place::Array("standardisation".into()).found(format!("the deviation {deviation}"), "more than 0"))
+            }
             None => Ok(Standardisation { mean: mean.to_vec(), deviation: deviation.to_vec() }),
         }
     }
@@ -141,7 +144,7 @@ impl Standardisation {
     }
 
     /// From numbers, for rows of `width` positions.
-    pub fn from_arrays(width: usize, numbers: &NamedArrays) -> Result<Standardisation, String> {
+    pub fn from_arrays(width: usize, numbers: &NamedArrays) -> Result<Standardisation, Fault> {
         Standardisation::from_row(&numbers.get("standardisation", &[Some(2), Some(width)])?.values)
     }
 }
@@ -209,7 +212,8 @@ mod tests {
         assert_eq!(Standardisation::from_arrays(3, &numbers), Ok(usual));
         assert!(Standardisation::from_arrays(4, &numbers).is_err());
         numbers.put_shaped("standardisation", &[2, 1], vec![0.0; 2]);
-        assert_eq!(Standardisation::from_arrays(1, &numbers), Err("a deviation is 0, expected more than 0".into()));
+        let fault = Standardisation::from_arrays(1, &numbers).unwrap_err().to_string();
+        assert_eq!(fault, "`standardisation` holds the deviation 0, expected more than 0");
     }
 
     #[test]

@@ -62,8 +62,8 @@ impl Cache {
     /// Where the file of a recipe is, or will be.
     pub fn place<S: Serialize>(&self, recipe: &Recipe<'_, S>) -> Result<Made> {
         let Recipe { stage, ending, inputs, settings } = recipe;
-        let unwritable = |error: serde_json::Error| Error::Unwritable { what: "settings", reason: error.to_string() };
-        let all = serde_json::to_string(&(GENERATION, stage, inputs, settings)).map_err(unwritable)?;
+        let all =
+            serde_json::to_string(&(GENERATION, stage, inputs, settings)).map_err(Error::unwritable("settings"))?;
         let key = hexadecimal(&Sha256::digest(all.as_bytes()));
         Ok(Made { path: self.folder.join(format!("{stage}-{}.{ending}", &key[..16])), key })
     }

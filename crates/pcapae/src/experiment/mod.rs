@@ -38,23 +38,23 @@ use stages::Stages;
 /// Runs all of a plan, with the files of all stages in the folder `cache`, and hands over each outcome as it comes, in the order of
 /// [`Plan::runs`]; a run that was refused, say because a detector looks at packets and rows are none, is handed over with its reason.
 ///
-/// Refused as a whole: captures or labels that cannot be read, a full disk; an interruption. What was made until then stays in the cache.
+/// # Errors
+///
+/// Captures or labels cannot be read, the disk is full, or `progress` asked to stop. What was made until then stays in the cache.
 pub fn run(
     plan: &Plan,
     cache: PathBuf,
     progress: &dyn Progress,
-    told: &mut dyn FnMut(Run, Result<Evaluated, String>) -> Result<()>,
+    told: &mut dyn FnMut(Run, Result<Evaluated>) -> Result<()>,
 ) -> Result<()> {
     let stages = Stages::new(Cache::open(cache)?, plan, progress);
     let truth = plan.captures.eval.labels.as_deref().map(PacketLabels::open).transpose()?;
     let config = EvaluationConfig { threshold: plan.threshold, ..EvaluationConfig::default() };
     for run in plan.runs() {
-        let outcome = match evaluated(&stages, &run, truth.as_ref(), &config) {
-            Err(error) if is_of_the_run(&error) => Err(error.to_string()),
-            Err(error) => return Err(error),
-            Ok(evaluated) => Ok(evaluated),
-        };
-        told(run, outcome)?;
+        match evaluated(&stages, &run, truth.as_ref(), &config) {
+            Err(error) if !is_of_the_run(&error) => return Err(error),
+            outcome => told(run, outcome)?,
+        }
     }
     Ok(())
 }

@@ -6,12 +6,12 @@ use crate::metrics::{Evaluated, Evaluation, Measures, Ranking};
 use crate::report::{Picture, precision_recall_chart, score_chart};
 
 /// A run and what came of it.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RunOutcome {
     /// What was run.
     pub run: Run,
-    /// Its evaluation; otherwise, in a sentence, why there is none.
-    pub outcome: Result<Evaluation, String>,
+    /// Its evaluation; otherwise why there is none.
+    pub outcome: Result<Evaluation>,
 }
 
 /// Two pictures of a run.
@@ -37,6 +37,10 @@ fn measures(evaluation: &Evaluation) -> &Measures {
 
 impl Charts {
     /// Of an evaluation, by packet where packets are known.
+    ///
+    /// # Errors
+    ///
+    /// A picture cannot be drawn.
     pub fn of(evaluated: &Evaluated) -> Result<Charts> {
         let table = evaluated.packets.as_ref().unwrap_or(&evaluated.rows);
         let ranking = Ranking::of(table.scores().iter().copied().zip(table.labels().iter().copied()));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calibration::ThresholdRule;
 use crate::detectors::{Blueprint, ScoringHead};
+use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{FragmentSize, Mask, Mode, Shape};
 use crate::model::{Cell, Frames, Head, Side};
 use crate::reduce::Reduction;
@@ -131,12 +132,12 @@ impl PlanCaptures {
 impl Plan {
     /// Reads a plan; its captures are sought in the folder `captures`, or beside the plan.
     ///
-    /// Refused, before any work: what is no plan, an unknown key, an empty axis, a size that no model takes, a part that is none, a capture or
-    /// ground truth that is not there, an `eval` without labels, an experiment without a detector.
+    /// # Errors
+    ///
+    /// The file cannot be read or is not a plan (see [`from_yaml`](Self::from_yaml)); a capture or ground truth is not there.
     pub fn open(path: &Path, captures: Option<&Path>) -> Result<Plan> {
         let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
-        let refused = |reason: String| Error::NotAPlan { path: path.to_owned(), reason };
-        let mut plan = Plan::from_yaml(&text).map_err(refused)?;
+        let mut plan = Plan::from_yaml(&text).map_err(FileKind::Plan.unreadable(path))?;
         let folder = captures.or(path.parent()).unwrap_or(Path::new(""));
         for part in plan.captures.parts_mut() {
             for file in part.files.iter_mut().chain(&mut part.labels) {
@@ -147,14 +148,19 @@ impl Plan {
         Ok(plan)
     }
 
-    /// Reads a plan from its text, without a look at the captures; says in a few words what is wrong with it.
-    pub fn from_yaml(text: &str) -> Result<Plan, String> {
-        let plan: Plan = serde_saphyr::from_str(text).map_err(|error| error.without_snippet().to_string())?;
+    /// Reads a plan from its text, without a look at the captures.
+    ///
+    /// # Errors
+    ///
+    /// The text is not YAML or has an unknown key, an empty axis, a size that no model takes, an impossible part of captures, an `eval`
+    /// without labels, or no detector.
+    pub fn from_yaml(text: &str) -> Result<Plan, Fault> {
+        let plan: Plan = serde_saphyr::from_str(text).map_err(|error| Fault::parser(error.without_snippet()))?;
         plan.check()?;
         Ok(plan)
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Fault> {
         let axes = [
             ("modes", self.modes.len()),
             ("fragment_sizes", self.fragment_sizes.len()),
@@ -165,28 +171,28 @@ impl Plan {
             ("detectors: residual, codes and bytes", self.residual.len() + self.codes.len() + self.bytes.len()),
         ];
         if let Some((name, _)) = axes.iter().find(|(_, length)| *length == 0) {
-            return Err(format!("`{name}` is empty"));
+            return Err(key(name).empty());
         }
         self.check_coders()?;
         for &size in &self.fragment_sizes {
-            Side::of_fragment_size(size).map_err(|error| error.to_string())?;
-            FragmentSize::new(size, Shape::Square).map_err(|error| error.to_string())?;
+            Side::of_fragment_size(size)?;
+            FragmentSize::new(size, Shape::Square)?;
         }
         for blueprint in self.codes.iter().chain(&self.bytes) {
-            blueprint.check().map_err(|error| format!("{}: {error}", blueprint.name()))?;
+            blueprint.check().map_err(|error| Fault::from(error).within(Place::Part(blueprint.name().into())))?;
         }
         for reduction in &self.reducers {
-            reduction.check().map_err(|error| format!("{}: {error}", reduction.name()))?;
+            reduction.check().map_err(|error| Fault::from(error).within(Place::Part(reduction.name().into())))?;
         }
         for head in &self.residual {
-            head.check().map_err(|error| error.to_string())?;
+            head.check()?;
         }
-        self.training.check().map_err(|error| error.to_string())?;
+        self.training.check()?;
         for (name, part) in self.captures.parts() {
-            part.check().map_err(|reason| format!("`{name}` {reason}"))?;
+            part.check().map_err(|fault| fault.within(Place::Part(name.into())))?;
         }
         match self.captures.eval.labels {
-            None => Err("`eval` has no labels".into()),
+            None => Err(key("labels").missing().within(Place::Part("eval".into()))),
             Some(_) => Ok(()),
         }
     }
@@ -194,31 +200,33 @@ impl Plan {
 
 impl Plan {
     /// Refuses detectors on codes that nothing makes, residuals of no model, and reducers whose codes nobody looks at.
-    fn check_coders(&self) -> Result<(), String> {
+    fn check_coders(&self) -> Result<(), Fault> {
         if self.cells.is_empty() && !self.residual.is_empty() {
-            return Err("`residual` needs a model, and `cells` is empty".into());
+            return Err(key("cells").found("empty", "a model for `residual`"));
         }
         if self.cells.is_empty() && self.reducers.is_empty() && !self.codes.is_empty() {
-            return Err("`codes` needs a model or a reducer, and `cells` and `reducers` are empty".into());
+            return Err(key("cells").found("empty, as is `reducers`", "one of them for `codes`"));
         }
         if !self.reducers.is_empty() && self.codes.is_empty() {
-            return Err("`reducers` make codes, and `codes` names no detector for them".into());
+            return Err(key("codes").found("empty", "a detector for the codes of `reducers`"));
         }
         Ok(())
     }
 }
 
 impl Part {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Fault> {
         let Part { files, from, to, labels } = self;
         if files.is_empty() {
-            return Err("names no file".into());
+            return Err(key("files").empty());
         }
         if !(0.0 <= *from && from < to && *to <= 1.0) {
-            return Err(format!("goes from {from} to {to}, expected two shares, the first smaller"));
+            return Err(
+                key("from").found(format!("{from} and `to` is {to}"), "two shares from 0 to 1, the first smaller")
+            );
         }
         if labels.is_some() && !self.is_whole() {
-            return Err("is a part of captures with labels, which go with whole captures only".into());
+            return Err(key("labels").found("given for a part of captures", "whole captures"));
         }
         Ok(())
     }
@@ -227,6 +235,11 @@ impl Part {
     pub fn is_whole(&self) -> bool {
         self.from == 0.0 && self.to == 1.0
     }
+}
+
+/// A key of the plan, as the place of a fault.
+fn key(name: &str) -> Place {
+    Place::Parameter(name.into())
 }
 
 fn packet_mode() -> Vec<Mode> {

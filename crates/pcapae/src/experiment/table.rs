@@ -111,13 +111,17 @@ pub fn table(outcomes: &[RunOutcome]) -> Vec<TableRow> {
             scorer,
             runs: runs.len(),
             spreads: (0..MEASURES.len()).map(spread).collect(),
-            refused: runs.iter().find_map(|run| run.outcome.as_ref().err().cloned()),
+            refused: runs.iter().find_map(|run| run.outcome.as_ref().err().map(ToString::to_string)),
         }
     };
     groups.into_iter().map(row).collect()
 }
 
 /// A row a run: its settings, its seed, threshold, verdicts and [`MEASURES`]; empty where undefined.
+///
+/// # Errors
+///
+/// The table cannot be written.
 pub fn runs_csv(outcomes: &[RunOutcome]) -> Result<Vec<u8>> {
     let fixed =
         ["cutting", "scorer", "seed", "threshold", "true_positives", "false_positives", "misses", "true_negatives"];
@@ -141,13 +145,17 @@ pub fn runs_csv(outcomes: &[RunOutcome]) -> Result<Vec<u8>> {
             _ => row.extend(std::iter::repeat_n(String::new(), fixed.len() - 3)),
         }
         row.extend(measures(outcome).into_iter().map(number));
-        row.push(outcome.outcome.as_ref().err().cloned().unwrap_or_default());
+        row.push(outcome.outcome.as_ref().err().map(ToString::to_string).unwrap_or_default());
         rows.push(row);
     }
     csv_of(rows)
 }
 
 /// A row for each [`TableRow`], with mean and deviation of each measure; empty where undefined.
+///
+/// # Errors
+///
+/// The table cannot be written.
 pub fn table_csv(rows: &[TableRow]) -> Result<Vec<u8>> {
     let columns = MEASURES.iter().flat_map(|name| [(*name).to_owned(), format!("{name}_deviation")]);
     let header = ["cutting", "scorer", "runs"].map(str::to_owned).into_iter().chain(columns).collect();
@@ -173,12 +181,11 @@ pub fn table_json(name: &str, rows: &[TableRow]) -> Value {
 }
 
 fn csv_of(rows: Vec<Vec<String>>) -> Result<Vec<u8>> {
-    let unwritable = |error: String| Error::Unwritable { what: "table", reason: error };
     let mut writer = csv::Writer::from_writer(Vec::new());
     for row in rows {
-        writer.write_record(row).map_err(|error| unwritable(error.to_string()))?;
+        writer.write_record(row).map_err(Error::unwritable("table"))?;
     }
-    writer.into_inner().map_err(|error| unwritable(error.to_string()))
+    writer.into_inner().map_err(Error::unwritable("table"))
 }
 
 fn number(value: Option<f64>) -> String {

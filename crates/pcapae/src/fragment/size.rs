@@ -49,8 +49,11 @@ impl FragmentSize {
             Shape::Square => {
                 let below = bytes.isqrt().clamp(4, 255);
                 let above = below + 1;
-                let remedy =
-                    format!("the nearest are {} and {}; --one-d allows any size", below * below, above * above);
+                let remedy = format!(
+                    "the nearest are {} and {}; one-dimensional fragments can have any size",
+                    below * below,
+                    above * above
+                );
                 (format!("a perfect square from {} to {}", Self::SQUARE_MIN, Self::SQUARE_MAX), Some(remedy))
             }
             Shape::Line => (format!("1 to {}", Self::LINE_MAX), None),

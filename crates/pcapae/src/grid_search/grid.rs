@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
+use crate::Result;
 use crate::detectors::{Blueprint, detector_and_parameters, read_text};
-use crate::{Error, Result};
+use crate::error::{Fault, FileKind, Place};
 
 /// More combinations than this are a mistake, or deserve several grids.
 const COMBINATIONS_MAX: usize = 10_000;
@@ -38,27 +39,36 @@ pub struct Candidate {
 }
 
 impl Grid {
-    /// Reads a grid; every refusal of what is in the file is an [`Error::NotABlueprint`].
+    /// Reads a grid.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is not a grid: see [`from_yaml`](Self::from_yaml).
     pub fn open(path: &Path) -> Result<Grid> {
-        let refuse = |reason| Error::NotABlueprint { path: path.to_owned(), reason };
-        Self::from_yaml(&read_text(path)?).map_err(refuse)
+        Self::from_yaml(&read_text(path)?).map_err(FileKind::Blueprint.unreadable(path))
     }
 
-    /// The grid that a text says; otherwise, in a few words, what is wrong with it. Every combination is checked.
-    pub fn from_yaml(text: &str) -> Result<Grid, String> {
+    /// The grid in a text.
+    ///
+    /// # Errors
+    ///
+    /// The text is not YAML, does not name one detector, has an empty list, more than 10,000 combinations, or a combination that the
+    /// detector does not take.
+    pub fn from_yaml(text: &str) -> Result<Grid, Fault> {
         let (detector, parameters) = detector_and_parameters(text)?;
         let mut lists: Vec<(String, Vec<Value>)> = Vec::new();
         let mut fixed = Map::new();
         for (name, value) in parameters {
             match value {
-                Value::Array(values) if values.is_empty() => return Err(format!("{name} is an empty list")),
+                Value::Array(values) if values.is_empty() => return Err(Place::Parameter(name).empty()),
                 Value::Array(values) => lists.push((name, values)),
                 value => drop(fixed.insert(name, value)),
             }
         }
         let count = lists.iter().try_fold(1usize, |count, (_, values)| count.checked_mul(values.len()));
         let count = count.filter(|count| *count <= COMBINATIONS_MAX);
-        let count = count.ok_or_else(|| format!("it has more than {COMBINATIONS_MAX} combinations"))?;
+        let too_many = || Fault::found("more combinations", format!("at most {COMBINATIONS_MAX}"));
+        let count = count.ok_or_else(too_many)?;
         let candidate = |number| candidate(&detector, &fixed, &lists, number);
         let candidates = (0..count).map(candidate).collect::<Result<_, _>>()?;
         Ok(Grid { varied: lists.iter().map(|(name, _)| name.clone()).collect(), candidates, detector })
@@ -71,7 +81,7 @@ fn candidate(
     fixed: &Map<String, Value>,
     lists: &[(String, Vec<Value>)],
     mut number: usize,
-) -> Result<Candidate, String> {
+) -> Result<Candidate, Fault> {
     let (mut parameters, mut values) = (fixed.clone(), Vec::new());
     for (name, list) in lists.iter().rev() {
         let value = &list[number % list.len()];
@@ -114,12 +124,12 @@ mod tests {
 
     #[test]
     fn a_combination_that_cannot_be_is_refused_by_name() {
-        let refused = |yaml: &str| Grid::from_yaml(yaml).unwrap_err();
+        let refused = |yaml: &str| Grid::from_yaml(yaml).unwrap_err().to_string();
         assert!(refused("OneClassSVM:\n  nu: [0.5, 2]").starts_with("OneClassSVM: nu 2: expected"));
         assert!(refused("OneClassSVM:\n  mu: [0.5]").starts_with("unknown parameter `mu`"));
-        assert_eq!(refused("OneClassSVM:\n  nu: []"), "nu is an empty list");
+        assert_eq!(refused("OneClassSVM:\n  nu: []"), "`nu` is empty");
         let many = (1..=200).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
         let yaml = format!("OneClassSVM:\n  degree: [{many}]\n  coef0: [{many}]");
-        assert_eq!(refused(&yaml), "it has more than 10000 combinations");
+        assert_eq!(refused(&yaml), "found more combinations, expected at most 10000");
     }
 }

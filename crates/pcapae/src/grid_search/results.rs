@@ -7,17 +7,20 @@ use crate::{Error, Result};
 
 impl Search {
     /// The table of results as CSV: a row a combination, the best first, those that could not be fitted last.
+    ///
+    /// # Errors
+    ///
+    /// The table cannot be written.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
-        let unwritable = |error: String| Error::Unwritable { what: "table of results", reason: error };
         let mut csv = csv::Writer::from_writer(Vec::new());
         let marks = ["average_precision", "stability", "excess_mass", "mass_volume", "remark"];
         let header = ["rank"].into_iter().chain(self.varied.iter().map(String::as_str)).chain(marks);
-        csv.write_record(header).map_err(|error| unwritable(error.to_string()))?;
+        csv.write_record(header).map_err(Error::unwritable("table of results"))?;
         for trial in self.in_order() {
             let number = |number: f64| number.to_string();
-            csv.write_record(trial.cells("", number)).map_err(|error| unwritable(error.to_string()))?;
+            csv.write_record(trial.cells("", number)).map_err(Error::unwritable("table of results"))?;
         }
-        csv.into_inner().map_err(|error| unwritable(error.error().to_string()))
+        csv.into_inner().map_err(Error::unwritable("table of results"))
     }
 
     /// A JSON object a line for each combination, in the same order: its rank, its parameters under the detector's name, its marks, and
@@ -34,7 +37,7 @@ impl Search {
                 "excess_mass": marks.map(|marks| marks.excess_mass),
                 "mass_volume": marks.map(|marks| marks.mass_volume),
                 "remarks": marks.map(|marks| &marks.remarks),
-                "refusal": trial.outcome.as_ref().err(),
+                "refusal": trial.outcome.as_ref().err().map(ToString::to_string),
             });
             format!("{line}\n")
         };

@@ -40,7 +40,7 @@ pub enum Criterion {
 }
 
 /// All combinations with their marks and ranks.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Search {
     /// The names of the parameters that vary.
     pub varied: Vec<String>,
@@ -73,7 +73,11 @@ impl Search {
     }
 }
 
-/// Refuses files without rows, and a validation whose rows are of another kind than those of the training.
+/// Checks that two files go together.
+///
+/// # Errors
+///
+/// A file has no rows, or the rows of the validation are of another kind than those of the training.
 pub fn check_files(training: &SampleFile, validation: &SampleFile) -> Result<()> {
     training.check_rows()?;
     validation.check_rows()?;
@@ -90,7 +94,9 @@ pub fn check_files(training: &SampleFile, validation: &SampleFile) -> Result<()>
 /// Both files are held in memory. A combination that cannot be fitted is a trial without marks, not the end of the search. Progress counts
 /// combinations. The same seed gives the same result.
 ///
-/// What [`check_files`] refuses is refused.
+/// # Errors
+///
+/// As [`check_files`]; a file cannot be read; or `progress` asked to stop.
 pub fn search(
     grid: &Grid,
     training: &SampleFile,
@@ -156,7 +162,7 @@ impl Material {
     }
 
     fn trial(&self, candidate: &Candidate) -> Trial {
-        let outcome = self.marks(&candidate.blueprint).map_err(|refusal| refusal.to_string());
+        let outcome = self.marks(&candidate.blueprint);
         Trial { candidate: candidate.clone(), outcome, rank: None }
     }
 

@@ -1,15 +1,16 @@
 //! One combination of a grid and how it did; the order of all of them.
 
 use super::{Candidate, Criterion};
+use crate::Result;
 use crate::metrics::ranks;
 
 /// A combination and how it did.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Trial {
     /// The combination.
     pub candidate: Candidate,
-    /// How it did; or, in a sentence, why it could not be fitted or could not score the validation.
-    pub outcome: Result<Marks, String>,
+    /// How it did; or why it could not be fitted or could not score the validation.
+    pub outcome: Result<Marks>,
     /// 1 for the best, 2 for the next, …; equal ones share a rank. `None` where it could not be fitted.
     pub rank: Option<usize>,
 }
@@ -63,7 +64,7 @@ mod tests {
     fn trials(marks: &[Option<[f64; 4]>]) -> Vec<Trial> {
         let trial = |marks: &Option<[f64; 4]>| Trial {
             candidate: Candidate { blueprint: Blueprint::from_yaml("IsolationForest").unwrap(), values: Vec::new() },
-            outcome: marks.ok_or_else(|| "no".to_owned()).map(|[precision, stability, mass, volume]| Marks {
+            outcome: marks.ok_or(crate::Error::Interrupted).map(|[precision, stability, mass, volume]| Marks {
                 average_precision: Some(precision),
                 stability: Some(stability),
                 excess_mass: (mass >= 0.0).then_some(mass),

@@ -250,8 +250,7 @@ fn all_benign(table: &ScoreTable, which: &str) -> Result<()> {
 
 fn both_kinds(rows: &ScoreTable) -> Result<()> {
     let count = |label| rows.labels().iter().filter(|other| **other == label).count();
-    let remedy =
-        "evaluate needs rows of both kinds; labels come from the column label, or from --labels with a row per packet";
+    let remedy = "rows of both kinds are needed; labels come from the column label, or from a ground truth with a row per packet";
     match (rows.len(), count(Label::Normal), count(Label::Anomalous)) {
         (0, ..) => Err(refused("there is no row".into(), remedy)),
         (rows, 0, 0) => Err(refused(format!("none of their {rows} rows has a label"), remedy)),
@@ -266,7 +265,7 @@ fn labelled(scores: &ScoreTable, truth: Option<&PacketLabels>) -> Result<ScoreTa
     let packets = RowPackets::of(scores).map_err(|reason| {
         refused(
             format!("the ground truth is by packet, but {reason}"),
-            "leave --labels out and label the rows in their column label",
+            "leave the ground truth out and label the rows in their column label",
         )
     })?;
     if packets.highest() > truth.len() {

@@ -7,6 +7,7 @@ use safetensors::tensor::{Dtype, SafeTensors};
 use super::autoencoder::Autoencoder;
 use super::config::{Cell, Frames, ModelConfig, Norm, Side};
 use super::trained_on::TrainedOn;
+use crate::error::{Fault, Place, Problem};
 use crate::fragment::Shape;
 use crate::tensor_file::{FileTensor, tensor_file};
 use crate::{Error, Result};
@@ -23,120 +24,6 @@ const CONFIG: &str = "config";
 /// Tensors with names that begin so belong to the training of a model, and are left aside.
 const TRAINING: &str = "training.";
 
-/// Why a file is not a model. `Display` is one sentence without a trailing period.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointError {
-    /// The container itself is damaged.
-    #[error("not a safetensors file: {0}")]
-    Container(safetensors::SafeTensorError),
-
-    /// A safetensors file, but of something else, or from the future.
-    #[error("the file's {key} is {got:?}, but this program reads {expected:?}")]
-    Metadata {
-        /// The metadata key.
-        key: &'static str,
-        /// What it says.
-        got: String,
-        /// What it should say.
-        expected: &'static str,
-    },
-
-    /// The configuration cannot be read.
-    #[error("the model's configuration is unusable: {0}")]
-    Config(serde_json::Error),
-
-    /// What it says of the fragments it was trained on cannot be read.
-    #[error("the {key} of the fragments it was trained on is {got:?}, which is none")]
-    TrainedOn {
-        /// The metadata key.
-        key: &'static str,
-        /// What it says.
-        got: String,
-    },
-
-    /// There is no configuration, and the number of frames does not follow from the weights.
-    #[error("the file holds weights only, without the number of frames in a window")]
-    FramesUnknown,
-
-    /// The names of the tensors are those of no network we know.
-    #[error("the tensors are not those of a GRU or LSTM autoencoder of side 16, 32 or 64")]
-    UnknownNetwork,
-
-    /// A tensor is not there.
-    #[error("the tensor {name} is missing")]
-    Missing {
-        /// Its name.
-        name: String,
-    },
-
-    /// A tensor has another shape than the configuration asks for.
-    #[error("the tensor {name} has the shape {got:?} instead of {expected:?}")]
-    Shape {
-        /// Its name.
-        name: String,
-        /// The shape in the file.
-        got: Vec<usize>,
-        /// The shape it should have.
-        expected: Vec<usize>,
-    },
-
-    /// A tensor does not hold 32-bit floats.
-    #[error("the tensor {name} holds {got:?} instead of 32-bit floats")]
-    Type {
-        /// Its name.
-        name: String,
-        /// What it holds.
-        got: Dtype,
-    },
-
-    /// A weight is infinite or not a number.
-    #[error("element {index} of the tensor {name} is {value}")]
-    NotFinite {
-        /// The tensor's name.
-        name: String,
-        /// Which element, row-major, from 0.
-        index: usize,
-        /// Its value.
-        value: f32,
-    },
-
-    /// A file of `torch.save`, but not one that can be read.
-    #[error("{reason}")]
-    Torch {
-        /// What is wrong with it.
-        reason: String,
-    },
-
-    /// A file that is far larger than any model.
-    #[error("it has more than {most} bytes, the most that a model has")]
-    TooLarge {
-        /// In bytes.
-        most: usize,
-    },
-
-    /// A file of another kind.
-    #[error("its first bytes are neither those of a safetensors file nor those of torch.save")]
-    Unrecognised,
-
-    /// A tensor that no network of this configuration has.
-    #[error("the tensor {name} does not belong to a network of this configuration")]
-    Surplus {
-        /// Its name.
-        name: String,
-    },
-}
-
-impl From<CheckpointError> for Error {
-    fn from(error: CheckpointError) -> Error {
-        let remedy = match error {
-            CheckpointError::FramesUnknown => Some("say how many frames the model was trained with".into()),
-            _ => None,
-        };
-        Error::Checkpoint { reason: error.to_string(), remedy }
-    }
-}
-
 impl Autoencoder {
     /// The model as a file: the weights under the original's names, `format`, `version`, `config` and what is known of the fragments that
     /// it was trained on in the metadata.
@@ -150,7 +37,7 @@ impl Autoencoder {
         further: &[(&str, &[usize], &[f32])],
         metadata: &[(&str, &str)],
     ) -> Result<Vec<u8>> {
-        let config = serde_json::to_string(self.config()).map_err(CheckpointError::Config)?;
+        let config = serde_json::to_string(self.config()).map_err(Error::unwritable("model"))?;
         let trained_on = self.trained_on().to_metadata();
         let trained_on: Vec<(&str, &str)> = trained_on.iter().map(|(key, value)| (*key, value.as_str())).collect();
         self.to_safetensors_with(further, &[&[FORMAT, VERSION, (CONFIG, &config)], &*trained_on, metadata].concat())
@@ -176,9 +63,13 @@ impl Autoencoder {
     /// A bare state dict says by names and shapes which side and normalisation it is of, but not how many frames: `frames`
     /// says that, and is ignored where the file has a configuration. Nothing in the file is trusted: names, shapes, types
     /// and values are checked.
-    pub fn from_safetensors(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder> {
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(CheckpointError::Container)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(CheckpointError::Container)?;
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not a model of this version, or the number of frames is known neither from the file nor from `frames`.
+    pub fn from_safetensors(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder, Fault> {
+        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(Fault::parser)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(Fault::parser)?;
         let (config, trained_on) = match metadata.metadata() {
             Some(metadata) if metadata.contains_key(CONFIG) => {
                 (config_of(metadata)?, TrainedOn::from_metadata(metadata)?)
@@ -188,29 +79,33 @@ impl Autoencoder {
         let model = Autoencoder::from_tensors(&tensors, config)?.with_trained_on(trained_on);
         let known = |name: &str| name.starts_with(TRAINING) || model.parameters().tensor(name).is_some();
         match tensors.names().into_iter().filter(|name| !known(name)).min() {
-            Some(name) => Err(CheckpointError::Surplus { name: name.to_owned() }.into()),
+            Some(name) => Err(Place::Array(name.to_owned()).found("a tensor of another network", "none")),
             None => Ok(model),
         }
     }
 
     /// Takes the weights of a network of `config` out of a file that may hold further tensors.
-    pub fn from_tensors(tensors: &SafeTensors, config: ModelConfig) -> Result<Autoencoder> {
+    ///
+    /// # Errors
+    ///
+    /// A tensor is missing, has another shape or type, or holds a value that is not finite.
+    pub fn from_tensors(tensors: &SafeTensors, config: ModelConfig) -> Result<Autoencoder, Fault> {
         let mut model = Autoencoder::new(config, 0);
         let mut loaded = Vec::with_capacity(model.parameters().values().len());
         for tensor in model.parameters().shapes() {
-            let name = || tensor.name.clone();
-            let view = tensors.tensor(&tensor.name).map_err(|_| CheckpointError::Missing { name: name() })?;
+            let place = || Place::Array(tensor.name.clone());
+            let view = tensors.tensor(&tensor.name).map_err(|_| place().missing())?;
             if view.dtype() != Dtype::F32 {
-                return Err(CheckpointError::Type { name: name(), got: view.dtype() }.into());
+                return Err(place().found(view.dtype(), "F32"));
             }
             if view.shape() != tensor.shape {
-                let (got, expected) = (view.shape().to_vec(), tensor.shape.clone());
-                return Err(CheckpointError::Shape { name: name(), got, expected }.into());
+                let expected = tensor.shape.iter().copied().map(Some).collect();
+                return Err(Fault::from(Problem::Shape { found: view.shape().to_vec(), expected }).within(place()));
             }
-            for (index, bytes) in view.data().as_chunks::<4>().0.iter().enumerate() {
+            for (index, bytes) in (0..).zip(view.data().as_chunks::<4>().0) {
                 let value = f32::from_le_bytes(*bytes);
                 if !value.is_finite() {
-                    return Err(CheckpointError::NotFinite { name: name(), index, value }.into());
+                    return Err(Place::Element(index).found(value, "a finite number").within(place()));
                 }
                 loaded.push(value);
             }
@@ -220,31 +115,32 @@ impl Autoencoder {
     }
 }
 
-fn config_of(metadata: &HashMap<String, String>) -> Result<ModelConfig, CheckpointError> {
+fn config_of(metadata: &HashMap<String, String>) -> Result<ModelConfig, Fault> {
     for (key, expected) in [FORMAT, VERSION] {
-        let got = metadata.get(key).cloned().unwrap_or_default();
+        let got = metadata.get(key).ok_or_else(|| Place::Entry(key.into()).missing())?;
         if got != expected {
-            return Err(CheckpointError::Metadata { key, got, expected });
+            return Err(Place::Entry(key.into()).found(got, expected));
         }
     }
     let config = metadata.get(CONFIG).map_or("", String::as_str);
-    serde_json::from_str(config).map_err(CheckpointError::Config)
+    serde_json::from_str(config).map_err(|error| Fault::parser(error).within(Place::Entry(CONFIG.into())))
 }
 
 /// The encoder's cells give kind and number, their number the side, the axes of the kernels the shape, their normalisation the norm.
 ///
 /// Whether a head follows, or frames are predicted, no weight says: neither is assumed.
-fn guess_config(tensors: &SafeTensors, frames: Option<Frames>) -> Result<ModelConfig, Error> {
+fn guess_config(tensors: &SafeTensors, frames: Option<Frames>) -> Result<ModelConfig, Fault> {
     let has = |name: &str| tensors.tensor(name).is_ok();
     let (cell, gates) =
         if has("encoder.rnn1.conv.0.weight") { (Cell::Lstm, "conv") } else { (Cell::Gru, "conv_gates") };
+    let unknown = || Fault::found("another network", "a GRU or LSTM autoencoder of side 16, 32 or 64");
     let first = tensors.tensor(&format!("encoder.rnn1.{gates}.0.weight"));
-    let axes = first.map_err(|_| CheckpointError::UnknownNetwork)?.shape().len();
+    let axes = first.map_err(|_| unknown())?.shape().len();
     let cells = (1..).take_while(|s| has(&format!("encoder.rnn{s}.{gates}.0.weight"))).count();
-    let side = Side::ALL.into_iter().find(|side| side.stages() == cells).ok_or(CheckpointError::UnknownNetwork)?;
+    let side = Side::ALL.into_iter().find(|side| side.stages() == cells).ok_or_else(unknown)?;
     let norm = if has(&format!("encoder.rnn1.{gates}.1.weight")) { Norm::Group } else { Norm::None };
     let shape = if axes == 3 { Shape::Line } else { Shape::Square };
-    let frames = frames.ok_or(CheckpointError::FramesUnknown)?;
+    let frames = frames.ok_or_else(|| Place::Entry("number of frames".into()).missing())?;
     Ok(ModelConfig { cell, shape, frames, norm, ..ModelConfig::new(side) })
 }
 
@@ -275,8 +171,7 @@ mod tests {
     }
 
     fn refusal(bytes: &[u8]) -> String {
-        let error = Autoencoder::from_safetensors(bytes, Some(Frames::default())).unwrap_err().to_string();
-        error.strip_prefix("the model cannot be read: ").unwrap().to_owned()
+        Autoencoder::from_safetensors(bytes, Some(Frames::default())).unwrap_err().to_string()
     }
 
     #[test]
@@ -311,7 +206,7 @@ mod tests {
         let again = Autoencoder::from_safetensors(&bytes, Some(frames)).unwrap();
         assert_eq!(*again.config(), ModelConfig { frames, ..*model.config() });
         let error = Autoencoder::from_safetensors(&bytes, None).unwrap_err();
-        assert!(matches!(error, Error::Checkpoint { remedy: Some(_), .. }), "{error}");
+        assert_eq!(error.to_string(), "its number of frames is missing");
     }
 
     #[test]
@@ -324,17 +219,17 @@ mod tests {
             }
             true
         });
-        assert_eq!(refusal(&nan), format!("element 1 of the tensor {NAME} is NaN"));
+        assert_eq!(refusal(&nan), format!("`{NAME}`, element 1: found NaN, expected a finite number"));
         let missing = file(&model, |name, _, _| name != NAME);
-        assert_eq!(refusal(&missing), format!("the tensor {NAME} is missing"));
+        assert_eq!(refusal(&missing), format!("`{NAME}` is missing"));
         let shape = file(&model, |name, shape, _| {
             if name == NAME {
                 *shape = vec![2, 2];
             }
             true
         });
-        assert_eq!(refusal(&shape), format!("the tensor {NAME} has the shape [2, 2] instead of [4]"));
-        assert!(refusal(b"{}").starts_with("not a safetensors file"));
+        assert_eq!(refusal(&shape), format!("`{NAME}` has the shape [2, 2], expected [4]"));
+        assert_eq!(refusal(b"{}"), "header too small");
     }
 
     proptest! {

@@ -46,7 +46,6 @@ mod onnx;
 
 pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
 pub use autoencoder::{Autoencoder, CODE_SIZE, Exact};
-pub use checkpoint::CheckpointError;
 pub(crate) use config::{BYTE_VALUES, CATEGORICAL_CHANNELS, FIRST_CHANNELS, Grid, STATE_CHANNELS};
 pub use config::{Cell, Frames, Head, ModelConfig, Norm, PredictFrames, Side};
 pub(crate) use definition::{Recording, conv_window, transposed_window};

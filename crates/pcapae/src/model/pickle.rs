@@ -6,6 +6,7 @@
 //!
 //! Read are the opcodes that `torch.save` writes, in protocols 2 and 4.
 
+use crate::error::{self, Fault};
 use std::collections::HashMap;
 
 /// Where a value lies in [`Pickle`]; a machine gives out no other places than those of its values.
@@ -47,11 +48,12 @@ pub(super) struct Pickle {
 
 impl Pickle {
     /// Reads the pickle at the beginning of `bytes` and says how many bytes it takes.
-    pub fn read(bytes: &[u8]) -> Result<(Pickle, usize), String> {
+    pub fn read(bytes: &[u8]) -> Result<(Pickle, usize), Fault> {
         let mut machine = Machine { bytes, ..Machine::default() };
         loop {
             let at = machine.at;
-            let fault = |what: String| format!("at byte {at} of its pickle, {what}");
+            let fault =
+                |fault: Fault| fault.within(error::Place::Byte(at as u64)).within(error::Place::Part("pickle".into()));
             if machine.step().map_err(fault)? {
                 let root = machine.pop().map_err(fault)?;
                 return Ok((Pickle { values: machine.values, root }, machine.at));
@@ -113,7 +115,7 @@ struct Machine<'a> {
 
 impl Machine<'_> {
     /// Does what one opcode says; true at the end of the pickle.
-    fn step(&mut self) -> Result<bool, String> {
+    fn step(&mut self) -> Result<bool, Fault> {
         match self.number::<1>()? as u8 {
             b'.' => return Ok(true),
             0x80 => self.protocol()?,
@@ -189,32 +191,32 @@ impl Machine<'_> {
             }
             // The state of an object that was not built; the attributes of a dictionary.
             b'b' => drop(self.pop()?),
-            other => return Err(format!("stands the opcode {other:#04x}, which torch.save does not write")),
+            other => return Err(Fault::found(format!("the opcode {other:#04x}"), "one that torch.save writes")),
         }
         Ok(false)
     }
 
-    fn protocol(&mut self) -> Result<(), String> {
+    fn protocol(&mut self) -> Result<(), Fault> {
         match self.number::<1>()? {
             2..=4 => Ok(()),
-            other => Err(format!("the protocol is {other}, not 2, 3 or 4")),
+            other => Err(Fault::found(format!("protocol {other}"), "2, 3 or 4")),
         }
     }
 
-    fn take(&mut self, count: usize) -> Result<&[u8], String> {
-        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..count)).ok_or("it is cut")?;
+    fn take(&mut self, count: usize) -> Result<&[u8], Fault> {
+        let taken = self.bytes.get(self.at..).and_then(|rest| rest.get(..count)).ok_or_else(cut)?;
         self.at += count;
         Ok(taken)
     }
 
     /// An unsigned number of `N` bytes, little-endian.
-    fn number<const N: usize>(&mut self) -> Result<u64, String> {
+    fn number<const N: usize>(&mut self) -> Result<u64, Fault> {
         Ok(self.take(N)?.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
-    fn line(&mut self) -> Result<String, String> {
+    fn line(&mut self) -> Result<String, Fault> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let length = rest.iter().position(|byte| *byte == b'\n').ok_or("it is cut")?;
+        let length = rest.iter().position(|byte| *byte == b'\n').ok_or_else(cut)?;
         let line = String::from_utf8_lossy(&rest[..length]).into_owned();
         self.at += length + 1;
         Ok(line)
@@ -225,30 +227,33 @@ impl Machine<'_> {
         self.values.push(value);
     }
 
-    fn top(&self) -> Result<Place, String> {
+    fn top(&self) -> Result<Place, Fault> {
         let floor = self.marks.last().copied().unwrap_or(0);
-        self.stack.get(floor..).and_then(|above| above.last().copied()).ok_or("a value is missing".to_owned())
+        self.stack
+            .get(floor..)
+            .and_then(|above| above.last().copied())
+            .ok_or_else(|| Fault::found("no value on the stack", "one"))
     }
 
-    fn pop(&mut self) -> Result<Place, String> {
+    fn pop(&mut self) -> Result<Place, Fault> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Place>, String> {
-        let mark = self.marks.pop().ok_or("a mark is missing")?;
+    fn pop_to_mark(&mut self) -> Result<Vec<Place>, Fault> {
+        let mark = self.marks.pop().ok_or_else(|| Fault::found("no mark on the stack", "one"))?;
         Ok(self.stack.split_off(mark))
     }
 
-    fn integer<const N: usize>(&mut self) -> Result<(), String> {
+    fn integer<const N: usize>(&mut self) -> Result<(), Fault> {
         let value = self.number::<N>()? as i64;
         self.push(Value::Int(value));
         Ok(())
     }
 
     /// An integer of as many bytes as the first byte says, in two's complement.
-    fn long(&mut self) -> Result<(), String> {
+    fn long(&mut self) -> Result<(), Fault> {
         let length = self.number::<1>()? as usize;
         let bytes = self.take(length)?;
         let sign = if bytes.last().is_some_and(|last| last & 0x80 != 0) { -1 } else { 0 };
@@ -257,73 +262,73 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn other(&mut self, length: usize) -> Result<(), String> {
+    fn other(&mut self, length: usize) -> Result<(), Fault> {
         self.take(length)?;
         self.push(Value::Other);
         Ok(())
     }
 
-    fn bytes<const N: usize>(&mut self) -> Result<(), String> {
+    fn bytes<const N: usize>(&mut self) -> Result<(), Fault> {
         let length = self.number::<N>()? as usize;
         self.other(length)
     }
 
-    fn text<const N: usize>(&mut self) -> Result<(), String> {
+    fn text<const N: usize>(&mut self) -> Result<(), Fault> {
         let length = self.number::<N>()? as usize;
         let text = String::from_utf8_lossy(self.take(length)?).into_owned();
         self.push(Value::Text(text));
         Ok(())
     }
 
-    fn tuple(&mut self, count: usize) -> Result<(), String> {
+    fn tuple(&mut self, count: usize) -> Result<(), Fault> {
         let mut members = (0..count).map(|_| self.pop()).collect::<Result<Vec<_>, _>>()?;
         members.reverse();
         self.push(Value::Tuple(members));
         Ok(())
     }
 
-    fn append(&mut self, members: Vec<Place>) -> Result<(), String> {
+    fn append(&mut self, members: Vec<Place>) -> Result<(), Fault> {
         let top = self.top()?;
         match &mut self.values[top.0] {
             Value::List(list) => list.extend(members),
             Value::Call { .. } => {}
-            _ => return Err("something is appended to what is no list".to_owned()),
+            _ => return Err(Fault::found("an append to something else", "a list")),
         }
         Ok(())
     }
 
-    fn fill(&mut self, pairs: &[Place]) -> Result<(), String> {
+    fn fill(&mut self, pairs: &[Place]) -> Result<(), Fault> {
         let top = self.top()?;
-        let (pairs, []) = pairs.as_chunks::<2>() else { return Err("a key has no value".to_owned()) };
+        let (pairs, []) = pairs.as_chunks::<2>() else { return Err(Fault::found("a key without a value", "pairs")) };
         match &mut self.values[top.0] {
             Value::Dict(dict) => dict.extend(pairs.iter().map(|[key, value]| (*key, *value))),
             Value::Call { .. } => {}
-            _ => return Err("something is filled that is no dictionary".to_owned()),
+            _ => return Err(Fault::found("pairs for something else", "a dictionary")),
         }
         Ok(())
     }
 
-    fn remember<const N: usize>(&mut self) -> Result<(), String> {
+    fn remember<const N: usize>(&mut self) -> Result<(), Fault> {
         let (index, top) = (self.number::<N>()? as u32, self.top()?);
         self.memo.insert(index, top);
         Ok(())
     }
 
-    fn recall<const N: usize>(&mut self) -> Result<(), String> {
+    fn recall<const N: usize>(&mut self) -> Result<(), Fault> {
         let index = self.number::<N>()? as u32;
-        let place = self.memo.get(&index).ok_or_else(|| format!("value {index} is asked for but was not kept"))?;
+        let place = self.memo.get(&index).ok_or_else(|| Fault::found(format!("value {index}"), "one that was kept"))?;
         self.stack.push(*place);
         Ok(())
     }
 
-    fn global_from_stack(&mut self) -> Result<(), String> {
+    fn global_from_stack(&mut self) -> Result<(), Fault> {
         let (name, module) = (self.pop()?, self.pop()?);
         let (Value::Text(module), Value::Text(name)) = (&self.values[module.0], &self.values[name.0]) else {
-            return Err("the name of a class is no text".to_owned());
+            return Err(Fault::found("a class without a name", "a text"));
         };
         // Both texts can be used again and again: a long one would make the memory quadratic.
         if module.len() + name.len() > NAME_MAX {
-            return Err(format!("the name of a class is longer than {NAME_MAX} bytes"));
+            return Err(Fault::found("a longer name of a class", format!("at most {NAME_MAX} bytes")));
         }
         let global = Value::Global(format!("{module}.{name}"));
         self.push(global);
@@ -331,13 +336,17 @@ impl Machine<'_> {
     }
 
     /// Notes a call; an empty `OrderedDict` alone is taken for what it is.
-    fn call(&mut self) -> Result<(), String> {
+    fn call(&mut self) -> Result<(), Fault> {
         let (arguments, callee) = (self.pop()?, self.pop()?);
         let ordered = matches!(&self.values[callee.0], Value::Global(name) if name == "collections.OrderedDict");
         let empty = matches!(&self.values[arguments.0], Value::Tuple(members) if members.is_empty());
         self.push(if ordered && empty { Value::Dict(Vec::new()) } else { Value::Call { callee, arguments } });
         Ok(())
     }
+}
+
+fn cut() -> Fault {
+    Fault::found("the end of the file", "more bytes")
 }
 
 /// The longest name of a class in protocol 4.
@@ -349,7 +358,7 @@ mod tests {
 
     use super::*;
 
-    fn read(bytes: &[u8]) -> Result<Pickle, String> {
+    fn read(bytes: &[u8]) -> Result<Pickle, Fault> {
         Pickle::read(bytes).map(|(pickle, _)| pickle)
     }
 
@@ -385,15 +394,15 @@ mod tests {
     #[test]
     fn a_fault_is_named_with_its_place() {
         let refusals: [(&[u8], &str); 6] = [
-            (b"\x80\x02", "at byte 2 of its pickle, it is cut"),
-            (b"\x80\x02K", "at byte 2 of its pickle, it is cut"),
-            (b"\x80\x02\xff.", "at byte 2 of its pickle, stands the opcode 0xff, which torch.save does not write"),
-            (b"(K\x01(0.", "at byte 4 of its pickle, a value is missing"),
-            (b"K\x01K\x02a.", "at byte 4 of its pickle, something is appended to what is no list"),
-            (b"h\x07.", "at byte 0 of its pickle, value 7 is asked for but was not kept"),
+            (b"\x80\x02", "pickle, byte 2: found the end of the file, expected more bytes"),
+            (b"\x80\x02K", "pickle, byte 2: found the end of the file, expected more bytes"),
+            (b"\x80\x02\xff.", "pickle, byte 2: found the opcode 0xff, expected one that torch.save writes"),
+            (b"(K\x01(0.", "pickle, byte 4: found no value on the stack, expected one"),
+            (b"K\x01K\x02a.", "pickle, byte 4: found an append to something else, expected a list"),
+            (b"h\x07.", "pickle, byte 0: found value 7, expected one that was kept"),
         ];
         for (bytes, expected) in refusals {
-            assert_eq!(read(bytes).unwrap_err(), expected);
+            assert_eq!(read(bytes).unwrap_err().to_string(), expected);
         }
     }
 

@@ -8,11 +8,10 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::autoencoder::Autoencoder;
-use super::checkpoint::CheckpointError;
 use super::config::{Frames, ModelConfig, PredictFrames};
 use super::pickle::{Pickle, Value};
 use super::torch_file::{TorchFile, storage_of};
-use crate::Result;
+use crate::error::{Fault, Place};
 
 /// The largest file that is taken for a model: eight times an LSTM's for side 64 with optimiser and objects.
 pub(super) const BYTES_MAX: usize = 4 << 20;
@@ -35,36 +34,40 @@ impl Autoencoder {
     /// A checkpoint says how many frames a window has and whether the decoder predicts; `frames` says it for a bare state
     /// dict, and is ignored otherwise. Tensors of 16 and 64 bits become 32-bit floats. Nothing in the file is trusted or run: of
     /// what it says only tensors and the numbers of frames are used, and these are checked as those of a safetensors file are.
-    pub fn from_torch(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder> {
-        let torch = |reason| CheckpointError::Torch { reason };
+    pub fn from_torch(bytes: &[u8], frames: Option<Frames>) -> Result<Autoencoder, Fault> {
         if bytes.len() > BYTES_MAX {
-            return Err(CheckpointError::TooLarge { most: BYTES_MAX }.into());
+            return Err(too_large());
         }
-        let file = TorchFile::open(bytes).map_err(torch)?;
+        let file = TorchFile::open(bytes)?;
         let root = file.pickle.root();
         let (given, predict_frames) = frames_of(&file.pickle)?.unzip();
-        let tensors = state_dict(&file, file.pickle.entry(root, "state_dict").unwrap_or(root)).map_err(torch)?;
+        let tensors = state_dict(&file, file.pickle.entry(root, "state_dict").unwrap_or(root))?;
         let weights = as_safetensors(&tensors)?;
         let model = Autoencoder::from_safetensors(&weights, given.or(frames))?;
         let Some(predict_frames) = predict_frames else { return Ok(model) };
-        let weights = SafeTensors::deserialize(&weights).map_err(CheckpointError::Container)?;
+        let weights = SafeTensors::deserialize(&weights).map_err(Fault::parser)?;
         Autoencoder::from_tensors(&weights, ModelConfig { predict_frames, ..*model.config() })
     }
 }
 
+/// A file has more bytes than any model.
+pub(super) fn too_large() -> Fault {
+    Fault::found("a larger file", format!("at most {BYTES_MAX} bytes"))
+}
+
 /// A file of bare weights: so names, shapes and values are checked in one place.
-fn as_safetensors(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>, CheckpointError> {
+fn as_safetensors(tensors: &BTreeMap<String, Tensor>) -> Result<Vec<u8>, Fault> {
     let mut views = Vec::with_capacity(tensors.len());
     for (name, (shape, bytes)) in tensors {
-        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(CheckpointError::Container)?;
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(Fault::parser)?;
         views.push((name, view));
     }
-    serialize(views, None).map_err(CheckpointError::Container)
+    serialize(views, None).map_err(Fault::parser)
 }
 
 /// The frames that the encoder takes and those that the decoder predicts, from `meta`: the encoder's layers, the decoder's,
 /// and these two numbers.
-fn frames_of(pickle: &Pickle) -> Result<Option<(Frames, PredictFrames)>> {
+fn frames_of(pickle: &Pickle) -> Result<Option<(Frames, PredictFrames)>, Fault> {
     let meta = pickle.entry(pickle.root(), "meta").and_then(|meta| pickle.first(meta));
     let Some([_, _, Value::Int(given), Value::Int(predicted)]) = meta else { return Ok(None) };
     // What is negative or too large for this machine is too large for a window as well.
@@ -72,28 +75,29 @@ fn frames_of(pickle: &Pickle) -> Result<Option<(Frames, PredictFrames)>> {
     Ok(Some((Frames::try_from(count(*given))?, PredictFrames::try_from(count(*predicted))?)))
 }
 
-fn state_dict(file: &TorchFile, dict: &Value) -> Result<BTreeMap<String, Tensor>, String> {
+fn state_dict(file: &TorchFile, dict: &Value) -> Result<BTreeMap<String, Tensor>, Fault> {
     let Value::Dict(pairs) = dict else {
-        return Err(format!("it holds {} where the state dict should be", describe(&file.pickle, dict)));
+        return Err(Fault::found(describe(&file.pickle, dict), "a state dict"));
     };
     if pairs.len() > TENSORS_MAX {
-        return Err(format!("its state dict has {} entries, more than any network's", pairs.len()));
+        let found = format!("a state dict of {} entries", pairs.len());
+        return Err(Fault::found(found, format!("at most {TENSORS_MAX}")));
     }
     let mut tensors = BTreeMap::new();
     for (name, value) in pairs {
         let Value::Text(name) = file.pickle.get(*name) else {
-            return Err("the name of an entry of its state dict is no text".to_owned());
+            return Err(Fault::found("a state dict with other names", "texts"));
         };
-        let tensor = tensor(file, file.pickle.get(*value)).map_err(|fault| format!("its entry {name:?} {fault}"))?;
+        let tensor = tensor(file, file.pickle.get(*value)).map_err(|fault| fault.within(Place::Array(name.clone())))?;
         tensors.insert(name.strip_prefix(PARALLEL).unwrap_or(name).to_owned(), tensor);
     }
     Ok(tensors)
 }
 
 /// The tensor `_rebuild_tensor_v2(storage, offset, shape, strides, ...)`, bare or as a parameter.
-fn tensor(file: &TorchFile, value: &Value) -> Result<Tensor, String> {
+fn tensor(file: &TorchFile, value: &Value) -> Result<Tensor, Fault> {
     let pickle = &file.pickle;
-    let none = || format!("is {}, not a tensor that can be read", describe(pickle, value));
+    let none = || Fault::found(describe(pickle, value), "a tensor");
     let mut found = call(pickle, value).ok_or_else(none)?;
     if found.0 == "torch._utils._rebuild_parameter" {
         let [data] = pickle.first(found.1).ok_or_else(none)?;
@@ -104,21 +108,23 @@ fn tensor(file: &TorchFile, value: &Value) -> Result<Tensor, String> {
     else {
         return Err(none());
     };
-    let (key, element) = storage_of(pickle, storage).ok_or("lies in no storage that can be read")?;
-    let bytes = file.storages.get(key).ok_or_else(|| format!("lies in the storage {key}, which is missing"))?;
-    let axes = |value| sizes(pickle, value).ok_or("has a strange shape");
+    let (key, element) = storage_of(pickle, storage).ok_or_else(|| Place::Entry("storage".into()).missing())?;
+    let bytes = file.storages.get(key).ok_or_else(|| Place::Entry(format!("storage {key}")).missing())?;
+    let axes = |value| sizes(pickle, value).ok_or_else(|| Fault::found("another shape", "at most four axes"));
     let (shape, strides) = (axes(shape)?, axes(strides)?);
     let count = shape.iter().try_fold(1usize, |count, axis| count.checked_mul(*axis));
     let count = count.filter(|count| *count <= ELEMENTS_MAX && shape.len() == strides.len());
-    let count = count.ok_or_else(|| format!("has the shape {shape:?}, which no network's has"))?;
-    let offset = usize::try_from(*offset).map_err(|_| "begins before its storage")?;
+    let expected = format!("at most {ELEMENTS_MAX} elements, and a stride for each axis");
+    let count = count.ok_or_else(|| Fault::found(format!("the shape {shape:?}"), expected))?;
+    let outside = || Fault::found("values outside its storage", "values within it");
+    let offset = usize::try_from(*offset).map_err(|_| outside())?;
     let mut values = Vec::with_capacity(4 * count);
     for index in 0..count {
         let found = element_at(&shape, &strides, offset, index)
             .and_then(|at| at.checked_mul(element.size()))
             .and_then(|at| bytes.get(at..)?.get(..element.size()))
-            .ok_or_else(|| format!("ends outside the storage {key}"))?;
-        let value = element.read(found).ok_or("does not hold floats")?;
+            .ok_or_else(outside)?;
+        let value = element.read(found).ok_or_else(|| Fault::found("other values", "floats"))?;
         values.extend(value.to_le_bytes());
     }
     Ok((shape, values))
@@ -202,7 +208,7 @@ mod tests {
         [parts.concat(), values].concat()
     }
 
-    fn read(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), String> {
+    fn read(bytes: &[u8]) -> Result<(Vec<usize>, Vec<f32>), Fault> {
         let file = TorchFile::open(bytes)?;
         let (shape, values) = state_dict(&file, file.pickle.root())?.remove("t").unwrap();
         Ok((shape, values.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()))
@@ -225,21 +231,24 @@ mod tests {
     #[test]
     fn a_tensor_that_claims_more_than_there_is_is_refused() {
         let check = |offset, shape: &[i32], strides: &[i32], expected: &str| {
-            assert_eq!(read(&file(offset, ints(shape), strides)).unwrap_err(), format!("its entry \"t\" {expected}"));
+            assert_eq!(
+                read(&file(offset, ints(shape), strides)).unwrap_err().to_string(),
+                format!("`t` holds {expected}")
+            );
         };
-        check(1, &[6], &[1], "ends outside the storage 0");
-        check(0, &[2], &[i32::MAX], "ends outside the storage 0");
-        check(-1, &[1], &[1], "begins before its storage");
-        check(0, &[1 << 17], &[0], "has the shape [131072], which no network's has");
+        check(1, &[6], &[1], "values outside its storage, expected values within it");
+        check(0, &[2], &[i32::MAX], "values outside its storage, expected values within it");
+        check(-1, &[1], &[1], "values outside its storage, expected values within it");
+        check(0, &[1 << 17], &[0], "the shape [131072], expected at most 65536 elements, and a stride for each axis");
         check(
             0,
             &[i32::MAX; 4],
             &[0; 4],
-            "has the shape [2147483647, 2147483647, 2147483647, 2147483647], which no network's has",
+            "the shape [2147483647, 2147483647, 2147483647, 2147483647], expected at most 65536 elements, and a stride for each axis",
         );
-        check(0, &[2, 2], &[1], "has the shape [2, 2], which no network's has");
-        check(0, &[1; 5], &[1; 5], "has a strange shape");
-        check(0, &[-1], &[1], "has a strange shape");
+        check(0, &[2, 2], &[1], "the shape [2, 2], expected at most 65536 elements, and a stride for each axis");
+        check(0, &[1; 5], &[1; 5], "another shape, expected at most four axes");
+        check(0, &[-1], &[1], "another shape, expected at most four axes");
     }
 
     #[test]
@@ -248,7 +257,7 @@ mod tests {
             [b"(".to_vec(), ints(&vec![1; 100_000]), b"q\x01".to_vec(), b"h\x01".repeat(times), b"t".to_vec()].concat()
         };
         let bytes = file(0, kept(1_000_000), &[1]);
-        assert_eq!(read(&bytes).unwrap_err(), "its entry \"t\" has a strange shape");
+        assert_eq!(read(&bytes).unwrap_err().to_string(), "`t` holds another shape, expected at most four axes");
     }
 
     #[test]
@@ -257,7 +266,7 @@ mod tests {
             let numbers = [b"NN".to_vec(), int(given), int(predicted)];
             let root = [b"}".to_vec(), text("meta"), tuple(&numbers), b"s.".to_vec()].concat();
             let (given, predicted) = frames_of(&Pickle::read(&root).unwrap().0)?.unwrap();
-            Ok::<_, crate::Error>((given.count(), predicted.count()))
+            Ok::<_, Fault>((given.count(), predicted.count()))
         };
         assert_eq!(frames(3, 0).unwrap(), (3, 0));
         assert_eq!(frames(1, 1).unwrap(), (1, 1));

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use flate2::Crc;
 
 use super::pickle::{Pickle, Value};
+use crate::error::{Fault, Place};
 
 /// How a zip begins.
 const ZIP: &[u8] = b"PK\x03\x04";
@@ -34,13 +35,13 @@ impl<'a> TorchFile<'a> {
         bytes.starts_with(ZIP) || bytes.starts_with(LEGACY)
     }
 
-    pub fn open(bytes: &'a [u8]) -> Result<TorchFile<'a>, String> {
+    pub fn open(bytes: &'a [u8]) -> Result<TorchFile<'a>, Fault> {
         if bytes.starts_with(ZIP) {
             open_zip(bytes)
         } else if bytes.starts_with(LEGACY) {
             open_legacy(bytes)
         } else {
-            Err("its first bytes are not those of a file of torch.save".to_owned())
+            Err(Fault::found("a file of another format", "a file of torch.save"))
         }
     }
 }
@@ -116,15 +117,13 @@ pub(super) fn storage_of<'p>(pickle: &'p Pickle, value: &Value) -> Option<(&'p s
     }
 }
 
-fn open_zip(bytes: &[u8]) -> Result<TorchFile<'_>, String> {
+fn open_zip(bytes: &[u8]) -> Result<TorchFile<'_>, Fault> {
     let entries = entries(bytes)?;
     let folder = entries.keys().filter_map(|name| name.strip_suffix("data.pkl")).min_by_key(|folder| folder.len());
-    let folder = folder.ok_or("it is a zip, but not one of torch.save")?;
+    let folder = folder.ok_or_else(|| Fault::found("another zip", "one of torch.save"))?;
     if let Some(order) = entries.get(&format!("{folder}byteorder")).filter(|order| **order != b"little") {
-        return Err(format!(
-            "its byte order is {:?}, not \"little\"",
-            String::from_utf8_lossy(&order[..order.len().min(20)])
-        ));
+        let order = String::from_utf8_lossy(&order[..order.len().min(20)]);
+        return Err(Place::Entry("byte order".into()).found(format!("{order:?}"), "\"little\""));
     }
     let (pickle, _) = Pickle::read(entries.get(&format!("{folder}data.pkl")).copied().unwrap_or_default())?;
     let data = format!("{folder}data/");
@@ -136,8 +135,9 @@ fn open_zip(bytes: &[u8]) -> Result<TorchFile<'_>, String> {
 ///
 /// Their sizes must fit into the file all together, so none can unpack to more than there is.
 /// APPNOTE.TXT, the specification of zip, sections 4.3.7, 4.3.12 and 4.3.16; no number here can need zip64.
-fn entries(bytes: &[u8]) -> Result<HashMap<String, &[u8]>, String> {
-    let cut = || "its zip is cut or damaged".to_owned();
+fn entries(bytes: &[u8]) -> Result<HashMap<String, &[u8]>, Fault> {
+    let cut = || Fault::found("a zip that is cut or damaged", "a whole one");
+    let at_entry = |path: &str, fault: Fault| fault.within(Place::Part(format!("entry {path:?}")));
     let end = bytes.windows(22).rposition(|window| window.starts_with(b"PK\x05\x06")).ok_or_else(cut)? as u64;
     let (count, mut at) = (number(bytes, end + 10, 2).ok_or_else(cut)?, number(bytes, end + 16, 4).ok_or_else(cut)?);
     let (mut entries, mut total) = (HashMap::new(), 0);
@@ -150,19 +150,19 @@ fn entries(bytes: &[u8]) -> Result<HashMap<String, &[u8]>, String> {
         }
         let path = String::from_utf8_lossy(part(bytes, at + 46, name).ok_or_else(cut)?).into_owned();
         if method != 0 || field(20, 4)? != size {
-            return Err(format!("the entry {path:?} of its zip is packed, which those of torch.save never are"));
+            return Err(at_entry(&path, Fault::found("compressed bytes", "uncompressed ones, as torch.save writes")));
         }
         let before = |offset| number(bytes, local + offset, 2).ok_or_else(cut);
         let data = part(bytes, local + 30 + before(26)? + before(28)?, size).ok_or_else(cut)?;
         total += data.len();
         if total > bytes.len() {
-            return Err("the entries of its zip overlap".to_owned());
+            return Err(Fault::found("a zip whose entries overlap", "separate entries"));
         }
         let mut sum = Crc::new();
         sum.update(data);
         // torch.save can leave the checksums out; they are zero then.
         if crc != 0 && u64::from(sum.sum()) != crc {
-            return Err(format!("the checksum of the entry {path:?} of its zip is wrong"));
+            return Err(at_entry(&path, Place::Entry("checksum".into()).found(sum.sum(), crc.to_string())));
         }
         entries.insert(path, data);
         at += 46 + name + extra + comment;
@@ -179,30 +179,33 @@ fn part(bytes: &[u8], at: u64, size: u64) -> Option<&[u8]> {
     bytes.get(usize::try_from(at).ok()?..)?.get(..usize::try_from(size).ok()?)
 }
 
-fn open_legacy(bytes: &[u8]) -> Result<TorchFile<'_>, String> {
+fn open_legacy(bytes: &[u8]) -> Result<TorchFile<'_>, Fault> {
     let mut rest = bytes;
     let mut next = || {
         let (pickle, length) = Pickle::read(rest)?;
         rest = &rest[length..];
-        Ok::<Pickle, String>(pickle)
+        Ok::<Pickle, Fault>(pickle)
     };
     let (_magic, version, system, pickle, keys) = (next()?, next()?, next()?, next()?, next()?);
     if *version.root() != LEGACY_VERSION {
-        return Err("its version of the format before PyTorch 1.6 is not 1001".to_owned());
+        return Err(Place::Entry("version".into()).found("another", "1001, that before PyTorch 1.6"));
     }
     if system.entry(system.root(), "little_endian") != Some(&Value::Bool(true)) {
-        return Err("its bytes are not in little-endian order".to_owned());
+        return Err(Place::Entry("byte order".into()).found("another", "little-endian"));
     }
     let elements: HashMap<&str, Element> =
         pickle.values().iter().filter_map(|value| storage_of(&pickle, value)).collect();
     let mut storages = HashMap::new();
-    for key in keys.members(keys.root()).ok_or("the keys of its storages are no list")? {
-        let Value::Text(key) = key else { return Err("the key of a storage is no text".to_owned()) };
-        let element = elements.get(key.as_str()).ok_or_else(|| format!("the storage {key} has no type"))?;
-        let (count, after) = rest.split_first_chunk::<8>().ok_or_else(|| format!("the storage {key} is cut"))?;
+    let other_keys = || Place::Part("keys of the storages".into()).found("something else", "a list of texts");
+    for key in keys.members(keys.root()).ok_or_else(other_keys)? {
+        let Value::Text(key) = key else { return Err(other_keys()) };
+        let cut = || Place::Part(format!("storage {key}")).found("the end of the file", "more bytes");
+        let untyped = || Place::Entry("type".into()).missing().within(Place::Part(format!("storage {key}")));
+        let element = elements.get(key.as_str()).ok_or_else(untyped)?;
+        let (count, after) = rest.split_first_chunk::<8>().ok_or_else(cut)?;
         let size = usize::try_from(u64::from_le_bytes(*count)).ok().and_then(|count| count.checked_mul(element.size()));
         let split = size.and_then(|size| after.split_at_checked(size));
-        let (data, after) = split.ok_or_else(|| format!("the storage {key} is cut"))?;
+        let (data, after) = split.ok_or_else(cut)?;
         storages.insert(key.clone(), data);
         rest = after;
     }

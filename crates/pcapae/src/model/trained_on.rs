@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::checkpoint::CheckpointError;
+use crate::error::{Fault, Place};
 use crate::fragment::{Cutting, Mask, Mode};
 
 /// Metadata keys of a model's file.
@@ -45,8 +45,10 @@ impl TrainedOn {
         mode.into_iter().chain(self.mask.map(|mask| (MASK, mask.to_string()))).collect()
     }
 
-    pub(super) fn from_metadata(metadata: &HashMap<String, String>) -> Result<TrainedOn, CheckpointError> {
-        let unusable = |key, got: &String| CheckpointError::TrainedOn { key, got: got.clone() };
+    pub(super) fn from_metadata(metadata: &HashMap<String, String>) -> Result<TrainedOn, Fault> {
+        let unusable = |key: &str, got: &str| {
+            Place::Entry(key.into()).found(format!("{got:?}"), format!("the {key} of the fragments it was trained on"))
+        };
         let mode = metadata.get(MODE).map(|name| Mode::from_name(name).ok_or_else(|| unusable(MODE, name)));
         let mask = metadata.get(MASK).map(|text| text.parse().map_err(|_| unusable(MASK, text)));
         Ok(TrainedOn { mode: mode.transpose()?, mask: mask.transpose()? })
@@ -74,7 +76,7 @@ mod tests {
         }
         let wrong = HashMap::from([(MASK.to_owned(), "colour".to_owned())]);
         let refusal = TrainedOn::from_metadata(&wrong).unwrap_err().to_string();
-        assert_eq!(refusal, "the mask of the fragments it was trained on is \"colour\", which is none");
+        assert_eq!(refusal, "its mask is \"colour\", expected the mask of the fragments it was trained on");
     }
 
     #[test]

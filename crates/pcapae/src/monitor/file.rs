@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::{Bundle, Detectors, FittedDetector, NormalFragments, TrainingSummary};
 use crate::calibration::{Combination, Conformal, Connections, DecisionRule, FalseAlarmRate};
 use crate::detectors::{Blueprint, Fitted, FittedRecord, Input, ScoringHead};
+use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Autoencoder, ModelConfig, TrainedOn};
 use crate::named_arrays::NamedArrays;
@@ -79,8 +80,8 @@ struct AutoencoderRecord {
 impl Bundle {
     /// The bundle as the bytes of its file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let unwritable = |error: serde_json::Error| Error::Unwritable { what: "bundle", reason: error.to_string() };
-        let record = serde_json::to_string(&self.record().map_err(unwritable)?).map_err(unwritable)?;
+        let record = self.record().and_then(|record| serde_json::to_string(&record));
+        let record = record.map_err(Error::unwritable("bundle"))?;
         let mut tensors = Vec::new();
         if let Some(model) = &self.detectors.model {
             let of_model = model.parameters().tensors();
@@ -143,17 +144,17 @@ impl Bundle {
     /// Reads a bundle file; refuses what is none, or was written by another version.
     pub fn open(path: &Path) -> Result<Bundle> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        Self::from_bytes(&bytes).map_err(|reason| Error::NotABundle { path: path.to_owned(), reason })
+        Self::from_bytes(&bytes).map_err(FileKind::Bundle.unreadable(path))
     }
 
     /// Reads the bytes of a bundle file; says in a few words what is wrong with them.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Bundle, String> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Bundle, Fault> {
         let metadata = tensor_file::metadata(bytes, FORMAT, &VERSIONS)?;
-        let record = metadata.get("bundle").ok_or("its metadata has no entry `bundle`")?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+        let record = metadata.get("bundle").ok_or_else(|| Place::Entry("bundle".into()).missing())?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(Fault::parser)?;
         match metadata.get("version").map(String::as_str) {
             Some(VERSION) => {
-                let record: Record = serde_json::from_str(record).map_err(|error| error.to_string())?;
+                let record: Record = serde_json::from_str(record).map_err(Fault::parser)?;
                 let arrays = |name: &str| NamedArrays::from_tensors(&prefix(name), &tensors);
                 from_parts(record, &tensors, &arrays)
             }
@@ -171,9 +172,9 @@ fn prefix(group: &str) -> String {
 fn from_parts(
     record: Record,
     tensors: &SafeTensors,
-    arrays: &dyn Fn(&str) -> Result<NamedArrays, String>,
-) -> Result<Bundle, String> {
-    let size = FragmentSize::new(record.fragment_size, record.shape).map_err(|error| error.to_string())?;
+    arrays: &dyn Fn(&str) -> Result<NamedArrays, Fault>,
+) -> Result<Bundle, Fault> {
+    let size = FragmentSize::new(record.fragment_size, record.shape)?;
     let cutting = Cutting { mode: record.mode, size, semantics: record.semantics, mask: record.mask };
     let model = record.model.map(|config| model(config, &cutting, tensors)).transpose()?;
     let detector = |value: Value| detector(value, &cutting, model.as_ref(), arrays);
@@ -182,9 +183,10 @@ fn from_parts(
     let detectors = Detectors::new(model, fitted);
     check_names(&detectors)?;
     let calibrations = arrays(CALIBRATION)?;
+    let part = || Place::Part(CALIBRATION.into());
     let calibration = |name: &str| {
-        let scores = calibrations.get(name, &[None]).map_err(|reason| format!("calibration: {reason}"))?;
-        Conformal::calibrate(scores.values.clone()).ok_or(format!("calibration: `{name}` is empty"))
+        let scores = calibrations.get(name, &[None]).map_err(|fault| fault.within(part()))?;
+        Conformal::calibrate(scores.values.clone()).ok_or_else(|| Place::Array(name.into()).empty().within(part()))
     };
     let of_detectors = detectors.names().map(calibration).collect::<Result<_, _>>()?;
     let connection = match record.connections {
@@ -196,21 +198,22 @@ fn from_parts(
     Ok(Bundle { cutting, detectors, decision, training_summary: record.training_summary, normal })
 }
 
-fn check_names(detectors: &Detectors) -> Result<(), String> {
+fn check_names(detectors: &Detectors) -> Result<(), Fault> {
     let names: Vec<&str> = detectors.names().collect();
     match names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
-        _ if names.is_empty() => Err("it has no detector".into()),
-        Some((_, twice)) => Err(format!("it has the detector {twice} twice")),
+        _ if names.is_empty() => Err(Place::Entry("detectors".into()).empty()),
+        Some((_, twice)) => Err(Place::Part("detectors".into()).found(format!("{twice} twice"), "each once")),
         None => Ok(()),
     }
 }
 
-fn model(config: ModelConfig, cutting: &Cutting, tensors: &SafeTensors) -> Result<Autoencoder, String> {
-    let taken = config.fragment_size().map_err(|error| error.to_string())?;
+fn model(config: ModelConfig, cutting: &Cutting, tensors: &SafeTensors) -> Result<Autoencoder, Fault> {
+    let taken = config.fragment_size()?;
     if cutting.size != taken {
-        return Err(format!("its fragments are of {}, its model takes {taken}", cutting.size));
+        let expected = format!("{taken}, as the model takes");
+        return Err(Place::Entry("fragment size".into()).found(cutting.size, expected));
     }
-    let model = Autoencoder::from_tensors(tensors, config).map_err(|error| error.to_string())?;
+    let model = Autoencoder::from_tensors(tensors, config)?;
     Ok(model.with_trained_on(TrainedOn::from(Some(*cutting))))
 }
 
@@ -219,12 +222,12 @@ fn detector(
     value: Value,
     cutting: &Cutting,
     model: Option<&Autoencoder>,
-    arrays: &dyn Fn(&str) -> Result<NamedArrays, String>,
-) -> Result<FittedDetector, String> {
+    arrays: &dyn Fn(&str) -> Result<NamedArrays, Fault>,
+) -> Result<FittedDetector, Fault> {
     if let Some(name) = unknown_detector(&value) {
-        return Err(format!("it has the detector {name:?}, which this version does not know"));
+        return Err(Place::Part("detectors".into()).found(format!("{name:?}"), "a detector that this version knows"));
     }
-    let record: DetectorRecord = serde_json::from_value(value).map_err(|error| error.to_string())?;
+    let record: DetectorRecord = serde_json::from_value(value).map_err(Fault::parser)?;
     let detector = match record {
         DetectorRecord::Autoencoder { autoencoder } => {
             let width = cutting.size.bytes();
@@ -240,19 +243,19 @@ fn detector(
 }
 
 /// Refuses a detector whose rows are not what the bundle can give it.
-fn check_detector(detector: &FittedDetector, cutting: &Cutting, model: Option<&Autoencoder>) -> Result<(), String> {
-    let name = detector.name();
+fn check_detector(detector: &FittedDetector, cutting: &Cutting, model: Option<&Autoencoder>) -> Result<(), Fault> {
+    let name = || Place::Part(format!("detector {}", detector.name()));
     if detector.needs_model() && model.is_none() {
-        return Err(format!("its detector {name} needs a model, and it has none"));
+        return Err(Place::Entry("model".into()).missing().within(name()));
     }
     let FittedDetector::Rows(fitted) = detector else { return Ok(()) };
-    let codes = model.map(super::detectors::codes_of).transpose().map_err(|error| error.to_string())?;
+    let codes = model.map(super::detectors::codes_of).transpose()?;
     let taken = super::detectors::rows_of(fitted.blueprint(), cutting, codes.as_ref());
     if !fitted.rows().go_with(&taken) {
-        return Err(format!("its detector {name} was fitted to {}, but the bundle has {taken}", fitted.rows()));
+        return Err(name().found(fitted.rows(), format!("{taken}, as the bundle has")));
     }
     if fitted.blueprint().input() == Input::Packets && cutting.mode != Mode::Packet {
-        return Err(format!("its detector {name} looks at packets, and only in packet mode is a fragment a packet"));
+        return Err(name().found(format!("{} mode", cutting.mode.name()), "packet mode, since it looks at packets"));
     }
     Ok(())
 }
@@ -281,7 +284,7 @@ fn normal_fragments(
     model: &Autoencoder,
     size: FragmentSize,
     tensors: &SafeTensors,
-) -> Result<Option<NormalFragments>, String> {
+) -> Result<Option<NormalFragments>, Fault> {
     if !tensors.names().contains(&NORMAL_WINDOWS) {
         return Ok(None);
     }

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::training_data::TrainingData;
 use crate::dataset::Windows;
 use crate::engine::Engine;
+use crate::error::{Fault, Place};
 use crate::fragment::FragmentTable;
 use crate::model::{Autoencoder, CODE_SIZE};
 
@@ -85,16 +86,17 @@ impl NormalFragments {
         fragment_size: usize,
         bytes: Vec<u8>,
         (packets, lengths): (Vec<u64>, Vec<u32>),
-    ) -> Result<NormalFragments, String> {
+    ) -> Result<NormalFragments, Fault> {
         let count = packets.len();
         if count == 0 || bytes.len() != count * window_size || lengths.len() != count {
             let (got, lengths) = (bytes.len(), lengths.len());
-            return Err(format!(
-                "its normal fragments are {got} bytes, {count} packets and {lengths} lengths, for windows of {window_size}"
-            ));
+            let found = format!("{got} bytes, {count} packets and {lengths} lengths");
+            let expected = format!("as many of each, for windows of {window_size} bytes");
+            return Err(Place::Part("normal fragments".into()).found(found, expected));
         }
         if let Some(length) = lengths.iter().find(|length| **length as usize > fragment_size) {
-            return Err(format!("a normal fragment of {length} bytes, expected at most {fragment_size}"));
+            let found = format!("a fragment of {length} bytes");
+            return Err(Place::Part("normal fragments".into()).found(found, format!("at most {fragment_size}")));
         }
         Ok(NormalFragments { window_size, fragment_size, bytes, packets, lengths })
     }
@@ -210,8 +212,8 @@ mod tests {
             NormalFragments::of(8, 4, vec![0; bytes], (vec![1; packets], vec![length; packets]))
         };
         assert!(of(16, 2, 4).is_ok());
-        assert!(of(15, 2, 4).unwrap_err().contains("15 bytes"));
-        assert!(of(16, 2, 5).unwrap_err().contains("5 bytes"));
+        assert!(of(15, 2, 4).unwrap_err().to_string().contains("15 bytes"));
+        assert!(of(16, 2, 5).unwrap_err().to_string().contains("5 bytes"));
         assert!(of(0, 0, 0).is_err());
     }
 }

@@ -7,6 +7,7 @@ use rayon::prelude::*;
 use super::Parts;
 use super::distance::Distance;
 use crate::engine::{Columns, Differences, Instructions, Sums};
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 
 /// The name of the rows among the numbers of a detector.
@@ -58,10 +59,10 @@ impl Neighbourhood {
     }
 
     /// Those rows that [`numbers`](Self::numbers) gave; says in a few words where there are fewer than `least`, or of another width.
-    pub fn from_arrays(numbers: &NamedArrays, width: usize, least: usize, distance: Distance) -> Result<Self, String> {
+    pub fn from_arrays(numbers: &NamedArrays, width: usize, least: usize, distance: Distance) -> Result<Self, Fault> {
         let rows = numbers.get(ROWS, &[None, Some(width)])?;
         if width == 0 || rows.shape[0] < least {
-            return Err(format!("{} rows of {width} numbers, expected at least {least}", rows.shape[0]));
+            return Err(Place::Array(ROWS.into()).found(format!("{} rows", rows.shape[0]), format!("at least {least}")));
         }
         Ok(Neighbourhood::new(rows.values.iter().map(|value| *value as f32).collect(), width, distance))
     }

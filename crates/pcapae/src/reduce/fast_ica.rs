@@ -12,6 +12,7 @@ use super::parameters::{
 };
 use super::projection::{Linear, Search};
 use super::random_projection::normal;
+use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 use crate::numeric::{Eigen, leading};
 use crate::progress::Progress;
@@ -101,7 +102,7 @@ impl FastIcaConfig {
         Ok((turn, Search { iterations: self.max_iter, converged: false }))
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<Linear, String> {
+    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<Linear, Fault> {
         Linear::from_arrays(self.n_components, width, numbers)
     }
 }

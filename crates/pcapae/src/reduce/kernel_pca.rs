@@ -7,6 +7,7 @@ use super::TrainingWindows;
 use super::parameters::{COMPONENTS, SEED, check_above_zero, check_count, check_directions, check_enough};
 use super::projection::Projection;
 use crate::detectors::KernelName;
+use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 use crate::numeric::{Eigen, Kernel, leading};
 use crate::progress::Progress;
@@ -122,7 +123,7 @@ impl KernelPcaConfig {
             setting: "kernel",
             got: format!("{:?}", self.kernel),
             expected: "one whose matrix has no negative eigenvalue, for a way back from codes".into(),
-            remedy: Some("leave the way back out by --no-inverse, or give a larger --ridge".into()),
+            remedy: Some("leave the way back out, or use a larger ridge".into()),
         }
     }
 
@@ -130,7 +131,7 @@ impl KernelPcaConfig {
         self.kernel.with(self.gamma.unwrap_or(1.0 / width as f64), self.coef0, self.degree)
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<KernelPca, String> {
+    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<KernelPca, Fault> {
         let sample = numbers.get("windows", &[None, Some(width)])?;
         let count = sample.shape[0];
         let weights = &numbers.get("weights", &[Some(self.n_components), Some(count)])?.values;

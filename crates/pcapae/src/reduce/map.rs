@@ -99,10 +99,8 @@ impl Map {
 
     /// The map as CSV: row, x, y, label (−1 normal, 1 anomalous, 0 unknown), first and last packet where they are known.
     pub fn csv(&self) -> Result<Vec<u8>> {
-        let unwritable = |error: String| Error::Unwritable { what: "map", reason: error };
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let mut write =
-            |record: [String; 6]| writer.write_record(record).map_err(|error| unwritable(error.to_string()));
+        let mut write = |record: [String; 6]| writer.write_record(record).map_err(Error::unwritable("map"));
         write(["row", "x", "y", "label", "first_packet", "last_packet"].map(str::to_owned))?;
         for point in &self.points {
             let packet = |of: fn(Origin) -> u64| point.origin.map(|origin| of(origin).to_string()).unwrap_or_default();
@@ -115,7 +113,7 @@ impl Map {
                 packet(|origin| origin.last_packet),
             ])?;
         }
-        writer.into_inner().map_err(|error| unwritable(error.to_string()))
+        writer.into_inner().map_err(Error::unwritable("map"))
     }
 }
 
@@ -131,7 +129,7 @@ impl MapConfig {
                     setting: "perplexity",
                     got: perplexity.to_string(),
                     expected: format!("1 to {}, a third of the other rows", others / 3),
-                    remedy: Some("give more rows, another --perplexity, or --method pca".into()),
+                    remedy: Some("give more rows, another perplexity, or use PCA".into()),
                 });
             }
         }

@@ -44,7 +44,7 @@ pub(super) fn check_enough(components: usize, windows: usize) -> Result<()> {
         setting: "n_components",
         got: components.to_string(),
         expected: format!("at most {windows}, the number of windows"),
-        remedy: Some("give a longer dataset, or fewer --components".into()),
+        remedy: Some("give a longer dataset, or fewer components".into()),
     })
 }
 
@@ -57,6 +57,6 @@ pub(super) fn check_directions(components: usize, directions: usize) -> Result<(
         setting: "n_components",
         got: components.to_string(),
         expected: format!("at most {directions}, the number of directions in which the windows vary"),
-        remedy: Some(format!("give --components {directions} or fewer, or more varied traffic")),
+        remedy: Some(format!("use {directions} components or fewer, or more varied traffic")),
     })
 }

@@ -6,6 +6,7 @@ use super::TrainingWindows;
 use super::parameters::{COMPONENTS, check_components, check_count};
 use super::projection::Linear;
 use crate::Result;
+use crate::error::Fault;
 use crate::numeric::leading;
 use crate::progress::Progress;
 
@@ -42,11 +43,7 @@ impl PcaConfig {
         Ok(Linear::new(moments.mean, vectors.transpose(), vectors))
     }
 
-    pub(super) fn projection(
-        &self,
-        width: usize,
-        numbers: &crate::named_arrays::NamedArrays,
-    ) -> Result<Linear, String> {
+    pub(super) fn projection(&self, width: usize, numbers: &crate::named_arrays::NamedArrays) -> Result<Linear, Fault> {
         Linear::from_arrays(self.n_components, width, numbers)
     }
 }

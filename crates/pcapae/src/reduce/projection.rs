@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use nalgebra::{DMatrix, DVector};
 
+use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 
 /// A way from windows to codes.
@@ -54,7 +55,7 @@ impl Linear {
 
     /// The projection of these numbers, for windows of `width` bytes and codes of `components` numbers; otherwise, in a few words, what is
     /// wrong with them.
-    pub fn from_arrays(components: usize, width: usize, numbers: &NamedArrays) -> Result<Linear, String> {
+    pub fn from_arrays(components: usize, width: usize, numbers: &NamedArrays) -> Result<Linear, Fault> {
         let matrix = |name| numbers.get(name, &[Some(components), Some(width)]);
         let search = match numbers.get("converged", &[None]) {
             Ok(_) => Some(Search {
@@ -113,7 +114,12 @@ mod tests {
         let linear = Linear::new(DVector::from_vec(vec![1.0, 2.0, 3.0]), encoder.clone(), encoder.transpose() * 0.5);
         let linear = linear.found_by(Search { iterations: 7, converged: false });
         assert_eq!(Linear::from_arrays(2, 3, &linear.numbers()), Ok(linear.clone()));
-        assert!(Linear::from_arrays(3, 3, &linear.numbers()).unwrap_err().contains("`encoder` has the shape [2, 3]"));
+        assert!(
+            Linear::from_arrays(3, 3, &linear.numbers())
+                .unwrap_err()
+                .to_string()
+                .contains("`encoder` has the shape [2, 3]")
+        );
         let codes = linear.codes(&DMatrix::from_column_slice(3, 1, &[2.0, 2.0, 5.0]));
         assert_eq!(codes.as_slice(), [0.0 + 4.0, 3.0 + 10.0]);
     }

@@ -9,6 +9,7 @@ use super::TrainingWindows;
 use super::parameters::{COMPONENTS, SEED, check_count, check_width};
 use super::projection::Linear;
 use crate::Result;
+use crate::error::Fault;
 use crate::progress::Progress;
 
 /// Parameters, named as scikit-learn's `GaussianRandomProjection`.
@@ -49,11 +50,7 @@ impl RandomProjectionConfig {
         Ok(Linear::new(DVector::zeros(windows.width()), encoder, decoder))
     }
 
-    pub(super) fn projection(
-        &self,
-        width: usize,
-        numbers: &crate::named_arrays::NamedArrays,
-    ) -> Result<Linear, String> {
+    pub(super) fn projection(&self, width: usize, numbers: &crate::named_arrays::NamedArrays) -> Result<Linear, Fault> {
         Linear::from_arrays(self.n_components, width, numbers)
     }
 }

@@ -11,6 +11,7 @@ use super::projection::Projection;
 use super::random_projection::RandomProjectionConfig;
 use super::sparse_pca::SparsePcaConfig;
 use crate::Result;
+use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 use crate::progress::Progress;
 
@@ -67,8 +68,8 @@ macro_rules! reductions {
             }
 
             /// The projection that gave these numbers, for windows of `width` bytes; otherwise, in a few words, what is wrong with them.
-            pub(super) fn read_back(&self, width: usize, numbers: &NamedArrays) -> Result<Box<dyn Projection>, String> {
-                self.check().map_err(|refusal| refusal.to_string())?;
+            pub(super) fn read_back(&self, width: usize, numbers: &NamedArrays) -> Result<Box<dyn Projection>, Fault> {
+                self.check()?;
                 Ok(match self {
                     $(Reduction::$variant(config) => Box::new(config.projection(width, numbers)?),)*
                 })

@@ -8,6 +8,7 @@ use super::TrainingWindows;
 use super::parameters::{COMPONENTS, check_above_zero, check_components, check_count};
 use super::projection::{Linear, Search};
 use super::training_windows::WindowMoments;
+use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 use crate::numeric::{Eigen, leading};
 use crate::progress::Progress;
@@ -108,7 +109,7 @@ impl SparsePcaConfig {
         Linear::new(mean, encoder, components)
     }
 
-    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<Linear, String> {
+    pub(super) fn projection(&self, width: usize, numbers: &NamedArrays) -> Result<Linear, Fault> {
         Linear::from_arrays(self.n_components, width, numbers)
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Fault, FileKind, Place};
 use crate::{Error, Result};
 
 /// The columns, in their order.
@@ -33,14 +34,13 @@ pub struct EpochRow {
 
 /// The history as CSV: a header and a row an epoch, numbers with as many digits as they need to be read back the same.
 pub fn history_csv(rows: &[EpochRow]) -> Result<Vec<u8>> {
-    let unwritable = |error: &dyn std::fmt::Display| Error::Unwritable { what: "history", reason: error.to_string() };
     // The header is ours, so that it is there without rows too.
     let mut csv = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    csv.write_record(HEADER).map_err(|error| unwritable(&error))?;
+    csv.write_record(HEADER).map_err(Error::unwritable("history"))?;
     for row in rows {
-        csv.serialize(row).map_err(|error| unwritable(&error))?;
+        csv.serialize(row).map_err(Error::unwritable("history"))?;
     }
-    csv.into_inner().map_err(|error| unwritable(&error))
+    csv.into_inner().map_err(Error::unwritable("history"))
 }
 
 /// Reads a history, so that a resumed training can go on with it. Refused: a file with another header, a row that is not
@@ -50,18 +50,21 @@ pub fn read_history(path: &Path) -> Result<Vec<EpochRow>> {
 }
 
 fn parse(bytes: &[u8], path: &Path) -> Result<Vec<EpochRow>> {
-    let refused = |row: usize, reason: String| Error::NotAHistory { path: path.to_owned(), row, reason };
+    let unreadable = FileKind::History.unreadable(path);
     let mut csv = csv::Reader::from_reader(bytes);
-    let header = csv.headers().map_err(|error| refused(0, error.to_string()))?;
+    let header = csv.headers().map_err(|error| unreadable(Fault::parser(error)))?;
     if header != HEADER.as_slice() {
-        return Err(refused(0, format!("its header is not {}", HEADER.join(","))));
+        return Err(unreadable(
+            Place::Entry("header".into()).found(header.iter().collect::<Vec<_>>().join(","), HEADER.join(",")),
+        ));
     }
     let mut rows: Vec<EpochRow> = Vec::new();
     for (number, row) in (1..).zip(csv.deserialize()) {
-        let row: EpochRow = row.map_err(|error| refused(number, error.to_string()))?;
+        let row: EpochRow = row.map_err(|error| unreadable(Fault::parser(error).within(Place::Row(number))))?;
         let before = rows.last().map_or(0, |row| row.epoch);
         if row.epoch <= before {
-            return Err(refused(number, format!("epoch {} follows epoch {before}", row.epoch)));
+            let fault = Place::Column("epoch".into()).found(row.epoch, format!("a number above {before}"));
+            return Err(unreadable(fault.within(Place::Row(number))));
         }
         rows.push(row);
     }

@@ -20,9 +20,7 @@ p.note,li{color:#666}\
 
 /// The page of one inspection, or of two side by side: tables, the picture, and what was wrong with the captures. Panics without an inspection.
 pub fn inspection_page(inspections: &[&Inspection]) -> Result<String> {
-    let png = inspection_picture(inspections)?
-        .png()
-        .map_err(|error| Error::Unwritable { what: "picture of captures", reason: error.to_string() })?;
+    let png = inspection_picture(inspections)?.png().map_err(Error::unwritable("picture of captures"))?;
     let title = match inspections {
         [_] => "What is in the captures",
         _ => "Two sets of captures side by side",

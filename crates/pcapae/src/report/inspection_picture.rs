@@ -26,7 +26,7 @@ pub fn inspection_picture(inspections: &[&Inspection]) -> Result<Picture> {
     assert!(!inspections.is_empty(), "there is nothing to draw");
     let mut picture = Picture::blank(SIZE.0, SIZE.1);
     let drawn = draw(&mut picture, inspections);
-    drawn.map_err(|error| Error::Unwritable { what: "picture of captures", reason: error.to_string() })?;
+    drawn.map_err(Error::unwritable("picture of captures"))?;
     Ok(picture)
 }
 

@@ -31,7 +31,7 @@ const RATE: RGBColor = GREEN;
 pub fn loss_curve(rows: &[EpochRow], loss: &str) -> Result<Picture> {
     let mut picture = Picture::blank(SIZE.0, SIZE.1);
     let drawn = draw(&mut picture, rows, loss);
-    drawn.map_err(|error| Error::Unwritable { what: "loss curve", reason: error.to_string() })?;
+    drawn.map_err(Error::unwritable("loss curve"))?;
     Ok(picture)
 }
 

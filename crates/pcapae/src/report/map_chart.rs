@@ -20,7 +20,7 @@ const UNKNOWN: RGBColor = RGBColor(110, 118, 130);
 pub fn map_chart(map: &Map, title: &str) -> Result<Picture> {
     let mut picture = Picture::blank(SIZE.0, SIZE.1);
     let drawn = draw(&mut picture, map, title);
-    drawn.map_err(|error| Error::Unwritable { what: "map", reason: error.to_string() })?;
+    drawn.map_err(Error::unwritable("map"))?;
     Ok(picture)
 }
 

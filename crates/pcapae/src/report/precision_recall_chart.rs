@@ -18,7 +18,7 @@ const NEAR: f64 = 0.0005;
 pub fn precision_recall_chart(ranking: &Ranking, at_threshold: &Confusion) -> Result<Picture> {
     let mut picture = Picture::blank(SIZE.0, SIZE.1);
     let drawn = draw(&mut picture, ranking, at_threshold);
-    drawn.map_err(|error| Error::Unwritable { what: "precision-recall chart", reason: error.to_string() })?;
+    drawn.map_err(Error::unwritable("precision-recall chart"))?;
     Ok(picture)
 }
 

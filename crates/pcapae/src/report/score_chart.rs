@@ -27,7 +27,7 @@ const UNKNOWN: RGBColor = RGBColor(110, 118, 130);
 pub fn score_chart(scores: &ScoreTable, threshold: f64) -> Result<Picture> {
     let mut picture = Picture::blank(SIZE.0, SIZE.1);
     let drawn = draw(&mut picture, scores, threshold);
-    drawn.map_err(|error| Error::Unwritable { what: "chart of scores", reason: error.to_string() })?;
+    drawn.map_err(Error::unwritable("chart of scores"))?;
     Ok(picture)
 }
 

@@ -2,6 +2,7 @@
 
 use crate::Result;
 use crate::detectors::{DEVIATION_FLOOR, PositionSums, ScoringHead, Standardisation};
+use crate::error::Fault;
 use crate::model::Head;
 use crate::named_arrays::NamedArrays;
 
@@ -58,8 +59,8 @@ impl ResidualScore {
     }
 
     /// The same from its file, for residuals of `width` bytes.
-    pub(crate) fn from_arrays(head: ScoringHead, width: usize, arrays: &NamedArrays) -> Result<Self, String> {
-        head.check().map_err(|error| error.to_string())?;
+    pub(crate) fn from_arrays(head: ScoringHead, width: usize, arrays: &NamedArrays) -> Result<Self, Fault> {
+        head.check()?;
         let standardisation = || Standardisation::from_arrays(width, arrays);
         let standardisation = head.is_standardised().then(standardisation).transpose()?;
         Ok(ResidualScore { head, standardisation })

@@ -73,20 +73,30 @@ impl ScoreTable {
 
     /// Reads a file of scores, all at once: 49 bytes a row, and 8 bytes and its letters a further cell.
     ///
-    /// Refused, with the line: a score that is missing or not finite, a number or label that is none, packet number 0, packets in the wrong
-    /// order, a row with more or fewer cells than the header, text that is not UTF-8. Refused as a whole: no column `score`, a name
-    /// that two columns have.
+    /// # Errors
+    ///
+    /// The file cannot be read; a score is missing or not finite; a number or label is not one; a packet number is 0; packets are in the
+    /// wrong order; a row has more or fewer cells than the header; the text is not UTF-8; there is no column `score`; two columns have the
+    /// same name.
     pub fn open(path: &Path) -> Result<ScoreTable> {
         let file = std::fs::File::open(path).map_err(Error::io("open", path))?;
         reader::read(file, path)
     }
 
-    /// Reads scores from anywhere, as [`open`](Self::open) does; `name` stands for the file in refusals.
+    /// Reads scores from anywhere, as [`open`](Self::open) does; `name` stands for the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
     pub fn from_reader(name: &Path, reader: impl std::io::Read) -> Result<ScoreTable> {
         reader::read(reader, name)
     }
 
     /// The file of these scores.
+    ///
+    /// # Errors
+    ///
+    /// A score is not finite.
     pub fn to_csv(&self) -> Result<Vec<u8>> {
         let names: Vec<&str> = self.columns.iter().map(Column::name).collect();
         let mut writer = ScoreWriter::new(Vec::new(), &names)?;
@@ -203,7 +213,7 @@ mod tests {
     #[track_caller]
     fn refused(csv: &str, expected: &str) {
         let message = read(csv).unwrap_err().to_string();
-        assert_eq!(message, format!("scores.csv holds no scores that this version can read: {expected}"));
+        assert_eq!(message, format!("scores.csv cannot be read as scores: {expected}"));
     }
 
     const ROW: ScoreRow = ScoreRow {
@@ -253,21 +263,27 @@ mod tests {
     #[test]
     fn what_is_no_score_is_refused_with_its_line() {
         refused("", "it is empty");
-        refused("window,value\n1,2\n", "it has no column \"score\"; it has \"window\" and \"value\"");
-        refused("score,score\n1,2\n", "two columns are called \"score\"");
-        refused("score\n1\nnan\n", "line 3: the score is NaN, expected a finite number");
-        refused("score\n\"1\"\n-inf\n", "line 3: the score is -inf, expected a finite number");
-        refused("score,label\n,1\n", "line 2: the score is empty");
-        refused("score\nhigh\n", "line 2: the score is \"high\", expected a number");
-        refused("score,label\n1,2\n", "line 2: the label is \"2\", expected -1, 1, 0 or nothing");
-        refused("score,window\n1,-1\n", "line 2: window is \"-1\", expected a whole number or nothing");
-        refused("score,first_packet\n1,0\n", "line 2: first_packet is 0, but packets count from 1");
-        refused("score,first_packet,last_packet\n1,3,2\n", "line 2: first_packet 3 comes after last_packet 2");
-        refused("score,time_ns\n1,noon\n", "line 2: time_ns is \"noon\", expected a whole number or nothing");
-        refused("score,time_ns\n1\n", "line 2: it has 1 cell, but the header has 2");
+        refused(
+            "window,value\n1,2\n",
+            "found a table of the columns `window`, `value`, expected a column `score` among them",
+        );
+        refused("score,score\n1,2\n", "`score` is there twice, expected columns of different names");
+        refused("score\n1\nnan\n", "line 3: `score` is NaN, expected a finite number");
+        refused("score\n\"1\"\n-inf\n", "line 3: `score` is -inf, expected a finite number");
+        refused("score,label\n,1\n", "line 2: `score` is empty");
+        refused("score\nhigh\n", "line 2: `score` is \"high\", expected a number");
+        refused("score,label\n1,2\n", "line 2: `label` is \"2\", expected -1, 1, 0 or nothing");
+        refused("score,window\n1,-1\n", "line 2: `window` is \"-1\", expected a whole number or nothing");
+        refused("score,first_packet\n1,0\n", "line 2: `first_packet` is 0, expected 1 or more");
+        refused(
+            "score,first_packet,last_packet\n1,3,2\n",
+            "line 2: `first_packet` is 3, expected at most 2, the last_packet",
+        );
+        refused("score,time_ns\n1,noon\n", "line 2: `time_ns` is \"noon\", expected a whole number or nothing");
+        refused("score,time_ns\n1\n", "line 2: found 1 cell, expected 2, as the header has");
         let bytes = b"score,note\n1,a\n2,\xff\n";
         let message = ScoreTable::from_reader(Path::new("s"), &bytes[..]).unwrap_err().to_string();
-        assert!(message.ends_with("line 3: it is not UTF-8 text"), "{message}");
+        assert!(message.ends_with("line 3: found text in another encoding, expected UTF-8"), "{message}");
     }
 
     #[test]

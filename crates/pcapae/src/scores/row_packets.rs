@@ -52,6 +52,10 @@ impl fmt::Display for NoPackets {
 impl<'a> RowPackets<'a> {
     /// Finds out which packets each row holds: those that the column [`PACKETS_COLUMN`] lists, as numbers and ranges with spaces between
     /// (`3-5 9`); without such a column, all from the first to the last, if rows of several packets come in the order of their packets.
+    ///
+    /// # Errors
+    ///
+    /// The rows do not say which packets they hold, or hold too many: see [`NoPackets`].
     pub fn of(table: &'a ScoreTable) -> Result<RowPackets<'a>, NoPackets> {
         let lists = table.column(PACKETS_COLUMN);
         let mut packets = RowPackets { table, lists, lowest: u64::MAX, highest: 0 };

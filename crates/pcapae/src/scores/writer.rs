@@ -13,13 +13,21 @@ pub struct ScoreWriter<W: Write> {
 
 impl<W: Write> ScoreWriter<W> {
     /// Writes the header; `further` are the names of the columns after those of [`HEADER`].
+    ///
+    /// # Errors
+    ///
+    /// The header cannot be written.
     pub fn new(writer: W, further: &[&str]) -> Result<ScoreWriter<W>> {
         let mut csv = csv::Writer::from_writer(writer);
         csv.write_record(HEADER.iter().chain(further)).map_err(unwritable)?;
         Ok(ScoreWriter { csv })
     }
 
-    /// Writes a row; `further` are its cells in the further columns. Refuses a score that is not finite, and more or fewer cells than columns.
+    /// Writes a row; `further` are its cells in the further columns.
+    ///
+    /// # Errors
+    ///
+    /// The score is not finite, there are more or fewer cells than columns, or the row cannot be written.
     pub fn write(&mut self, row: &ScoreRow, further: &[&str]) -> Result<()> {
         if !row.score.is_finite() {
             let reason = format!("the score of window {} is {}", row.window, row.score);
@@ -42,13 +50,17 @@ impl<W: Write> ScoreWriter<W> {
     }
 
     /// Everything is written: gives back what it was written to.
+    ///
+    /// # Errors
+    ///
+    /// What is still in memory cannot be written.
     pub fn finish(self) -> Result<W> {
         self.csv.into_inner().map_err(|error| unwritable(error.error()))
     }
 }
 
 fn unwritable(error: impl std::fmt::Display) -> Error {
-    Error::Unwritable { what: "scores", reason: error.to_string() }
+    Error::unwritable("scores")(error)
 }
 
 /// The number with as many digits as it needs to be read back the same, in powers of ten where it would be long.

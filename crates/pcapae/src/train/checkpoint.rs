@@ -9,6 +9,7 @@ use super::early_stopping::{EarlyStopping, Verdict};
 use super::history::{Epoch, History};
 use super::optimizer::OptimizerState;
 use super::training::Training;
+use crate::error::{Fault, Place};
 use crate::model::Autoencoder;
 use crate::{Error, Result};
 
@@ -85,45 +86,48 @@ impl Training {
 
     /// Reads a training that is to go on; `None` if the file is a model without one.
     ///
-    /// Nothing in the file is trusted: names, shapes, types, ranges and values are checked.
-    pub fn from_safetensors(bytes: &[u8]) -> Result<Option<Training>> {
-        let damaged = |reason: String| Error::Checkpoint { reason, remedy: None };
-        let container = |error| damaged(format!("not a safetensors file: {error}"));
-        let (_, header) = SafeTensors::read_metadata(bytes).map_err(container)?;
+    /// Nothing in the file is trusted.
+    ///
+    /// # Errors
+    ///
+    /// A name, shape, type, range or value in the file is not that of a training.
+    pub fn from_safetensors(bytes: &[u8]) -> Result<Option<Training>, Fault> {
+        let (_, header) = SafeTensors::read_metadata(bytes).map_err(Fault::parser)?;
         let metadata = header.metadata().clone().unwrap_or_default();
         let Some(record) = metadata.get(TRAINING) else { return Ok(None) };
         let model = Autoencoder::from_safetensors(bytes, None)?;
-        let record: Record = serde_json::from_str(record)
-            .map_err(|error| damaged(format!("the state of its training is unusable: {error}")))?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(container)?;
+        let record: Record =
+            serde_json::from_str(record).map_err(|error| Fault::parser(error).within(Place::Entry(TRAINING.into())))?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(Fault::parser)?;
         record.resume(model, &tensors).map(Some)
     }
 }
 
 impl Record {
-    fn resume(self, model: Autoencoder, tensors: &SafeTensors) -> Result<Training> {
-        let damaged = |reason: &str| Error::Checkpoint { reason: reason.to_owned(), remedy: None };
+    fn resume(self, model: Autoencoder, tensors: &SafeTensors) -> Result<Training, Fault> {
+        let record = |found: &str, expected: &str| Place::Entry(TRAINING.into()).found(found, expected);
+        let tensor = |name: &str, expected: &str| Place::Array(name.into()).found("other values", expected);
         let Record { config, windows, epochs, batch, loss_sum } = self;
         config.check()?;
         let losses = epochs.iter().flat_map(|epoch| [epoch.train, epoch.validation]);
         if !losses.chain([loss_sum]).all(f64::is_finite) {
-            return Err(damaged("a loss of its training is not a number"));
+            return Err(record("a loss that is not finite", "finite losses"));
         }
         let batches = windows.unwrap_or(0).div_ceil(config.batch.max(1));
         if batch > batches || (batches == 0 && !epochs.is_empty()) {
-            return Err(damaged("its training has made steps that it has no windows for"));
+            return Err(record("at a step that it has no windows for", "at a step within an epoch"));
         }
         let count = model.parameters().values().len();
-        let best = line(tensors, BEST).map_err(|reason| damaged(&reason))?;
+        let best = line(tensors, BEST)?;
         if best.len() != count || !best.iter().all(|weight| weight.is_finite()) {
-            return Err(damaged("the best weights of its training are not those of the network"));
+            return Err(tensor(BEST, "the best weights of the network"));
         }
         let moments = MOMENTS.map(|name| if tensors.tensor(name).is_ok() { line(tensors, name) } else { Ok(vec![]) });
-        let [m, v] = moments.map(|moment| moment.map_err(|reason| damaged(&reason)));
+        let [m, v] = moments;
         let history = History { best: best_of(&epochs), epochs };
         let steps = history.epochs.len().saturating_mul(batches).saturating_add(batch);
         let optimizer = OptimizerState::restore(config.optimizer, count, steps, [m?, v?])
-            .ok_or_else(|| damaged("the moments of its training are not those of its optimizer"))?;
+            .ok_or_else(|| tensor(MOMENTS[0], "the moments of its optimizer"))?;
         Ok(Training { model, config, optimizer, history, best, windows, batch, loss_sum })
     }
 }
@@ -135,16 +139,16 @@ fn best_of(epochs: &[Epoch]) -> Option<usize> {
 }
 
 /// The numbers of a tensor of 32-bit floats.
-fn line(tensors: &SafeTensors, name: &str) -> Result<Vec<f32>, String> {
-    let tensor = tensors.tensor(name).map_err(|_| format!("the tensor {name} is missing"))?;
+fn line(tensors: &SafeTensors, name: &str) -> Result<Vec<f32>, Fault> {
+    let tensor = tensors.tensor(name).map_err(|_| Place::Array(name.into()).missing())?;
     if tensor.dtype() != Dtype::F32 {
-        return Err(format!("the tensor {name} holds {:?} instead of 32-bit floats", tensor.dtype()));
+        return Err(Place::Array(name.into()).found(tensor.dtype(), "F32"));
     }
     Ok(tensor.data().as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect())
 }
 
 fn json(value: &impl Serialize) -> Result<String> {
-    serde_json::to_string(value).map_err(|error| Error::Unwritable { what: "training", reason: error.to_string() })
+    serde_json::to_string(value).map_err(Error::unwritable("training"))
 }
 
 #[cfg(test)]
@@ -193,8 +197,8 @@ mod tests {
     fn what_cannot_be_a_training_is_refused_with_the_reason() {
         type Change = fn(&mut Training);
         let changes: [(Change, &str); 6] = [
-            (|training| training.batch = 3, "made steps that it has no windows for"),
-            (|training| training.windows = None, "made steps that it has no windows for"),
+            (|training| training.batch = 3, "at a step that it has no windows for"),
+            (|training| training.windows = None, "at a step that it has no windows for"),
             (|training| training.config.dropout = 2.0, "dropout 2"),
             (|training| training.best[0] = f32::NAN, "the best weights"),
             (|training| training.best.truncate(5), "the best weights"),

@@ -9,6 +9,7 @@ use std::time::Instant;
 use pcapae::Error;
 use pcapae::dataset::Dataset;
 use pcapae::detectors::SampleFile;
+use pcapae::error::{Fault, FileKind};
 use pcapae::reduce::{Quality, Reducer, Reduction};
 use serde_json::json;
 
@@ -86,8 +87,8 @@ fn fragments(input: SampleFile) -> pcapae::Result<Dataset> {
     match input {
         SampleFile::Fragments(dataset) => Ok(dataset),
         SampleFile::Codes(codes) => {
-            let reason = "it holds codes already; reduce map draws them".into();
-            Err(Error::NotADataset { path: codes.path().to_owned(), reason })
+            let fault = Fault::found("a file of codes, which `pcapae reduce map` draws", "fragments");
+            Err(FileKind::Dataset.unreadable(codes.path())(fault))
         }
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use pcapae::dataset::Dataset;
+use pcapae::error::{FileKind, Place};
 use pcapae::fragment::{FragmentSize, Shape};
 use pcapae::model::{Autoencoder, Frames, ModelConfig, Side, TrainedOn, is_safetensors};
 use pcapae::train::{Outcome, TrainConfig, Training};
@@ -151,10 +152,7 @@ fn found(file: &Path) -> Result<Option<Training>> {
     if !is_safetensors(&bytes) {
         return Ok(None);
     }
-    Training::from_safetensors(&bytes).map_err(|error| match error {
-        Error::Checkpoint { reason, remedy } => Error::NotAModel { path: file.to_owned(), reason, remedy },
-        other => other,
-    })
+    Training::from_safetensors(&bytes).map_err(FileKind::Training.unreadable(file))
 }
 
 fn begin_with_weights(args: &TrainArgs, file: &Path, model: &Autoencoder, dataset: &Dataset) -> Result<Training> {
@@ -163,8 +161,8 @@ fn begin_with_weights(args: &TrainArgs, file: &Path, model: &Autoencoder, datase
     let fitting = Autoencoder::from_parameters(wanted, model.parameters().clone());
     let Some(model) = fitting else {
         check_model(model.config(), &wanted)?;
-        let reason = "its weights are of another network".to_owned();
-        return Err(Error::NotAModel { path: file.to_owned(), reason, remedy: None });
+        let fault = Place::Part("weights".into()).found("those of another network", "those of the model to train");
+        return Err(FileKind::Model.unreadable(file)(fault));
     };
     let config: TrainConfig = training_settings(args, settings::defaults());
     Training::new(model.with_trained_on(dataset.cutting().into()), config)

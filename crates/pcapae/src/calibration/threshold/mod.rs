@@ -4,7 +4,7 @@ mod pareto;
 
 mod rule;
 
-pub use pareto::ParetoTail;
+pub use pareto::{ParetoTail, TailError};
 pub use rule::ThresholdRule;
 
 use serde::{Deserialize, Serialize};

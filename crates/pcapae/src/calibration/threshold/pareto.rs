@@ -11,6 +11,34 @@ const SHAPE_MIN: f64 = -0.5;
 /// Places at which the likelihood is looked at before the best of them is refined.
 const PLACES: usize = 800;
 
+/// Why scores have no tail, or the tail no such score.
+#[derive(Debug, Clone, Copy, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TailError {
+    /// There is no score.
+    #[error("there is none")]
+    NoScores,
+    /// Too few scores for a tail.
+    #[error("only {tail} of {scores} exceed their 98 % quantile, and a tail needs {TAIL_MIN}")]
+    TooFew {
+        /// Scores in the tail.
+        tail: usize,
+        /// All scores.
+        scores: usize,
+    },
+    /// The score lies below the tail.
+    #[error("the rate {rate} is not below the share of scores in the tail, {share:.4}")]
+    BelowTail {
+        /// The share of scores that should exceed it.
+        rate: f64,
+        /// The share of scores in the tail.
+        share: f64,
+    },
+    /// The score is larger than any number.
+    #[error("the tail has no end")]
+    Endless,
+}
+
 /// A generalised Pareto distribution fitted to the excesses of scores over a high one.
 ///
 /// An excess y has the distribution function 1 − (1 + γ y / σ)^(−1/γ), or 1 − e^(−y/σ) where γ is 0. Of all n scores, Nₜ exceed t; a share q
@@ -34,32 +62,39 @@ pub struct ParetoTail {
 }
 
 impl ParetoTail {
-    /// Fits the tail of `sorted`, from the lowest score to the highest, above their 98 % quantile. Says why it cannot.
-    pub fn fit(sorted: &[f64]) -> Result<ParetoTail, String> {
+    /// Fits the tail of `sorted`, from the lowest score to the highest, above their 98 % quantile.
+    ///
+    /// # Errors
+    ///
+    /// There are no scores, or too few in the tail.
+    pub fn fit(sorted: &[f64]) -> Result<ParetoTail, TailError> {
         if sorted.is_empty() {
-            return Err("there is none".into());
+            return Err(TailError::NoScores);
         }
         let start = quantile(sorted, TAIL_QUANTILE);
         let tail = &sorted[sorted.partition_point(|score| *score <= start)..];
         if tail.len() < TAIL_MIN {
-            let (tail, n) = (tail.len(), sorted.len());
-            return Err(format!("only {tail} of {n} exceed their 98 % quantile, and a tail needs {TAIL_MIN}"));
+            return Err(TailError::TooFew { tail: tail.len(), scores: sorted.len() });
         }
         let excesses: Vec<f64> = tail.iter().map(|score| score - start).collect();
         let (shape, scale) = fit_excesses(&excesses);
         Ok(ParetoTail { start, share: tail.len() as f64 / sorted.len() as f64, shape, scale })
     }
 
-    /// The score that a share `rate` of new scores exceeds. Says why not where that is below the tail, or beyond all numbers.
-    pub fn exceeded_by(&self, rate: f64) -> Result<f64, String> {
+    /// The score that a share `rate` of new scores exceeds.
+    ///
+    /// # Errors
+    ///
+    /// The score lies below the tail, or is larger than any number.
+    pub fn exceeded_by(&self, rate: f64) -> Result<f64, TailError> {
         if rate >= self.share {
-            return Err(format!("the rate {rate} is not below the share of scores in the tail, {:.4}", self.share));
+            return Err(TailError::BelowTail { rate, share: self.share });
         }
         // expm1(γ x) / γ keeps its digits where γ is small, and becomes x where it is 0.
         let x = (self.share / rate).ln();
         let reach = if self.shape == 0.0 { x } else { (self.shape * x).exp_m1() / self.shape };
         let value = self.start + self.scale * reach;
-        if value.is_finite() { Ok(value) } else { Err("the tail has no end".into()) }
+        if value.is_finite() { Ok(value) } else { Err(TailError::Endless) }
     }
 }
 
@@ -163,7 +198,9 @@ mod tests {
 
     #[test]
     fn what_has_no_tail_is_refused() {
-        let said = |scores: &[f64], rate| ParetoTail::fit(scores).and_then(|tail| tail.exceeded_by(rate)).unwrap_err();
+        let said = |scores: &[f64], rate| {
+            ParetoTail::fit(scores).and_then(|tail| tail.exceeded_by(rate)).unwrap_err().to_string()
+        };
         assert_eq!(said(&[], 0.1), "there is none");
         assert_eq!(said(&[1.0; 900], 0.1), "only 0 of 900 exceed their 98 % quantile, and a tail needs 10");
         let many: Vec<f64> = (0..1000).map(f64::from).collect();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::pareto::ParetoTail;
+use super::pareto::{ParetoTail, TailError};
 use super::{FalseAlarmRate, needed, rank};
 use crate::numeric::quantile;
 use crate::{Error, Result};
@@ -48,14 +48,14 @@ impl ThresholdRule {
     ///
     /// Refused: no scores, unless the rule is a value; for a Pareto tail, too few scores in it, or a rate above the tail's.
     pub fn threshold(&self, calibration: &[f64]) -> Result<f64> {
-        let refused = |reason: String| Error::NoThreshold { rule: self.to_string(), reason };
+        let refused = |reason: TailError| Error::NoThreshold { rule: self.to_string(), reason: reason.into() };
         if let ThresholdRule::Value(value) = self {
             return Ok(*value);
         }
         let mut sorted = calibration.to_vec();
         sorted.sort_unstable_by(f64::total_cmp);
         let (n, Some(&highest)) = (sorted.len(), sorted.last()) else {
-            return Err(refused("there is none".into()));
+            return Err(refused(TailError::NoScores));
         };
         match *self {
             ThresholdRule::Conformal(rate) => Ok(sorted[rank(n, rate).min(n) - 1]),

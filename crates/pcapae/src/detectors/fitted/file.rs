@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{Blueprint, Rows};
 use super::Fitted;
+use crate::error::{Fault, FileKind, Place};
 use crate::named_arrays::NamedArrays;
 use crate::tensor_file;
 use crate::{Error, Result};
@@ -55,7 +56,7 @@ impl Fitted {
     }
 
     /// The detector of which a file says this, with these arrays.
-    pub(crate) fn from_record(record: FittedRecord, arrays: &NamedArrays) -> Result<Fitted, String> {
+    pub(crate) fn from_record(record: FittedRecord, arrays: &NamedArrays) -> Result<Fitted, Fault> {
         record.rows.check()?;
         let detector = record.blueprint.read_back(record.rows.width(), arrays)?;
         let FittedRecord { blueprint, rows, count, sources, .. } = record;
@@ -70,16 +71,15 @@ impl Fitted {
     /// Reads the file of a detector; refuses what is none, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Fitted> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let refuse = |reason| Error::NotFitted { what: "detector", path: path.to_owned(), reason };
-        Self::from_bytes(&bytes).map_err(refuse)
+        Self::from_bytes(&bytes).map_err(FileKind::Detector.unreadable(path))
     }
 
     /// Reads the bytes of a detector's file; says in a few words what is wrong with them.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Fitted, String> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Fitted, Fault> {
         let metadata = tensor_file::metadata(bytes, FORMAT, &[VERSION])?;
-        let record = metadata.get(RECORD).ok_or("its metadata has no entry `detector`")?;
-        let record: FittedRecord = serde_json::from_str(record).map_err(|error| error.to_string())?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+        let record = metadata.get(RECORD).ok_or_else(|| Place::Entry(RECORD.into()).missing())?;
+        let record: FittedRecord = serde_json::from_str(record).map_err(Fault::parser)?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(Fault::parser)?;
         Fitted::from_record(record, &NamedArrays::from_tensors("", &tensors)?)
     }
 }

@@ -3,6 +3,7 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 
 /// Two values no further apart than this are one: scikit-learn's threshold of a constant feature.
@@ -185,7 +186,7 @@ pub(super) fn put_trees(trees: &[Tree], numbers: &mut NamedArrays) {
 const NAMES: [&str; 5] = ["left", "right", "feature", "threshold", "samples"];
 
 /// The trees that [`put_trees`] put, for rows of `width` numbers; otherwise, in a few words, what is wrong.
-pub(super) fn get_trees(numbers: &NamedArrays, width: usize) -> Result<Vec<Tree>, String> {
+pub(super) fn get_trees(numbers: &NamedArrays, width: usize) -> Result<Vec<Tree>, Fault> {
     let sizes = &numbers.get("nodes", &[None])?.values;
     let mut arrays: [&[f64]; 5] = Default::default();
     for (name, array) in NAMES.iter().zip(&mut arrays) {
@@ -194,10 +195,10 @@ pub(super) fn get_trees(numbers: &NamedArrays, width: usize) -> Result<Vec<Tree>
     let count = arrays[0].len();
     let whole = |size: &f64| *size >= 1.0 && size.fract() == 0.0 && *size <= count as f64;
     if sizes.is_empty() || !sizes.iter().all(whole) || sizes.iter().sum::<f64>() != count as f64 {
-        return Err(format!("`nodes` does not say how {count} nodes make trees"));
+        return Err(Place::Array("nodes".into()).found("other sizes of trees", format!("sizes with the sum {count}")));
     }
     if let Some(i) = arrays.iter().position(|array| array.len() != count) {
-        return Err(format!("`{}` has {} values, expected {count}", NAMES[i], arrays[i].len()));
+        return Err(Place::Array(NAMES[i].into()).found(format!("{} values", arrays[i].len()), count.to_string()));
     }
     let mut first = 0;
     let tree = |size: &f64| {
@@ -208,7 +209,7 @@ pub(super) fn get_trees(numbers: &NamedArrays, width: usize) -> Result<Vec<Tree>
     sizes.iter().map(tree).collect()
 }
 
-fn read_tree(arrays: [&[f64]; 5], width: usize) -> Result<Tree, String> {
+fn read_tree(arrays: [&[f64]; 5], width: usize) -> Result<Tree, Fault> {
     let size = arrays[0].len();
     let node = |at: usize| {
         let [left, right, feature, threshold, samples] = arrays.map(|array| array[at]);
@@ -216,20 +217,25 @@ fn read_tree(arrays: [&[f64]; 5], width: usize) -> Result<Tree, String> {
         let child = |child: f64| child > at as f64 && child < size as f64 && child.fract() == 0.0;
         let valid_feature = feature >= 0.0 && feature < width as f64 && feature.fract() == 0.0;
         if !(leaf || child(left) && child(right)) {
-            return Err(format!("a node {at} of {size} nodes cannot have the children {left} and {right}"));
+            let found = format!("the children {left} and {right} of node {at}");
+            return Err(Place::Array("left".into()).found(found, format!("later nodes, below {size}")));
         }
         if !(leaf || valid_feature) {
-            return Err(format!("a node splits at feature {feature}, of {width}"));
+            return Err(Place::Array("feature".into()).found(feature, format!("a feature below {width}")));
         }
         if !(samples >= 1.0 && samples <= f64::from(u32::MAX) && samples.fract() == 0.0) {
-            return Err(format!("a node has {samples} samples"));
+            return Err(Place::Array("samples".into()).found(samples, "a number of samples"));
         }
         let links = if leaf { [at as f64, at as f64, 0.0] } else { [left, right, feature] };
         let [left, right, feature] = links.map(|link| link as u32);
         Ok(Node { threshold, feature, children: [left, right], samples: samples as u32, length: 0.0 })
     };
     let mut tree = Tree { nodes: (0..size).map(node).collect::<Result<_, _>>()? };
-    if tree.measure() { Ok(tree) } else { Err("the nodes of a tree are not each the child of one other".into()) }
+    if tree.measure() {
+        Ok(tree)
+    } else {
+        Err(Place::Array("left".into()).found("nodes with several parents or none", "trees"))
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::{PAST_END, Row};
 use crate::detectors::Standardisation;
 use crate::detectors::fact_numbers::whole;
+use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 
 /// Positions that are counted at once, so that their counters stay in the cache and a row is read in pieces.
@@ -141,20 +142,20 @@ pub(super) fn from_arrays(
     symbols: usize,
     standardised: bool,
     numbers: &NamedArrays,
-) -> Result<Vec<Group>, String> {
+) -> Result<Vec<Group>, Fault> {
     let rows = &numbers.get("group_rows", &[None])?.values;
     let lengths = &numbers.get("position_entries", &[Some(rows.len()), Some(width)])?.values;
     let mut entries = numbers.get("entries", &[None])?.values.as_slice();
     let usual_rows = if standardised { rows.len() } else { 0 };
     let mut usual =
         numbers.get("standardisations", &[Some(usual_rows), Some(2 * width)])?.values.chunks_exact(2 * width);
+    let wrong_length = || Place::Array("entries".into()).found("more or fewer", "as many as `position_entries`");
     let mut groups = Vec::with_capacity(rows.len());
     for (&rows, lengths) in rows.iter().zip(lengths.chunks_exact(width)) {
         let rows = whole(rows, u32::MAX as usize)?;
         let mut positions = Vec::with_capacity(width);
         for &length in lengths {
-            let (these, rest) =
-                entries.split_at_checked(whole(length, SYMBOLS + 1)?).ok_or("`entries` is too short")?;
+            let (these, rest) = entries.split_at_checked(whole(length, SYMBOLS + 1)?).ok_or_else(wrong_length)?;
             entries = rest;
             positions.push(position(these, rows, symbols)?);
         }
@@ -162,21 +163,24 @@ pub(super) fn from_arrays(
         group.usual = usual.next().map(Standardisation::from_row).transpose()?;
         groups.push(group);
     }
-    if entries.is_empty() { Ok(groups) } else { Err("`entries` is too long".into()) }
+    if entries.is_empty() { Ok(groups) } else { Err(wrong_length()) }
 }
 
 /// The values of one position, which every row has one of.
-fn position(entries: &[f64], rows: usize, symbols: usize) -> Result<Vec<(u16, u32)>, String> {
+fn position(entries: &[f64], rows: usize, symbols: usize) -> Result<Vec<(u16, u32)>, Fault> {
     let mut values: Vec<(u16, u32)> = Vec::with_capacity(entries.len());
     for &entry in entries {
         let entry = whole(entry, COUNT_UNIT * (rows + 1))?;
         let (symbol, count) = (entry % COUNT_UNIT, entry / COUNT_UNIT);
         let ascends = values.last().is_none_or(|(last, _)| usize::from(*last) < symbol);
         if symbol >= symbols || count == 0 || !ascends {
-            return Err(format!("the entry {entry} is no value and its count"));
+            return Err(Place::Array("entries".into()).found(entry, "rising values with their counts"));
         }
         values.push((symbol as u16, count as u32));
     }
     let counted: usize = values.iter().map(|(_, count)| *count as usize).sum();
-    if counted == rows && rows > 0 { Ok(values) } else { Err(format!("a position counts {counted} of {rows} rows")) }
+    if counted != rows || rows == 0 {
+        return Err(Place::Array("entries".into()).found(format!("{counted} rows at a position"), rows.to_string()));
+    }
+    Ok(values)
 }

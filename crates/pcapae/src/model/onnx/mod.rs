@@ -61,8 +61,7 @@ impl Autoencoder {
     pub fn to_onnx(&self, part: Part) -> Result<Vec<u8>> {
         let zeros = vec![0.0; self.config().window_size()];
         let recording = self.record(&zeros, &|_, _| None);
-        let config = serde_json::to_string(self.config())
-            .map_err(|error| Error::Unwritable { what: "model", reason: error.to_string() })?;
+        let config = serde_json::to_string(self.config()).map_err(Error::unwritable("model"))?;
         let entry = |key: &str, value: &str| Entry { key: key.to_owned(), value: value.to_owned() };
         let file = Model {
             ir_version: IR_VERSION,

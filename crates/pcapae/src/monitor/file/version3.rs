@@ -10,6 +10,7 @@ use crate::calibration::{Connections, FalseAlarmRate};
 use crate::detectors::{
     Blueprint, FittedRecord, InterArrivalConfig, LengthRarityConfig, PositionHistogramConfig, Rows, ScoringHead,
 };
+use crate::error::Fault;
 use crate::fragment::{Mask, Mode, Semantics, Shape};
 use crate::model::ModelConfig;
 use crate::monitor::{Bundle, TrainingSummary};
@@ -41,13 +42,13 @@ struct Autoencoder3 {
 }
 
 /// The bundle that a record of version 3 and its tensors say; otherwise, in a few words, what is wrong with them.
-pub(super) fn read(record: &str, tensors: &SafeTensors) -> Result<Bundle, String> {
-    let record: Record3 = serde_json::from_str(record).map_err(|error| error.to_string())?;
+pub(super) fn read(record: &str, tensors: &SafeTensors) -> Result<Bundle, Fault> {
+    let record: Record3 = serde_json::from_str(record).map_err(Fault::parser)?;
     from_parts(record.into_record()?, tensors, &|group| arrays(group, tensors))
 }
 
 impl Record3 {
-    fn into_record(self) -> Result<Record, String> {
+    fn into_record(self) -> Result<Record, Fault> {
         let rows = Rows::Fragments { size: self.fragment_size, mode: Some(self.mode), mask: Some(self.mask) };
         let count = self.lesson.split.training_end;
         let of_blueprint =
@@ -59,7 +60,7 @@ impl Record3 {
             self.lengths.map(Blueprint::LengthRarity).map(of_blueprint),
             self.gaps.map(Blueprint::InterArrival).map(of_blueprint),
         ];
-        let value = |record| serde_json::to_value(record).map_err(|error| error.to_string());
+        let value = |record| serde_json::to_value(record).map_err(Fault::parser);
         Ok(Record {
             mode: self.mode,
             fragment_size: self.fragment_size,
@@ -67,7 +68,7 @@ impl Record3 {
             semantics: self.semantics,
             mask: self.mask,
             model: self.autoencoder.map(|autoencoder| autoencoder.model),
-            detectors: detectors.into_iter().flatten().map(value).collect::<Result<Vec<Value>, String>>()?,
+            detectors: detectors.into_iter().flatten().map(value).collect::<Result<Vec<Value>, Fault>>()?,
             connections: self.connections,
             false_alarm_rate: self.false_alarm_rate,
             training_summary: self.lesson,
@@ -85,7 +86,7 @@ fn former(name: &str) -> &str {
 }
 
 /// The arrays of a group of tensors, by the present names of the group and, among the calibrations, of the detectors.
-fn arrays(group: &str, tensors: &SafeTensors) -> Result<NamedArrays, String> {
+fn arrays(group: &str, tensors: &SafeTensors) -> Result<NamedArrays, Fault> {
     let found = NamedArrays::from_tensors(&prefix(former(group)), tensors)?;
     let mut renamed = NamedArrays::default();
     for (name, array) in found.iter() {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Reducer, Reduction};
 use crate::detectors::Rows;
+use crate::error::{Fault, FileKind, Place};
 use crate::model::Frames;
 use crate::named_arrays::NamedArrays;
 use crate::tensor_file;
@@ -35,7 +36,6 @@ struct Record {
 impl Reducer {
     /// The reducer as the bytes of its file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let unwritable = |reason: String| Error::Unwritable { what: "reducer", reason };
         let record = Record {
             reduction: self.reduction.clone(),
             rows: self.rows.clone(),
@@ -43,7 +43,7 @@ impl Reducer {
             count: self.count,
             sources: self.sources.clone(),
         };
-        let record = serde_json::to_string(&record).map_err(|error| unwritable(error.to_string()))?;
+        let record = serde_json::to_string(&record).map_err(Error::unwritable("reducer"))?;
         let metadata = [("format", FORMAT), ("version", VERSION), (RECORD, record.as_str())];
         let tensors: Vec<_> = self.numbers().tensors("").collect();
         tensor_file::tensor_file(&tensors, &metadata)
@@ -52,21 +52,19 @@ impl Reducer {
     /// Reads the file of a reducer; refuses what is none, or was written by a newer version.
     pub fn open(path: &Path) -> Result<Reducer> {
         let bytes = std::fs::read(path).map_err(Error::io("read", path))?;
-        let refuse = |reason| Error::NotFitted { what: "reducer", path: path.to_owned(), reason };
-        Self::from_bytes(&bytes).map_err(refuse)
+        Self::from_bytes(&bytes).map_err(FileKind::Reducer.unreadable(path))
     }
 
     /// Reads the bytes of a reducer's file; says in a few words what is wrong with them.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Reducer, String> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Reducer, Fault> {
         let metadata = tensor_file::metadata(bytes, FORMAT, &[VERSION])?;
-        let record = metadata.get(RECORD).ok_or("its metadata has no entry `reducer`")?;
-        let Record { reduction, rows, frames, count, sources } =
-            serde_json::from_str(record).map_err(|error| error.to_string())?;
+        let record = metadata.get(RECORD).ok_or_else(|| Place::Entry(RECORD.into()).missing())?;
+        let Record { reduction, rows, frames, count, sources } = serde_json::from_str(record).map_err(Fault::parser)?;
         rows.check()?;
         if !matches!(rows, Rows::Fragments { .. }) {
-            return Err(format!("it takes {rows}, expected fragments"));
+            return Err(Place::Entry("rows".into()).found(rows, "fragments"));
         }
-        let tensors = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
+        let tensors = SafeTensors::deserialize(bytes).map_err(Fault::parser)?;
         let numbers = NamedArrays::from_tensors("", &tensors)?;
         let projection = reduction.read_back(frames.count() * rows.width(), &numbers)?;
         Ok(Reducer { reduction, rows, frames, count, sources, projection })
