@@ -1,15 +1,14 @@
-//! The engine, whole and in parts, with every family of instructions that this processor has: `cargo bench -p pcapae`.
+//! The engine, whole and in parts, with every family of instructions that this processor has: `cargo bench -p pcapae-engine`.
 //!
-//! `cargo bench -p pcapae -- train` takes only the benchmarks whose name has this word.
+//! `cargo bench -p pcapae-engine -- train` takes only the benchmarks whose name has this word.
 
 use std::fmt;
 use std::time::Duration;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use pcapae::engine::kernels::{Kernel, Kernels};
-use pcapae::engine::{Engine, Instructions};
-use pcapae::model::{Autoencoder, Cell, ModelConfig, Side};
+use pcapae_engine::kernel_benchmark::{KernelBenchmark, Operation};
+use pcapae_engine::{Cell, Engine, Instructions, ModelConfig, Network, Side};
 
 /// Windows in a batch, as `pcapae learn` takes them.
 const BATCH: usize = 32;
@@ -39,12 +38,12 @@ impl fmt::Display for Case {
 }
 
 impl Case {
-    fn model(&self) -> Autoencoder {
-        Autoencoder::new(self.config, 1)
+    fn network(&self) -> Network {
+        Network::new(self.config, 1)
     }
 
     fn engine(&self) -> Engine {
-        Engine::with_instructions(&self.model(), self.instructions)
+        Engine::with_instructions(&self.network(), self.instructions)
     }
 
     fn bytes(&self) -> Vec<u8> {
@@ -78,47 +77,47 @@ fn forward(bencher: Bencher, case: &Case) {
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| engine.reconstruct_into(&windows, &mut outputs));
 }
 
-/// A training step without the optimiser's part, which is the same for all instructions.
+/// A training step without the optimizer, which is the same for all instructions.
 #[divan::bench(args = cases())]
 fn train(bencher: Bencher, case: &Case) {
-    let (model, mut engine, bytes) = (case.model(), case.engine(), case.bytes());
+    let (network, mut engine, bytes) = (case.network(), case.engine(), case.bytes());
     let windows: Vec<&[u8]> = bytes.chunks(case.config.window_size()).collect();
-    let mut gradient = model.parameters().zeros_like();
+    let mut gradient = network.parameters().zeros_like();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| {
         let loss = engine.loss_and_gradient(&windows, None, &mut gradient);
-        engine.load(model.parameters());
+        engine.load(network.parameters());
         loss
     });
 }
 
-/// A kernel on one block of pictures of a side.
+/// A kernel on one block of windows of a side.
 #[derive(Clone, Copy)]
-struct OneKernel {
-    kernel: Kernel,
+struct KernelCase {
+    operation: Operation,
     side: Side,
     instructions: Instructions,
 }
 
-impl fmt::Display for OneKernel {
+impl fmt::Display for KernelCase {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{} {} {}", self.kernel, self.side.pixels(), self.instructions)
+        write!(f, "{} {} {}", self.operation, self.side.pixels(), self.instructions)
     }
 }
 
-fn kernels() -> Vec<OneKernel> {
-    let mut kernels = Vec::new();
-    for kernel in Kernel::ALL {
+fn kernel_cases() -> Vec<KernelCase> {
+    let mut cases = Vec::new();
+    for operation in Operation::ALL {
         for side in SIDES {
-            let with = |instructions| OneKernel { kernel, side, instructions };
-            kernels.extend(Instructions::available().into_iter().map(with));
+            let with = |instructions| KernelCase { operation, side, instructions };
+            cases.extend(Instructions::available().into_iter().map(with));
         }
     }
-    kernels
+    cases
 }
 
 /// Items are windows: a block has more of them where vectors are longer.
-#[divan::bench(args = kernels())]
-fn kernel(bencher: Bencher, one: &OneKernel) {
-    let mut kernels = Kernels::new(one.side, one.instructions);
-    bencher.counter(ItemsCount::new(kernels.windows())).bench_local(|| kernels.run(one.kernel));
+#[divan::bench(args = kernel_cases())]
+fn kernel(bencher: Bencher, case: &KernelCase) {
+    let mut benchmark = KernelBenchmark::new(case.side, case.instructions);
+    bencher.counter(ItemsCount::new(benchmark.windows())).bench_local(|| benchmark.run(case.operation));
 }

@@ -35,18 +35,15 @@ impl Cost {
     /// As the engine computes them, so many windows at once in vectors of so many lanes: in a square's cells 8 products instead of 4·5,
     /// in training 64 instead of 16·25 where the lanes hold windows. The Winograd transforms are not counted.
     pub(crate) fn as_computed(config: &ModelConfig, windows: usize, lanes: usize) -> Cost {
-        let rows = |products| if config.shape == Shape::Square { products * 8 / 20 } else { products };
-        let squares = |products, width| match config.shape {
+        let one_d = |products| if config.shape == Shape::Square { products * 8 / 20 } else { products };
+        let two_d = |products, width| match config.shape {
             Shape::Square if fits_2d(width, windows, lanes) => products * 64 / 400,
-            _ => rows(products),
+            _ => one_d(products),
         };
-        Cost {
-            train: Cost::with_cells(config, squares).train,
-            ..Cost::with_cells(config, |products, _| rows(products))
-        }
+        Cost { train: Cost::with_cells(config, two_d).train, ..Cost::with_cells(config, |products, _| one_d(products)) }
     }
 
-    /// `computed` gives the products of a cell's convolution that are computed, from those of its definition and the feature_map's width.
+    /// `computed` maps the products of a cell's direct convolution, and the feature map's width, to those that are computed.
     fn with_cells(config: &ModelConfig, computed: impl Fn(u64, usize) -> u64) -> Cost {
         let (network, _) = Architecture::declare(config);
         let (frames, emitted) = (config.frames.count() as u64, config.emitted_frames() as u64);
@@ -102,7 +99,7 @@ mod tests {
         (Cell::Lstm, Side::ThirtyTwo, [3_599_616, 8_113_408, 24_321_792]),
     ];
 
-    /// By definition, one window alone, and sixteen in vectors of sixteen lanes.
+    /// Of direct convolutions, of one window alone, and of sixteen in vectors of sixteen lanes.
     fn frames(config: ModelConfig, count: usize) -> [Cost; 3] {
         let config = ModelConfig { frames: Frames::try_from(count).unwrap(), ..config };
         let computed = |windows| Cost::as_computed(&config, windows, 16);
@@ -110,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn one_frame_more_costs_what_pytorch_counts_without_the_topmost_input() {
+    fn one_frame_more_costs_what_pytorch_counts_without_the_top_cells_input() {
         for (cell, side, [encode, forward, train]) in PYTORCH {
             for shape in [Shape::Square, Shape::Line] {
                 let config = ModelConfig { cell, shape, ..ModelConfig::new(side) };
@@ -135,13 +132,13 @@ mod tests {
     }
 
     #[test]
-    fn squares_are_computed_with_fewer_products() {
-        let [definition, alone, many] = frames(ModelConfig::new(Side::ThirtyTwo), 3);
+    fn winograd_takes_fewer_products() {
+        let [direct, alone, many] = frames(ModelConfig::new(Side::ThirtyTwo), 3);
         assert_eq!([alone.encode, alone.forward], [many.encode, many.forward]);
-        let [rows, squares] = [alone, many].map(|computed| definition.train as f64 / computed.train as f64);
-        assert!((2.2..2.5).contains(&rows) && (4.0..6.25).contains(&squares), "{rows} {squares}");
+        let [one_d, two_d] = [alone, many].map(|computed| direct.train as f64 / computed.train as f64);
+        assert!((2.2..2.5).contains(&one_d) && (4.0..6.25).contains(&two_d), "{one_d} {two_d}");
         let line = ModelConfig { shape: Shape::Line, ..ModelConfig::new(Side::Sixteen) };
-        let [definition, alone, many] = frames(line, 3);
-        assert_eq!([definition; 2], [alone, many]);
+        let [direct, alone, many] = frames(line, 3);
+        assert_eq!([direct; 2], [alone, many]);
     }
 }

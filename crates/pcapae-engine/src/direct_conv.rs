@@ -285,7 +285,7 @@ mod tests {
     use crate::reference::{FeatureMap, Graph, Op};
     use crate::simd::Kernel;
 
-    /// The convolutions of the network, and how each moves over a feature_map.
+    /// The convolutions of the network, and how each moves over a feature map.
     #[derive(Debug, Clone, Copy)]
     enum Kind {
         Conv { shape: Shape, kernel: Grid, stride: Grid },

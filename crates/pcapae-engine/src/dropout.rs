@@ -93,7 +93,7 @@ mod tests {
         }
     }
 
-    /// The same factors for the definition and for the engine: windows of several blocks, every cell and every step.
+    /// The same factors in the reference implementation and in the engine: windows of several blocks, every cell and every step.
     #[track_caller]
     fn check(config: ModelConfig, count: usize) {
         let model = Network::new(config, 3);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_engine_drops_what_the_definition_drops() {
+    fn the_engine_drops_the_same_channels_as_the_reference() {
         let base = ModelConfig::new(Side::Sixteen);
         check(base, 3);
         check(ModelConfig { frames: Frames::try_from(2).unwrap(), cell: Cell::Lstm, ..base }, 3);

@@ -27,7 +27,7 @@ impl Random {
         (0..count).map(|_| self.0.random_range(-1.0..1.0)).collect()
     }
 
-    /// Pictures of such values.
+    /// Feature maps of such values.
     pub fn feature_maps(&mut self, raster: Raster, channels: usize) -> FeatureMaps {
         let mut feature_maps = FeatureMaps::zeros(raster, channels);
         for channel in 0..channels {
@@ -39,7 +39,7 @@ impl Random {
     }
 }
 
-/// Windows side by side.
+/// Windows of a block.
 pub(crate) fn any_windows() -> impl Strategy<Value = usize> {
     prop::sample::select(vec![1, 2, 4, 8, 16])
 }
@@ -55,7 +55,7 @@ pub(crate) fn feature_map(feature_maps: &FeatureMaps, channels: Range<usize>, wi
     FeatureMap { channels: channels.len(), grid: feature_maps.raster.grid, values }
 }
 
-/// Every value is as expected, and what lies around the pictures is zero.
+/// Every value is as expected, and the padding is zero.
 #[track_caller]
 pub(crate) fn assert_feature_maps(what: &str, got: &FeatureMaps, window: usize, expected: &FeatureMap, tolerance: f64) {
     assert_close(what, &feature_map(got, 0..expected.channels, window).values, &expected.values, tolerance);
@@ -65,10 +65,10 @@ pub(crate) fn assert_feature_maps(what: &str, got: &FeatureMaps, window: usize, 
             rest.set_window(channel, window, std::iter::repeat_n(0.0, rest.raster.grid.pixels()));
         }
     }
-    assert!(rest.all().iter().all(|value| *value == 0.0), "{what}: not zero beside the pictures");
+    assert!(rest.all().iter().all(|value| *value == 0.0), "{what}: padding is not zero");
 }
 
-/// Every value is as expected, to within a part of the largest or of one.
+/// Every value is as expected, to within `tolerance` of the largest value or of 1.
 #[track_caller]
 pub(crate) fn assert_close(what: &str, got: &[f64], expected: &[f64], tolerance: f64) {
     assert_eq!(got.len(), expected.len(), "{what}");

@@ -310,7 +310,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2 * CASES))]
 
         #[test]
-        fn moments_and_gradients_are_those_of_the_definition(
+        fn moments_and_gradients_agree_with_the_reference(
             shape in prop::sample::select(vec![Shape::Square, Shape::Line]),
             sides in [1usize..9, 1usize..13],
             windows in any_windows(),

@@ -129,7 +129,6 @@ impl Grid {
 /// The kind of recurrent cell.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[non_exhaustive]
 pub enum Cell {
     /// Convolutional gated recurrent unit (Ballas et al. 2016).
     #[default]

@@ -1,4 +1,4 @@
-//! The definition: the recorder written down as a graph, in the words of the thesis. Slow, and what all else is measured by.
+//! The network written down as a graph, in the terms of the papers.
 
 use super::graph::{FeatureMap, Graph, Node, Op};
 use crate::network::{

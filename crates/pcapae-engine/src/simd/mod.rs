@@ -1,9 +1,8 @@
-//! Vectors of floats: one trait, one implementation for each family of processors.
+//! Vectors of floats: one trait, implemented for each family of vector instructions.
 //!
-//! Here are the calls of the processor's own instructions, which are `unsafe`. A value of an implementing type is the
-//! proof that the processor has them; it can only be had by asking the processor. So what is written against the trait is
-//! safe Rust, with slices and their bounds; a few inner loops that would spend most of their time on bounds check
-//! them beforehand and use [`Simd::load_at`].
+//! A [`Kernel`] is generic over [`Simd`], and [`Instructions::run`] compiles and runs it for the processor at hand. A value of an
+//! implementing type is the proof that the processor has the instructions: only their detection makes one. So kernels are safe
+//! Rust with bounds-checked slices; a few inner loops check their bounds beforehand and use [`Simd::load_at`].
 
 mod instructions;
 
@@ -28,10 +27,10 @@ use avx512::Avx512;
 use neon::Neon;
 use portable::Portable;
 
-/// Most lanes of any implementation.
+/// The most lanes of any implementation.
 pub const LANES_MAX: usize = 16;
 
-/// A family of processors' vector instructions.
+/// A family of vector instructions.
 pub trait Simd: Copy + Send + Sync + 'static {
     /// A vector of [`LANES`](Simd::LANES) floats.
     type F: Copy;
@@ -39,10 +38,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Floats in a vector; a power of two, at most [`LANES_MAX`].
     const LANES: usize;
 
-    /// Whether twenty vectors of sums fit into registers beside what they are made from.
+    /// Whether twenty accumulators fit into registers beside their operands.
     const MANY_REGISTERS: bool;
 
-    /// Runs `work` compiled for these instructions. What it calls must be inlined into it to profit.
+    /// Runs `work` compiled for these instructions; so is only what is inlined into it.
     fn vectorize<R>(self, work: impl FnOnce() -> R) -> R;
 
     /// The same float in every lane.
@@ -72,13 +71,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// a / b.
     fn div(self, a: Self::F, b: Self::F) -> Self::F;
 
-    /// a·b + c, rounded once where the processor can.
+    /// a·b + c, fused where the processor can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
 
-    /// The greater of a and b; b where either is not a number.
+    /// The greater of a and b; b where either is NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
 
-    /// The lesser of a and b; b where either is not a number.
+    /// The lesser of a and b; b where either is NaN.
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
 
     /// To the nearest integer; halves to the even one.
@@ -90,7 +89,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// a where x > 0, else b.
     fn where_positive(self, x: Self::F, a: Self::F, b: Self::F) -> Self::F;
 
-    /// The lanes, filled up with zeros.
+    /// The lanes, padded with zeros.
     fn to_array(self, v: Self::F) -> [f32; LANES_MAX] {
         let mut array = [0.0; LANES_MAX];
         self.store(v, &mut array);
@@ -116,7 +115,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
         vectors.map(|v| self.sum(v))
     }
 
-    /// [`load`](Simd::load) from place `at` of a slice, without a look at its bounds.
+    /// [`load`](Simd::load) from offset `at` of a slice, without bounds checks.
     ///
     /// # Safety
     ///
@@ -128,7 +127,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
         self.load(unsafe { from.get_unchecked(at..at + Self::LANES) })
     }
 
-    /// [`store`](Simd::store) to place `at` of a slice, without a look at its bounds.
+    /// [`store`](Simd::store) to offset `at` of a slice, without bounds checks.
     ///
     /// # Safety
     ///
@@ -140,7 +139,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
         self.store(v, unsafe { to.get_unchecked_mut(at..at + Self::LANES) })
     }
 
-    /// The lower half of the lanes from one place of a slice, the upper half from another, without a look at its bounds.
+    /// The lower half of the lanes from one offset of a slice, the upper half from another, without bounds checks.
     ///
     /// # Safety
     ///
@@ -154,7 +153,7 @@ pub trait Simd: Copy + Send + Sync + 'static {
         self.load(&lanes)
     }
 
-    /// Writes the lower half of the lanes to one place of a slice, the upper half to another, without a look at its bounds.
+    /// Writes the lower half of the lanes to one offset of a slice, the upper half to another, without bounds checks.
     ///
     /// # Safety
     ///
@@ -167,13 +166,13 @@ pub trait Simd: Copy + Send + Sync + 'static {
         to[high..high + half].copy_from_slice(&lanes[half..Self::LANES]);
     }
 
-    /// [`load`](Simd::load), or [`load_part`](Simd::load_part) where fewer than a vector's lanes are wanted.
+    /// [`load`](Simd::load), or [`load_part`](Simd::load_part) for fewer lanes.
     #[inline(always)]
     fn load_first(self, from: &[f32], count: usize) -> Self::F {
         if count >= Self::LANES { self.load(from) } else { self.load_part(&from[..count]) }
     }
 
-    /// [`store`](Simd::store), or [`store_part`](Simd::store_part) where fewer than a vector's lanes are wanted.
+    /// [`store`](Simd::store), or [`store_part`](Simd::store_part) for fewer lanes.
     #[inline(always)]
     fn store_first(self, v: Self::F, to: &mut [f32], count: usize) {
         if count >= Self::LANES { self.store(v, to) } else { self.store_part(v, &mut to[..count]) }
@@ -240,8 +239,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     }
 }
 
-/// Slope of the leaky rectifier below zero, as in the original.
-pub const LEAK: f32 = 0.2;
+/// Slope of the leaky ReLU below zero, as in the original.
+pub(crate) const LEAK: f32 = 0.2;
 
 #[cfg(test)]
 mod tests {
@@ -295,7 +294,7 @@ mod tests {
         });
     }
 
-    /// Functions to within a few units in the last place, and what is not a number stays so.
+    /// Functions are exact to a few units in the last place, and NaN stays NaN.
     fn check_functions<S: Simd>(s: S) {
         for i in -8700..=8700 {
             let x = i as f32 / 100.0;
@@ -316,14 +315,14 @@ mod tests {
     }
 
     #[test]
-    fn the_portable_vectors_do_their_sums() {
+    fn portable_vectors_compute_correctly() {
         check(Portable);
         check_functions(Portable);
     }
 
     #[cfg(target_arch = "x86_64")]
     #[test]
-    fn the_vectors_of_x86_do_their_sums() {
+    fn x86_vectors_compute_correctly() {
         if let Some(s) = Avx2::detect() {
             check(s);
             check_functions(s);
@@ -336,7 +335,7 @@ mod tests {
 
     #[cfg(target_arch = "aarch64")]
     #[test]
-    fn the_vectors_of_arm_do_their_sums() {
+    fn arm_vectors_compute_correctly() {
         if let Some(s) = Neon::detect() {
             check(s);
             check_functions(s);

@@ -1,8 +1,8 @@
-//! Plain arrays of eight floats, for any processor; safe code, and the yardstick for the other implementations.
+//! Plain arrays of eight floats, for any processor; safe code, and the reference for the other implementations.
 
 use super::Simd;
 
-/// What every processor can do.
+/// Vectors for any processor.
 #[derive(Debug, Clone, Copy)]
 pub struct Portable;
 

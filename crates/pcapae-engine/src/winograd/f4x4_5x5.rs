@@ -154,7 +154,7 @@ impl F4x4_5x5 {
         sums: &mut [f32],
     ) {
         let per_point = self.inputs * Q * S::LANES;
-        let apart_sums = conflict_free_stride(CHANNEL_BLOCK * Q * S::LANES);
+        let sums_stride = conflict_free_stride(CHANNEL_BLOCK * Q * S::LANES);
         for (p, weights) in weights.chunks_exact(self.inputs).enumerate() {
             let inputs = &inputs[p * conflict_free_stride(per_point)..][..per_point];
             let mut acc = [[s.splat(0.0); Q]; CHANNEL_BLOCK];
@@ -168,7 +168,7 @@ impl F4x4_5x5 {
                 }
             }
             for (c, acc) in acc.into_iter().enumerate() {
-                store_strided(s, acc, sums, p * apart_sums + c * Q * S::LANES, S::LANES);
+                store_strided(s, acc, sums, p * sums_stride + c * Q * S::LANES, S::LANES);
             }
         }
     }

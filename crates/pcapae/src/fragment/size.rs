@@ -2,19 +2,9 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+pub use pcapae_engine::Shape;
 
 use crate::{Error, Result};
-
-/// The shape in which a fragment's bytes are laid out, row-major.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shape {
-    /// A square of `side × side` bytes, as a grey-scale picture.
-    Square,
-    /// One row of bytes.
-    Line,
-}
 
 /// A checked fragment size.
 ///

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::Frames;
 use super::autoencoder::Autoencoder;
 use super::checkpoint::CheckpointError;
-use super::config::Frames;
 use super::torch_checkpoint::BYTES_MAX;
 use super::torch_file::TorchFile;
 use crate::{Error, Result};

@@ -1,10 +1,9 @@
-//! From a few rows of numbers to many others: sums of squared or absolute differences, a vector of rows at a time.
+//! Sums of squared or absolute differences between a few rows and many others, a vector of rows at a time.
 
-use super::instructions::{Instructions, Work};
-use super::simd::{LANES_MAX, Simd};
+use crate::engine::simd::{Instructions, Kernel, LANES_MAX, Simd};
 
-/// Rows that lie together in memory: four vectors of the widest kind.
-const TOGETHER: usize = 4 * LANES_MAX;
+/// Rows of a group: four vectors of the widest kind.
+const GROUP: usize = 4 * LANES_MAX;
 
 /// What is summed over the columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +14,7 @@ pub(crate) enum Differences {
     Absolute,
 }
 
-/// Rows laid out so that neighbours in memory are the same column of different rows: `[group][column][row of the group]`.
+/// Rows in column-major groups: `[group][column][row of the group]`.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Columns {
     rows: usize,
@@ -24,20 +23,20 @@ pub(crate) struct Columns {
 }
 
 impl Columns {
-    /// The rows whose places in `rows`, of `width` numbers each, are given.
+    /// The rows at `places` of `rows`, of `width` numbers each.
     pub fn of(rows: &[f32], width: usize, places: &[usize]) -> Columns {
-        let mut values = vec![0.0; places.len().next_multiple_of(TOGETHER) * width];
+        let mut values = vec![0.0; places.len().next_multiple_of(GROUP) * width];
         for (at, &place) in places.iter().enumerate() {
-            let group = &mut values[at / TOGETHER * TOGETHER * width..];
+            let group = &mut values[at / GROUP * GROUP * width..];
             for (column, &value) in rows[place * width..][..width].iter().enumerate() {
-                group[column * TOGETHER + at % TOGETHER] = value;
+                group[column * GROUP + at % GROUP] = value;
             }
         }
         Columns { rows: places.len(), width, values }
     }
 
     fn groups(&self) -> usize {
-        self.rows.div_ceil(TOGETHER)
+        self.rows.div_ceil(GROUP)
     }
 
     /// For each of `rows` the sums against every row here, into `sums`.
@@ -48,14 +47,14 @@ impl Columns {
         sums.groups = self.groups();
         let needed = rows.len() * self.groups();
         if sums.least.len() < needed {
-            sums.values.resize(needed * TOGETHER, 0.0);
+            sums.values.resize(needed * GROUP, 0.0);
             sums.least.resize(needed, 0.0);
         }
         instructions.run(Summing { columns: self, rows, what, sums });
     }
 }
 
-/// Sums of a few rows against many, `[row][group][row of the group]`, and the least of each group, so that those far away are passed over.
+/// Sums of a few rows against many, `[row][group][row of the group]`, and the least of each group, to skip distant groups.
 #[derive(Debug, Default)]
 pub(crate) struct Sums {
     groups: usize,
@@ -64,11 +63,10 @@ pub(crate) struct Sums {
 }
 
 impl Sums {
-    /// For the row of this number, group by group: no sum of the group is less than this, and the sums. There are sums of no meaning at the
-    /// end of the last group.
+    /// Of the row of this number, group by group: the least sum, and all sums. Those beyond the last row have no meaning.
     pub fn groups(&self, row: usize) -> impl Iterator<Item = (f32, &[f32])> {
         let groups = row * self.groups..(row + 1) * self.groups;
-        groups.map(|group| (self.least[group], &self.values[group * TOGETHER..(group + 1) * TOGETHER]))
+        groups.map(|group| (self.least[group], &self.values[group * GROUP..(group + 1) * GROUP]))
     }
 }
 
@@ -79,7 +77,7 @@ struct Summing<'a> {
     sums: &'a mut Sums,
 }
 
-impl Work for Summing<'_> {
+impl Kernel for Summing<'_> {
     type Output = ();
 
     fn run<S: Simd>(self, s: S) {
@@ -111,11 +109,11 @@ impl Work for Summing<'_> {
     }
 }
 
-/// Adds up what `add` makes of each difference. A group stays in the cache while all rows are compared with it, and some rows at a time share
-/// what is loaded of it.
+/// Accumulates each difference with `add`. A group stays in the cache while all rows are compared with it, and up to four rows share its
+/// loads.
 #[inline(always)]
 fn sum_up<S: Simd>(s: S, columns: &Columns, rows: &[&[f32]], sums: &mut Sums, add: impl Fn(S::F, S::F) -> S::F) {
-    for (number, group) in columns.values.chunks_exact(TOGETHER * columns.width).enumerate() {
+    for (number, group) in columns.values.chunks_exact(GROUP * columns.width).enumerate() {
         let mut done = 0;
         while S::MANY_REGISTERS && done + 4 <= rows.len() {
             let four = std::array::from_fn(|i| rows[done + i]);
@@ -133,7 +131,7 @@ fn sum_up<S: Simd>(s: S, columns: &Columns, rows: &[&[f32]], sums: &mut Sums, ad
     }
 }
 
-/// `R` rows against a group, which is number `first` of the first row's groups.
+/// `R` rows against the group whose results of the first row have index `first`.
 #[inline(always)]
 fn sum_up_rows<S: Simd, const R: usize>(
     s: S,
@@ -146,9 +144,9 @@ fn sum_up_rows<S: Simd, const R: usize>(
     const VECTORS: usize = 4;
     let of_row: [usize; R] = std::array::from_fn(|i| first + i * sums.groups);
     let mut least = [s.splat(f32::INFINITY); R];
-    for first in (0..TOGETHER).step_by(VECTORS * S::LANES) {
+    for first in (0..GROUP).step_by(VECTORS * S::LANES) {
         let mut acc = [[s.splat(0.0); VECTORS]; R];
-        for (column, group) in group.as_chunks::<TOGETHER>().0.iter().enumerate() {
+        for (column, group) in group.as_chunks::<GROUP>().0.iter().enumerate() {
             let values: [S::F; VECTORS] = std::array::from_fn(|v| s.load(&group[first + v * S::LANES..][..S::LANES]));
             for (acc, row) in acc.iter_mut().zip(rows) {
                 let x = s.splat(row[column]);
@@ -158,7 +156,7 @@ fn sum_up_rows<S: Simd, const R: usize>(
             }
         }
         for i in 0..R {
-            let values = &mut sums.values[of_row[i] * TOGETHER + first..][..VECTORS * S::LANES];
+            let values = &mut sums.values[of_row[i] * GROUP + first..][..VECTORS * S::LANES];
             for (acc, values) in acc[i].iter().zip(values.chunks_exact_mut(S::LANES)) {
                 s.store(*acc, values);
                 least[i] = s.min(*acc, least[i]);
@@ -179,7 +177,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sums_are_those_of_the_definition_for_all_instructions(
+        fn sums_agree_with_a_plain_loop_for_all_instructions(
             width in 1..20usize,
             values in prop::collection::vec(-100f32..100.0, 20 * 147),
             to in 1..8usize,
@@ -192,11 +190,11 @@ mod tests {
             let columns = Columns::of(others, width, &places);
             for instructions in Instructions::available() {
                 for what in [Differences::Squared, Differences::Absolute] {
-                    // What others left behind must not matter.
-                    let mut sums = Sums { groups: 7, values: vec![1.0; 3 * TOGETHER], least: vec![1.0; 3] };
+                    // Earlier contents must not matter.
+                    let mut sums = Sums { groups: 7, values: vec![1.0; 3 * GROUP], least: vec![1.0; 3] };
                     columns.differences_to(&to, what, instructions, &mut sums);
                     for (number, row) in to.iter().enumerate() {
-                        prop_assert_eq!(sums.groups(number).count(), rows.div_ceil(TOGETHER));
+                        prop_assert_eq!(sums.groups(number).count(), rows.div_ceil(GROUP));
                         prop_assert!(sums.groups(number).all(|(least, sums)| sums.iter().all(|sum| *sum >= least)));
                         let sums = sums.groups(number).flat_map(|(_, sums)| sums);
                         for (sum, &place) in sums.zip(&places) {

@@ -91,7 +91,7 @@ fn dataset_path(args: &ExplainArgs) -> Result<&Path> {
 
 /// Refuses a dataset whose fragments are not those of the model.
 fn check(dataset: &Dataset, model: &Autoencoder, args: &ExplainArgs) -> Result<()> {
-    let expected = model.config().fragment_size()?;
+    let expected = model.fragment_size()?;
     let path = || dataset.path().to_owned();
     if dataset.is_empty() {
         return Err(Error::NoFragments { path: path() });
