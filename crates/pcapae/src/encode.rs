@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::code::{CodesDescription, CodesWriter};
 use crate::dataset::{Dataset, WantedWindows};
 use crate::engine::Engine;
+use crate::fragment::FragmentSize;
 use crate::model::{Autoencoder, CODE_SIZE, TrainedOn};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -62,7 +63,7 @@ pub fn check_fragments(model: &Autoencoder, dataset: &Dataset) -> Result<()> {
     let differ = |got: String, other: &str, expected: String| {
         Err(Error::OtherFragments { path: dataset.path().to_owned(), got, other: other.to_owned(), expected })
     };
-    let (taken, got) = (model.fragment_size()?, dataset.size());
+    let (taken, got) = (FragmentSize::try_from(model.config())?, dataset.size());
     if got != taken {
         return differ(format!("fragments of {got}"), "the model", format!("an input of {taken}"));
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use pcapae_engine::ModelConfig;
 pub use pcapae_engine::Shape;
 
 use crate::{Error, Result};
@@ -68,6 +69,15 @@ impl FragmentSize {
 }
 
 /// `32 × 32 bytes`, or `1000 bytes in a line`.
+impl TryFrom<&ModelConfig> for FragmentSize {
+    type Error = Error;
+
+    /// The fragments that a network of this configuration takes.
+    fn try_from(config: &ModelConfig) -> Result<FragmentSize> {
+        FragmentSize::new(config.side.fragment_size(), config.shape)
+    }
+}
+
 impl fmt::Display for FragmentSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.shape {

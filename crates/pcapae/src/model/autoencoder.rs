@@ -5,7 +5,6 @@ use sha2::{Digest, Sha256};
 use super::trained_on::TrainedOn;
 use super::{ModelConfig, Network, Parameters};
 use crate::Result;
-use crate::fragment::FragmentSize;
 
 /// A convolutional recurrent autoencoder with its weights; [`Engine`](crate::engine::Engine) runs it.
 #[derive(Debug, Clone)]
@@ -52,11 +51,6 @@ impl Autoencoder {
     /// The configuration of the network.
     pub fn config(&self) -> &ModelConfig {
         self.network.config()
-    }
-
-    /// Size and shape of the fragments that the model takes.
-    pub fn fragment_size(&self) -> Result<FragmentSize> {
-        FragmentSize::new(self.config().side.fragment_size(), self.config().shape)
     }
 
     /// The weights.

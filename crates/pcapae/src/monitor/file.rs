@@ -206,7 +206,7 @@ fn check_names(detectors: &Detectors) -> Result<(), String> {
 }
 
 fn model(config: ModelConfig, cutting: &Cutting, tensors: &SafeTensors) -> Result<Autoencoder, String> {
-    let taken = config.fragment_size().map_err(|error| error.to_string())?;
+    let taken = FragmentSize::try_from(&config).map_err(|error| error.to_string())?;
     if cutting.size != taken {
         return Err(format!("its fragments are of {}, its model takes {taken}", cutting.size));
     }

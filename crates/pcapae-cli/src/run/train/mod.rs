@@ -140,7 +140,7 @@ fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, console: &Console) -
             training
         }
     };
-    let size = training.model().fragment_size()?;
+    let size = FragmentSize::try_from(training.model().config())?;
     check_fragments(dataset, &format!("the model in {}", file.display()), size, training.model().trained_on())?;
     Ok(training)
 }
