@@ -1,5 +1,7 @@
 //! `pcapae`: learns what normal traffic looks like from raw bytes and flags what does not fit.
 
+#![forbid(unsafe_code)]
+
 mod args;
 mod failure;
 mod progress;

@@ -11,9 +11,10 @@
 use std::error::Error;
 use std::time::Instant;
 
-use pcapae::engine::{Cost, Engine, Instructions, multiply_adds};
+use pcapae::engine::peak::multiply_adds;
+use pcapae::engine::{Cost, Engine, Instructions};
 use pcapae::model::{Autoencoder, Cell, Frames, ModelConfig, Side};
-use pcapae::train::{Optimizer, OptimizerState, Pace};
+use pcapae::train::{Optimizer, OptimizerState, StepParameters};
 use serde_json::{Value, json};
 
 const USAGE: &str = "usage: engine_speed encode|forward|train gru|lstm FRAMES BATCH SECONDS [INSTRUCTIONS], or engine_speed peak SECONDS";
@@ -68,7 +69,7 @@ fn speed(
     let mut engine = Engine::with_instructions(&model, instructions);
     let bytes: Vec<u8> = (0..batch * config.window_size()).map(|i| ((i * i) >> 5) as u8).collect();
     let windows: Vec<&[u8]> = bytes.chunks(config.window_size()).collect();
-    let costs = [Cost::by_definition(&config), engine.cost(batch)];
+    let costs = [Cost::direct(&config), engine.cost(batch)];
     let (time, costs) = match step {
         "encode" => (median(seconds, || drop(engine.encode(&windows))), costs.map(|cost| cost.encode)),
         "forward" => {
@@ -80,7 +81,11 @@ fn speed(
             let mut gradient = model.parameters().zeros_like();
             let time = median(seconds, || {
                 engine.loss_and_gradient(&windows, None, &mut gradient);
-                optimizer.step(model.values_mut(), gradient.values(), Pace { rate: 1e-5, beta1: 0.9 });
+                optimizer.step(
+                    model.values_mut(),
+                    gradient.values(),
+                    StepParameters { learning_rate: 1e-5, beta1: 0.9 },
+                );
                 engine.load(model.parameters());
             });
             (time, costs.map(|cost| cost.train))
@@ -91,7 +96,7 @@ fn speed(
         "windows_per_second": batch as f64 / time,
         "peak_megabytes": peak_megabytes(),
         "instructions": instructions.to_string(),
-        "multiply_adds_by_definition": costs[0],
+        "multiply_adds_direct": costs[0],
         "multiply_adds_as_computed": costs[1],
     }))
 }

@@ -1,4 +1,4 @@
-//! From a dataset and a model to the file of its codes, block by block.
+//! Encoding: from a dataset and a model to the file of its codes, block by block.
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -8,20 +8,23 @@ use serde_json::json;
 use crate::code::{CodesDescription, CodesWriter};
 use crate::dataset::{Dataset, WantedWindows};
 use crate::engine::Engine;
+use crate::fragment::FragmentSize;
 use crate::model::{Autoencoder, CODE_SIZE, TrainedOn};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Writes the codes that `model` gives of the windows of `dataset` to a [codes](crate::code) file at `place`, replacing what is
-/// there; gives their number. The file is whole if this succeeds.
+/// Writes the codes of the windows of `dataset` to a [codes](crate::code) file at `place`, replacing a file that is there; returns
+/// their number.
 ///
-/// A window is as many fragments as the model's encoder takes. Neighbours overlap in all but one, and in flow mode none crosses from
-/// one flow to another. Of all windows every `stride`-th is encoded, the first included.
+/// A window is as many fragments as the model's encoder takes. Consecutive windows overlap in all but one, and in flow mode no window
+/// spans two flows. Every `stride`-th window is encoded, from the first.
 ///
-/// While the engine computes a block, this thread writes the codes of the last one and reads the next. Memory holds three blocks,
-/// besides what [`Dataset`] holds. The file is the same with any number of threads. Progress counts codes.
+/// While the engine computes a block, this thread writes the codes of the previous one and reads the next. Memory: three blocks, beside
+/// the [`Dataset`]'s own. The file is the same with any number of threads. Progress counts codes.
 ///
-/// Refuses a dataset whose fragments have another size or shape than the model takes, and one without a window, before any long work.
+/// # Errors
+///
+/// A dataset whose fragments do not suit the model, or without a window, before any long work; a file that cannot be written.
 pub fn encode(
     model: &Autoencoder,
     dataset: &Dataset,
@@ -54,13 +57,13 @@ pub fn encode(
     Ok(written)
 }
 
-/// Refuses a dataset without fragments, and one whose fragments are not of the size that the model takes, or were cut or masked otherwise
-/// than those it was trained on.
+/// Refuses a dataset without fragments, or whose fragments have another size than the model takes, or were cut or masked differently
+/// from those it was trained on.
 pub fn check_fragments(model: &Autoencoder, dataset: &Dataset) -> Result<()> {
     let differ = |got: String, other: &str, expected: String| {
         Err(Error::OtherFragments { path: dataset.path().to_owned(), got, other: other.to_owned(), expected })
     };
-    let (taken, got) = (model.config().fragment_size()?, dataset.size());
+    let (taken, got) = (FragmentSize::try_from(model.config())?, dataset.size());
     if got != taken {
         return differ(format!("fragments of {got}"), "the model", format!("an input of {taken}"));
     }
@@ -70,7 +73,7 @@ pub fn check_fragments(model: &Autoencoder, dataset: &Dataset) -> Result<()> {
     if dataset.is_empty() { Err(Error::NoFragments { path: dataset.path().to_owned() }) } else { Ok(()) }
 }
 
-/// How many windows of `frames` fragments the dataset has; refuses one that does not suit the model.
+/// The number of windows of `frames` fragments; refuses a dataset that does not suit the model.
 pub(crate) fn checked_windows(model: &Autoencoder, dataset: &Dataset, frames: usize) -> Result<usize> {
     check_fragments(model, dataset)?;
     match dataset.count_windows(frames)? {
@@ -79,8 +82,8 @@ pub(crate) fn checked_windows(model: &Autoencoder, dataset: &Dataset, frames: us
     }
 }
 
-/// The model as the codes' file names it: its configuration, and the SHA-256 of its weights.
+/// The model's entry in a codes file: its configuration, and the SHA-256 of its weights.
 pub fn model_description(model: &Autoencoder) -> Result<String> {
     let config = serde_json::to_value(model.config()).map_err(Error::unwritable("codes"))?;
-    Ok(json!({ "config": config, "sha256": model.parameters().sha256() }).to_string())
+    Ok(json!({ "config": config, "sha256": model.sha256() }).to_string())
 }

@@ -316,3 +316,9 @@ impl Error {
         Error::Setting { setting, got: got.to_string(), expected: expected.into(), remedy: None }
     }
 }
+
+impl From<pcapae_engine::InvalidSetting> for Error {
+    fn from(pcapae_engine::InvalidSetting { setting, got, expected }: pcapae_engine::InvalidSetting) -> Error {
+        Error::setting(setting, got, expected)
+    }
+}

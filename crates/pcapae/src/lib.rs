@@ -12,6 +12,8 @@
 //!
 //! A higher score is more anomalous, everywhere.
 
+#![forbid(unsafe_code)]
+
 pub mod error;
 
 pub mod progress;
@@ -23,6 +25,8 @@ pub mod append_table;
 pub mod tensor_file;
 
 pub mod named_arrays;
+
+pub mod numeric;
 
 pub mod capture;
 
@@ -40,15 +44,11 @@ pub mod code;
 
 pub mod model;
 
-pub mod engine;
-
 pub mod encode;
 
 pub mod train;
 
 pub mod scores;
-
-pub mod numeric;
 
 pub mod detectors;
 
@@ -71,3 +71,4 @@ pub mod report;
 pub mod experiment;
 
 pub use error::{Error, Result};
+pub use pcapae_engine as engine;

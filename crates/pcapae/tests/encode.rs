@@ -80,7 +80,7 @@ fn check(config: ModelConfig, count: usize, mode: Mode, layout: Layout, stride: 
     assert_eq!(*description, expected);
     let said: serde_json::Value = serde_json::from_str(&description.model).unwrap();
     assert_eq!(said["config"], serde_json::to_value(config).unwrap());
-    assert_eq!(said["sha256"], model.parameters().sha256());
+    assert_eq!(said["sha256"], model.sha256());
 }
 
 #[test]

@@ -16,7 +16,7 @@ use npyz::npz::NpzArchive;
 use npyz::{Deserialize, NpyFile};
 use pcapae::engine::Engine;
 use pcapae::model::{Autoencoder, Cell, Frames, ModelConfig, Norm, Parameters, PredictFrames};
-use pcapae::train::{Epoch, Moment, Optimizer, OptimizerState, Pace, Schedule};
+use pcapae::train::{Epoch, Optimizer, OptimizerState, Schedule, StepParameters, StepPosition};
 
 /// The original's outputs and losses in single precision come this close.
 const TOLERANCE: f32 = 1e-5;
@@ -93,16 +93,16 @@ impl Learner {
     }
 
     /// One step without clipping; the loss before it.
-    fn step(&mut self, windows: &[&[u8]], pace: Pace) -> f64 {
+    fn step(&mut self, windows: &[&[u8]], parameters: StepParameters) -> f64 {
         let loss = self.engine.loss_and_gradient(windows, None, &mut self.gradient);
-        self.state.step(self.model.values_mut(), self.gradient.values(), pace);
+        self.state.step(self.model.values_mut(), self.gradient.values(), parameters);
         self.engine.load(self.model.parameters());
         loss
     }
 }
 
 /// The rate of all runs.
-const PACE: Pace = Pace { rate: 1e-3, beta1: 0.9 };
+const PARAMETERS: StepParameters = StepParameters { learning_rate: 1e-3, beta1: 0.9 };
 
 fn check_numbers(folder: &Path, frames: usize) {
     let model = load(folder, frames, 0);
@@ -114,7 +114,7 @@ fn check_numbers(folder: &Path, frames: usize) {
     close("code", &engine.encode(&windows).concat(), &codes, TOLERANCE);
 
     let mut learner = Learner::new(model, Optimizer::AdamW);
-    learner.step(&windows, PACE);
+    learner.step(&windows, PARAMETERS);
     let exact = npz::<f64>(folder.join("grads_step1_f64.npz"));
     for (name, _, gradient) in learner.gradient.tensors() {
         let exact: Vec<f32> = exact[name].iter().map(|g| *g as f32).collect();
@@ -130,7 +130,7 @@ fn check_steps(folder: &Path, frames: usize, optimizer: Optimizer, losses: &[f64
     let mut learner = Learner::new(model, optimizer);
     let mut compared = 0;
     for (step, expected) in (1..).zip(losses) {
-        let loss = learner.step(&windows, PACE);
+        let loss = learner.step(&windows, PARAMETERS);
         assert!((loss - expected).abs() < 1e-5, "{optimizer:?}, step {step}: {loss} instead of {expected}");
         let name = format!("{optimizer:?}").to_lowercase();
         let file = folder.join(format!("params_{name}_step{step}.npz"));
@@ -223,11 +223,15 @@ fn check_curve(name: &str, predict_frames: usize, schedule: Schedule) {
         let number = |name: &str| epoch[name].as_f64().unwrap();
         let (batches, expected) = (train.chunks_exact(32), epoch["train_batch_mse"].as_array().unwrap());
         assert_eq!(batches.len(), expected.len());
-        let at = Moment { step: epochs.len(), steps, epochs: &epochs };
-        let pace = schedule.pace(1e-3, at);
-        assert!((pace.rate - number("lr")).abs() < 1e-15 && (pace.beta1 - number("beta1")).abs() < 1e-14, "{pace:?}");
+        let at = StepPosition { step: epochs.len(), steps, epochs: &epochs };
+        let parameters = schedule.step_parameters(1e-3, at);
+        assert!(
+            (parameters.learning_rate - number("lr")).abs() < 1e-15
+                && (parameters.beta1 - number("beta1")).abs() < 1e-14,
+            "{parameters:?}"
+        );
         for (batch, expected) in batches.zip(expected) {
-            let loss = learner.step(batch, pace);
+            let loss = learner.step(batch, parameters);
             assert!((loss - expected.as_f64().unwrap()).abs() < 1e-5, "{name}: {loss} instead of {expected}");
         }
         let losses: Vec<f64> = validation.chunks_exact(32).map(|batch| learner.engine.loss(batch)).collect();

@@ -60,7 +60,7 @@ fn check(name: &str) {
     let tensors = model.parameters().shapes();
     assert_eq!(gradients.len(), tensors.len());
 
-    let exact = model.by_definition(&windows);
+    let exact = model.network().reference(&windows);
     close("exact output", exact.outputs.concat(), &outputs, EXACT_TOLERANCE);
     close("exact code", exact.codes.concat(), &codes, EXACT_TOLERANCE);
     close("exact loss", [exact.loss], &[loss], EXACT_TOLERANCE);

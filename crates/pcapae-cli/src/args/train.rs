@@ -16,14 +16,14 @@ Examples:
   pcapae train monday.h5 -v tuesday.h5 -o plant3 --cell lstm --frames 3 --tensorboard
   pcapae train monday.h5 -v tuesday.h5 --resume plant
 
-DIR gets best.safetensors (the model with the smallest validation loss), last.safetensors (to go on with), history.csv and
+DIR gets best.safetensors (the model with the smallest validation loss), last.safetensors (to resume from), history.csv and
 loss.png. Ctrl-C saves, too. A resumed training takes all settings from its file; only --epochs and --patience may be others.")]
 pub struct TrainArgs {
     /// The dataset to train on.
     #[arg(value_name = "TRAIN.h5")]
     pub train: PathBuf,
 
-    /// The dataset that decides which epoch was the best, and when to stop.
+    /// The validation dataset, for the best epoch and early stopping.
     #[arg(short = 'v', long, alias = "vali", value_name = "VALIDATION.h5")]
     pub validation: PathBuf,
 
@@ -47,39 +47,39 @@ pub struct TrainArgs {
     #[arg(short, long, alias = "batch_size", value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: Option<u32>,
 
-    /// Highest step size of the optimiser [default: 0.001].
+    /// Peak learning rate [default: 0.001].
     #[arg(long, alias = "learn_rate", value_name = "RATE", allow_negative_numbers = true, value_parser = positive)]
     pub learning_rate: Option<f64>,
 
-    /// The optimiser [default: adamw].
+    /// The optimizer [default: adamw].
     #[arg(long, alias = "optim", value_name = "OPTIMIZER", ignore_case = true)]
     pub optimizer: Option<OptimizerArg>,
 
-    /// How the learning rate changes [default: cycle].
+    /// The learning-rate schedule [default: cycle].
     #[arg(long, value_name = "SCHEDULER", ignore_case = true)]
     pub scheduler: Option<SchedulerArg>,
 
-    /// Greatest length of a step's gradient; 0 is no limit [default: 10].
-    #[arg(long, alias = "clipping", value_name = "LENGTH", allow_negative_numbers = true, value_parser = zero_or_more)]
+    /// Gradient-norm clipping: maximum norm of a step's gradient; 0 is no limit [default: 10].
+    #[arg(long, alias = "clipping", value_name = "NORM", allow_negative_numbers = true, value_parser = zero_or_more)]
     pub clip: Option<f64>,
 
-    /// What to make small [default: mse].
+    /// The loss to minimise [default: mse].
     #[arg(long, value_name = "LOSS", ignore_case = true)]
     pub loss: Option<LossArg>,
 
-    /// Most passes over the training windows [default: 144].
+    /// Maximum epochs [default: 144].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: Option<u32>,
 
-    /// Epochs without a smaller validation loss before the training ends [default: 7].
+    /// Early stopping: epochs without a smaller validation loss before the training ends [default: 7].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub patience: Option<u32>,
 
-    /// Probability that a channel of a hidden state is dropped, less than 1 [default: 0].
+    /// Dropout: probability that a channel of a hidden state is dropped, less than 1 [default: 0].
     #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 
-    /// Leave out the normalisation inside the cells.
+    /// No normalisation inside the cells.
     #[arg(long, alias = "no_bn")]
     pub no_norm: bool,
 
@@ -91,15 +91,15 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub stride: Option<u32>,
 
-    /// Take the windows in the order of the capture, not shuffled anew in every epoch.
+    /// Keep the windows in capture order instead of shuffling them in every epoch.
     #[arg(long)]
     pub no_shuffle: bool,
 
-    /// Seed of the first weights, of the order of windows and of the dropout: the same seed gives the same files [default: 1994].
+    /// Seed of initial weights, shuffling and dropout: the same seed gives the same files [default: 1994].
     #[arg(long, value_name = "SEED")]
     pub seed: Option<u64>,
 
-    /// Write event files for TensorBoard, too.
+    /// Also write event files for TensorBoard.
     #[arg(long)]
     pub tensorboard: bool,
 
@@ -107,11 +107,11 @@ pub struct TrainArgs {
     #[arg(long = "noTensorboard", hide = true, conflicts_with = "tensorboard")]
     pub no_tensorboard: bool,
 
-    /// Go on with a training: its last.safetensors, or its folder. Another model file gives its weights to a new training.
+    /// Resume a training: its last.safetensors, or its folder. With any other model file, a new training starts from its weights.
     #[arg(long, alias = "retrain", value_name = "MODEL")]
     pub resume: Option<PathBuf>,
 
-    /// Replace the training that DIR holds.
+    /// Replace the training in DIR.
     #[arg(long)]
     pub force: bool,
 
@@ -147,13 +147,13 @@ pub enum OptimizerArg {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum SchedulerArg {
-    /// Up to the full rate in the first third of all epochs, then down to almost nothing, batch by batch.
+    /// One cycle: up to the peak rate in the first 30 % of all batches, then down to almost zero.
     Cycle,
     /// A tenth of the rate after every 100 epochs.
     Step,
-    /// Half the rate where the validation loss has not fallen for five epochs.
+    /// Half the rate after five epochs without a smaller validation loss.
     Plateau,
-    /// The full rate throughout.
+    /// The peak rate throughout.
     Constant,
 }
 
@@ -163,6 +163,6 @@ pub enum LossArg {
     Mse,
     /// The binary cross-entropy, behind a sigmoid.
     Bce,
-    /// The cross-entropy of each byte's 256 values: the model says how probable each is.
+    /// The cross-entropy over each byte's 256 values: the model gives their probabilities.
     Ce,
 }

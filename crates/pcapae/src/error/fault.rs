@@ -194,6 +194,12 @@ impl From<Problem> for Fault {
     }
 }
 
+impl From<pcapae_engine::InvalidSetting> for Fault {
+    fn from(refused: pcapae_engine::InvalidSetting) -> Fault {
+        Error::from(refused).into()
+    }
+}
+
 /// A check of what was read failed.
 impl From<Error> for Fault {
     fn from(error: Error) -> Fault {

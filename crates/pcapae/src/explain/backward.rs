@@ -1,4 +1,4 @@
-//! The engine: a recorded window walked backwards, relevance in the place of slopes.
+//! The engine: a recorded window walked backwards, relevance in the place of gradients.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::composite::{Composite, NormRule, Place, ProductRule};
 use super::linear::{Kind, Linear, Shared};
 use super::rule::Rule;
-use crate::model::{Architecture, CellParameters, Graph, Map, Node, Op, group_moments};
+use crate::engine::reference::{FeatureMap, Graph, Node, Op, group_moments};
+use crate::engine::{Architecture, CellParameters, ConvGeometry, Grid};
 
 /// Where the layers of an architecture stand.
 pub(super) struct Places<'a>(pub &'a Architecture);
@@ -23,7 +24,7 @@ impl Places<'_> {
         };
         if architecture.down.first().is_some_and(|conv| conv.weight == *weight) {
             Place::Pixels
-        } else if architecture.mix.weight == *weight {
+        } else if architecture.pointwise.weight == *weight {
             Place::Output
         } else if architecture.encoder.iter().chain(&architecture.decoder).any(of_cell) {
             Place::Cell
@@ -38,7 +39,7 @@ pub(super) struct Backward<'a> {
     graph: &'a Graph<'a>,
     places: Places<'a>,
     composite: &'a Composite,
-    relevance: Vec<Option<Map>>,
+    relevance: Vec<Option<FeatureMap>>,
     accounts: Accounts,
 }
 
@@ -61,7 +62,7 @@ impl<'a> Backward<'a> {
     }
 
     /// Adds to the relevance of a step's value.
-    pub fn add(&mut self, node: Node, part: Map) {
+    pub fn add(&mut self, node: Node, part: FeatureMap) {
         match &mut self.relevance[node.0] {
             Some(sum) => sum.values.iter_mut().zip(&part.values).for_each(|(sum, part)| *sum += part),
             empty => *empty = Some(part),
@@ -75,7 +76,7 @@ impl<'a> Backward<'a> {
     }
 
     /// Walks from the last step to the first; gives the relevance of `frames`, and what went elsewhere.
-    pub fn walk(mut self, frames: &[Node]) -> (Vec<Map>, Accounts) {
+    pub fn walk(mut self, frames: &[Node]) -> (Vec<FeatureMap>, Accounts) {
         for node in (0..self.graph.len()).rev().map(Node) {
             if let Some(relevance) = self.relevance[node.0].take() {
                 if frames.contains(&node) {
@@ -86,14 +87,16 @@ impl<'a> Backward<'a> {
             }
         }
         let of_frame = |frame: &Node| {
-            let zeros =
-                || Map { values: vec![0.0; self.graph.value(*frame).values.len()], ..self.graph.value(*frame).clone() };
+            let zeros = || FeatureMap {
+                values: vec![0.0; self.graph.value(*frame).values.len()],
+                ..self.graph.value(*frame).clone()
+            };
             self.relevance[frame.0].clone().unwrap_or_else(zeros)
         };
         (frames.iter().map(of_frame).collect(), self.accounts)
     }
 
-    fn step_back(&mut self, node: Node, relevance: Map) {
+    fn step_back(&mut self, node: Node, relevance: FeatureMap) {
         match self.graph.op(node).clone() {
             // A state or an input that is zero by definition.
             Op::Input => self.accounts.constants += relevance.values.iter().sum::<f64>(),
@@ -104,15 +107,15 @@ impl<'a> Backward<'a> {
             Op::Sum { a, b } => self.sum(a, b, &relevance),
             Op::Concat { a, b } => self.split(a, b, &relevance),
             Op::Channels { x, channels } => {
-                let mut whole = Map::zeros(self.graph.value(x).channels, relevance.grid);
+                let mut whole = FeatureMap::zeros(self.graph.value(x).channels, relevance.grid);
                 let first = channels.start * relevance.grid.pixels();
                 whole.values[first..first + relevance.values.len()].copy_from_slice(&relevance.values);
                 self.add(x, whole);
             }
             Op::GroupNorm { x, group, gamma, beta } => match (self.composite.norm, self.graph.op(x).clone()) {
-                (NormRule::Merge, Op::Conv { x: input, window, weight, bias }) => {
+                (NormRule::Merge, Op::Conv { x: input, geometry, weight, bias }) => {
                     let layer = Linear {
-                        kind: Kind::Conv(window),
+                        kind: Kind::Conv(geometry),
                         weight: self.graph.parameters(&weight),
                         bias: self.graph.parameters(&bias),
                     };
@@ -122,12 +125,12 @@ impl<'a> Backward<'a> {
                 }
                 _ => self.add(x, relevance),
             },
-            Op::Conv { x, window, weight, bias } => {
-                let layer = self.own_layer(Kind::Conv(window), &weight, &bias);
+            Op::Conv { x, geometry, weight, bias } => {
+                let layer = self.own_layer(Kind::Conv(geometry), &weight, &bias);
                 self.layer(&layer, x, &weight, &relevance);
             }
-            Op::TransposedConv { x, window, weight, bias } => {
-                let layer = self.own_layer(Kind::TransposedConv(window), &weight, &bias);
+            Op::TransposedConv { x, geometry, weight, bias } => {
+                let layer = self.own_layer(Kind::TransposedConv(geometry), &weight, &bias);
                 self.layer(&layer, x, &weight, &relevance);
             }
         }
@@ -137,16 +140,16 @@ impl<'a> Backward<'a> {
         Linear { kind, weight: self.graph.parameters(weight), bias: self.graph.parameters(bias) }
     }
 
-    fn layer(&mut self, layer: &Linear, x: Node, weight: &Range<usize>, relevance: &Map) {
+    fn layer(&mut self, layer: &Linear, x: Node, weight: &Range<usize>, relevance: &FeatureMap) {
         let rule = self.composite.rule(self.places.of(weight));
         let shared = layer.share_out(rule, self.graph.value(x), relevance);
         self.account(weight, &shared);
         self.add(x, shared.inputs);
     }
 
-    fn sum(&mut self, a: Node, b: Node, relevance: &Map) {
+    fn sum(&mut self, a: Node, b: Node, relevance: &FeatureMap) {
         let (left, right) = (self.graph.value(a), self.graph.value(b));
-        let both = Map {
+        let both = FeatureMap {
             channels: 2 * left.channels,
             grid: left.grid,
             values: [left.values.as_slice(), &right.values].concat(),
@@ -158,15 +161,15 @@ impl<'a> Backward<'a> {
     }
 
     /// The relevance of a's channels to a, the rest to b.
-    fn split(&mut self, a: Node, b: Node, relevance: &Map) {
+    fn split(&mut self, a: Node, b: Node, relevance: &FeatureMap) {
         let first = self.graph.value(a).channels;
         for (part, channels) in [(a, 0..first), (b, first..relevance.channels)] {
             let values = relevance.channels(channels.clone()).to_vec();
-            self.add(part, Map { channels: channels.len(), grid: relevance.grid, values });
+            self.add(part, FeatureMap { channels: channels.len(), grid: relevance.grid, values });
         }
     }
 
-    fn product(&mut self, a: Node, b: Node, relevance: Map) {
+    fn product(&mut self, a: Node, b: Node, relevance: FeatureMap) {
         let (gate, signal) = match (self.is_gate(a), self.is_gate(b)) {
             (true, false) => (a, b),
             _ => (b, a),
@@ -182,9 +185,9 @@ impl<'a> Backward<'a> {
         let of_gate: Vec<f64> = values.zip(&relevance.values).map(|((g, s), r)| share(*g, *s) * r).collect();
         let of_signal = relevance.values.iter().zip(&of_gate).map(|(r, of_gate)| r - of_gate).collect();
         if self.composite.product != ProductRule::SignalTakeAll {
-            self.add(gate, Map { values: of_gate, ..relevance.clone() });
+            self.add(gate, FeatureMap { values: of_gate, ..relevance.clone() });
         }
-        self.add(signal, Map { values: of_signal, ..relevance });
+        self.add(signal, FeatureMap { values: of_signal, ..relevance });
     }
 
     fn is_gate(&self, node: Node) -> bool {
@@ -192,12 +195,12 @@ impl<'a> Backward<'a> {
     }
 
     /// y = 1 − x, for a gate x: by the epsilon rule with ε = 0, so that 1 gets 1/y.
-    fn complement(&mut self, node: Node, x: Node, relevance: &Map) {
+    fn complement(&mut self, node: Node, x: Node, relevance: &FeatureMap) {
         let share = |(y, r): (&f64, &f64)| if *y == 0.0 { 0.0 } else { r / y };
         let of_one: Vec<f64> = self.graph.value(node).values.iter().zip(&relevance.values).map(share).collect();
         self.accounts.constants += of_one.iter().sum::<f64>();
         let values = relevance.values.iter().zip(&of_one).map(|(r, one)| r - one).collect();
-        self.add(x, Map { values, ..relevance.clone() });
+        self.add(x, FeatureMap { values, ..relevance.clone() });
     }
 }
 
@@ -210,7 +213,7 @@ struct Norm {
 
 /// Convolution and normalisation of its output `y` as one layer, mean and deviation held constant:
 /// w' = γ·w/deviation, b' = γ·(b − mean)/deviation + β.
-fn merged(mut layer: Linear, norm: &Norm, y: &Map) -> Linear {
+fn merged(mut layer: Linear, norm: &Norm, y: &FeatureMap) -> Linear {
     let moments = group_moments(y, norm.group);
     let outputs = layer.bias.len();
     let size = layer.weight.len() / outputs;
@@ -225,9 +228,8 @@ fn merged(mut layer: Linear, norm: &Norm, y: &Map) -> Linear {
 
 /// A layer of one pixel with no graph around it: [inputs] to [outputs].
 pub(super) fn dense(weight: Vec<f64>, bias: Vec<f64>, x: Vec<f64>, relevance: Vec<f64>, rule: &Rule) -> Shared {
-    let one = crate::model::Grid { height: 1, width: 1 };
-    let window = crate::model::Window { kernel: one, stride: one, padding: crate::model::Grid { height: 0, width: 0 } };
-    let layer = Linear { kind: Kind::Conv(window), weight, bias };
-    let map = |values: Vec<f64>| Map { channels: values.len(), grid: one, values };
+    let geometry = ConvGeometry { kernel: Grid::ONE, stride: Grid::ONE, padding: Grid { height: 0, width: 0 } };
+    let layer = Linear { kind: Kind::Conv(geometry), weight, bias };
+    let map = |values: Vec<f64>| FeatureMap { channels: values.len(), grid: Grid::ONE, values };
     layer.share_out(rule, &map(x), &map(relevance))
 }

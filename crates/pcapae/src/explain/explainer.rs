@@ -97,8 +97,8 @@ impl<'m> Explainer<'m> {
 
     fn run<'a>(&'a self, window: Vec<f64>, bytes: &'a [u8]) -> Run<'a> {
         let config = self.model.config();
-        let recording = self.model.record(&window[..config.window_size()], &|_, _| None);
-        Run { config, architecture: self.model.architecture(), recording, window, bytes }
+        let recording = self.model.network().record(&window[..config.window_size()]);
+        Run { config, architecture: self.model.network().architecture(), recording, window, bytes }
     }
 
     fn propagate(&self, run: &Run, target: &Target, composite: &Composite) -> Result<(Frames, Vec<BiasRelevance>)> {

@@ -1,7 +1,8 @@
 //! One layer: a linear map, and the relevance of its outputs shared out among its inputs by a rule.
 
 use super::rule::{Branch, Rule, When};
-use crate::model::{Map, Window, conv, conv_back, transposed_conv, transposed_conv_back};
+use crate::engine::ConvGeometry;
+use crate::engine::reference::{FeatureMap, conv, conv_backward, transposed_conv, transposed_conv_backward};
 
 /// y = W·x + b, with weights of its own.
 #[derive(Debug, Clone)]
@@ -16,9 +17,9 @@ pub(super) struct Linear {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// A convolution, W [outputs, inputs, taps].
-    Conv(Window),
+    Conv(ConvGeometry),
     /// A transposed convolution, W [inputs, outputs, taps].
-    TransposedConv(Window),
+    TransposedConv(ConvGeometry),
     /// Σ of the channels' groups, a group for each summand: y = a + b of [a, b] one after the other. No weights.
     Sum,
 }
@@ -26,14 +27,14 @@ pub(super) enum Kind {
 /// What became of a layer's relevance; inputs, bias and absorbed add up to what there was.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
-    pub inputs: Map,
+    pub inputs: FeatureMap,
     pub bias: f64,
     pub absorbed: f64,
 }
 
 impl Linear {
     /// W·x for other weights of the same shape.
-    fn forward(&self, x: &Map, weight: &[f64]) -> Map {
+    fn forward(&self, x: &FeatureMap, weight: &[f64]) -> FeatureMap {
         let none = vec![0.0; self.bias.len()];
         match self.kind {
             Kind::Conv(window) => conv(x, &window, weight, &none),
@@ -42,19 +43,19 @@ impl Linear {
                 let half = x.values.len() / 2;
                 let w = weight[0];
                 let sum = |i: usize| w * (x.values[i] + x.values[half + i]);
-                Map { channels: x.channels / 2, grid: x.grid, values: (0..half).map(sum).collect() }
+                FeatureMap { channels: x.channels / 2, grid: x.grid, values: (0..half).map(sum).collect() }
             }
         }
     }
 
     /// Wᵀ·s, in the shape of x.
-    fn backward(&self, x: &Map, weight: &[f64], s: &Map) -> Map {
+    fn backward(&self, x: &FeatureMap, weight: &[f64], s: &FeatureMap) -> FeatureMap {
         match self.kind {
-            Kind::Conv(window) => conv_back(x, &window, weight, s).0,
-            Kind::TransposedConv(window) => transposed_conv_back(x, &window, weight, s).0,
+            Kind::Conv(window) => conv_backward(x, &window, weight, s).0,
+            Kind::TransposedConv(window) => transposed_conv_backward(x, &window, weight, s).0,
             Kind::Sum => {
                 let values = s.values.iter().chain(&s.values).map(|s| weight[0] * s).collect();
-                Map { values, ..x.clone() }
+                FeatureMap { values, ..x.clone() }
             }
         }
     }
@@ -63,11 +64,11 @@ impl Linear {
     ///
     /// With `Pass`, which leaves relevance where it is, nothing is shared out: it is all absorbed. [`Composite`](super::Composite)
     /// refuses it for such layers.
-    pub fn share_out(&self, rule: &Rule, x: &Map, relevance: &Map) -> Shared {
+    pub fn share_out(&self, rule: &Rule, x: &FeatureMap, relevance: &FeatureMap) -> Shared {
         let branches = rule.branches();
-        let sums: Vec<Map> = branches.iter().map(|branch| self.sum(branch, x)).collect();
+        let sums: Vec<FeatureMap> = branches.iter().map(|branch| self.sum(branch, x)).collect();
         let z = self.with_bias(self.forward(x, &self.weight), |b| b);
-        let mut inputs = Map::zeros(x.channels, x.grid);
+        let mut inputs = FeatureMap::zeros(x.channels, x.grid);
         let mut bias = 0.0;
         for (number, branch) in branches.iter().enumerate() {
             // R_k / Σ q, of the outputs that the branch is for.
@@ -90,17 +91,18 @@ impl Linear {
                 bias += branch.bias.of(*b) * s.iter().sum::<f64>();
             }
         }
-        let total = |map: &Map| map.values.iter().sum::<f64>();
+        let total = |map: &FeatureMap| map.values.iter().sum::<f64>();
         let absorbed = total(relevance) - total(&inputs) - bias;
         Shared { inputs, bias, absorbed }
     }
 
     /// Σ_j q_jk + q_k.
-    fn sum(&self, branch: &Branch, x: &Map) -> Map {
-        let mut sum: Option<Map> = None;
+    fn sum(&self, branch: &Branch, x: &FeatureMap) -> FeatureMap {
+        let mut sum: Option<FeatureMap> = None;
         for term in &branch.terms {
             let weight: Vec<f64> = self.weight.iter().map(|w| term.w.of(*w)).collect();
-            let part = Map { values: x.values.iter().map(|x| term.factor * term.x.of(*x)).collect(), ..x.clone() };
+            let part =
+                FeatureMap { values: x.values.iter().map(|x| term.factor * term.x.of(*x)).collect(), ..x.clone() };
             let part = self.forward(&part, &weight);
             match &mut sum {
                 Some(sum) => sum.values.iter_mut().zip(&part.values).for_each(|(sum, part)| *sum += part),
@@ -111,7 +113,7 @@ impl Linear {
         self.with_bias(sum, |b| branch.bias.of(b))
     }
 
-    fn with_bias(&self, mut y: Map, part: impl Fn(f64) -> f64) -> Map {
+    fn with_bias(&self, mut y: FeatureMap, part: impl Fn(f64) -> f64) -> FeatureMap {
         let pixels = y.grid.pixels();
         for (b, y) in self.bias.iter().zip(y.values.chunks_mut(pixels)) {
             y.iter_mut().for_each(|y| *y += part(*b));
@@ -121,7 +123,7 @@ impl Linear {
 }
 
 /// The share of output k's relevance that a branch gets: its own, or more where another branch has no contributions.
-fn share(branches: &[Branch], sums: &[Map], number: usize, k: usize, z: f64) -> f64 {
+fn share(branches: &[Branch], sums: &[FeatureMap], number: usize, k: usize, z: f64) -> f64 {
     let is_for = |branch: &Branch| match branch.when {
         When::Always => true,
         When::NotNegative => z >= 0.0,
@@ -141,7 +143,7 @@ fn share(branches: &[Branch], sums: &[Map], number: usize, k: usize, z: f64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Grid;
+    use crate::engine::Grid;
 
     /// NamedArrays of both signs without order, the same every time.
     fn numbers(count: usize, seed: usize) -> Vec<f64> {
@@ -157,7 +159,7 @@ mod tests {
         let side = if transposed { 4 } else { 3 };
         let two = Grid { height: 2, width: 2 };
         let one = Grid { height: 1, width: 1 };
-        let window = Window { kernel: Grid { height: side, width: side }, stride: two, padding: one };
+        let window = ConvGeometry { kernel: Grid { height: side, width: side }, stride: two, padding: one };
         let weight = numbers(CHANNELS[0] * CHANNELS[1] * side * side, 1);
         let layer = Linear {
             kind: if transposed { Kind::TransposedConv(window) } else { Kind::Conv(window) },
@@ -264,9 +266,9 @@ mod tests {
     fn every_rule_is_the_closed_form_of_its_paper() {
         for transposed in [false, true] {
             let (layer, matrix, out) = layer(transposed);
-            let x = Map { channels: CHANNELS[0], grid: IN, values: numbers(CHANNELS[0] * IN.pixels(), 3) };
+            let x = FeatureMap { channels: CHANNELS[0], grid: IN, values: numbers(CHANNELS[0] * IN.pixels(), 3) };
             let r = numbers(CHANNELS[1] * out.pixels(), 4);
-            let relevance = Map { channels: CHANNELS[1], grid: out, values: r.clone() };
+            let relevance = FeatureMap { channels: CHANNELS[1], grid: out, values: r.clone() };
             for rule in RULES {
                 let shared = layer.share_out(&rule, &x, &relevance);
                 let (inputs, bias) = closed_form(&rule, &matrix, &layer.bias, &x.values, &r);
@@ -282,8 +284,8 @@ mod tests {
     #[test]
     fn rules_conserve_relevance_but_for_their_stabiliser() {
         let (layer, _, out) = layer(false);
-        let x = Map { channels: CHANNELS[0], grid: IN, values: numbers(CHANNELS[0] * IN.pixels(), 3) };
-        let relevance = Map { channels: CHANNELS[1], grid: out, values: numbers(CHANNELS[1] * out.pixels(), 4) };
+        let x = FeatureMap { channels: CHANNELS[0], grid: IN, values: numbers(CHANNELS[0] * IN.pixels(), 3) };
+        let relevance = FeatureMap { channels: CHANNELS[1], grid: out, values: numbers(CHANNELS[1] * out.pixels(), 4) };
         for rule in RULES.iter().filter(|rule| **rule != Rule::Epsilon { epsilon: 0.3 }) {
             let shared = layer.share_out(rule, &x, &relevance);
             assert!(shared.absorbed.abs() < 1e-6, "{rule}: {shared:?}");
@@ -293,9 +295,9 @@ mod tests {
     #[test]
     fn where_one_sign_is_missing_the_other_gets_all() {
         let one = Grid { height: 1, width: 1 };
-        let window = Window { kernel: one, stride: one, padding: Grid { height: 0, width: 0 } };
+        let window = ConvGeometry { kernel: one, stride: one, padding: Grid { height: 0, width: 0 } };
         let layer = Linear { kind: Kind::Conv(window), weight: vec![1.0, 3.0], bias: vec![0.0] };
-        let map = |values: Vec<f64>| Map { channels: values.len(), grid: one, values };
+        let map = |values: Vec<f64>| FeatureMap { channels: values.len(), grid: one, values };
         for x in [vec![1.0, 1.0], vec![-1.0, -1.0]] {
             let shared = layer.share_out(&Rule::AlphaBeta { alpha: 2.0 }, &map(x), &map(vec![8.0]));
             assert!((shared.inputs.values[0] - 2.0).abs() < 1e-6, "{shared:?}");
@@ -307,7 +309,7 @@ mod tests {
     fn a_sum_shares_out_by_its_summands() {
         let one = Grid { height: 1, width: 1 };
         let layer = Linear { kind: Kind::Sum, weight: vec![1.0], bias: vec![] };
-        let map = |values: Vec<f64>| Map { channels: values.len(), grid: one, values };
+        let map = |values: Vec<f64>| FeatureMap { channels: values.len(), grid: one, values };
         let shared = layer.share_out(&Rule::Epsilon { epsilon: 0.0 }, &map(vec![3.0, -1.0]), &map(vec![4.0]));
         assert_eq!(shared.inputs.values, [6.0, -2.0]);
     }

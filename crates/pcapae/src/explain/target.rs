@@ -3,7 +3,9 @@
 use super::backward::{Backward, dense};
 use super::code_score::CodeScore;
 use super::composite::{Composite, ErrorRule};
-use crate::model::{Architecture, CODE_SIZE, Head, Map, ModelConfig, Node, Op, Recording};
+use crate::engine::Architecture;
+use crate::engine::reference::{FeatureMap, Node, Op, Recording};
+use crate::model::{CODE_SIZE, Head, ModelConfig};
 use crate::{Error, Result};
 
 /// The number that is explained.
@@ -191,12 +193,12 @@ impl Run<'_> {
                     let size = self.size() as f64;
                     total[of_window] = behind_head.map(|(y, x)| -2.0 * (y - x) / size).collect();
                 }
-                (node, Map { values: slopes, ..graph.value(node).clone() })
+                (node, FeatureMap { values: slopes, ..graph.value(node).clone() })
             }
             Target::Code { entry } => (self.recording.code, self.one_hot(self.recording.code, *entry, 1.0)),
             Target::Detector(score) => {
                 let code = graph.value(self.recording.code);
-                (self.recording.code, Map { values: score.slopes(&code.values)?, ..code.clone() })
+                (self.recording.code, FeatureMap { values: score.slopes(&code.values)?, ..code.clone() })
             }
             Target::Pixel { .. } | Target::Brightest => {
                 let (frame, pixel) = self.pixel(target);
@@ -204,7 +206,7 @@ impl Run<'_> {
                 (node, self.one_hot(node, pixel, 1.0))
             }
         };
-        let count = self.architecture.mix.bias.end.max(self.architecture.mix.weight.end);
+        let count = self.architecture.pointwise.bias.end.max(self.architecture.pointwise.weight.end);
         let gradient = graph.gradient(vec![seed], count);
         for (frame, total) in self.recording.frames.iter().zip(&mut total) {
             if let Some(of_frame) = &gradient.values[frame.0] {
@@ -250,7 +252,7 @@ impl Run<'_> {
                 match self.config.head {
                     Head::Categorical => self.begin_at_logits(*frame, &errors, composite, backward),
                     Head::Linear | Head::Sigmoid => {
-                        backward.add(node, Map { values: errors, ..self.recording.graph.value(node).clone() });
+                        backward.add(node, FeatureMap { values: errors, ..self.recording.graph.value(node).clone() });
                     }
                 }
             }
@@ -262,7 +264,7 @@ impl Run<'_> {
                 let taken_apart = score.shares(self.code())?;
                 constant = taken_apart.constant;
                 let code = self.recording.graph.value(self.recording.code).clone();
-                backward.add(self.recording.code, Map { values: taken_apart.shares, ..code });
+                backward.add(self.recording.code, FeatureMap { values: taken_apart.shares, ..code });
             }
             Target::Pixel { .. } | Target::Brightest => {
                 let (frame, pixel) = self.pixel(target);
@@ -286,7 +288,7 @@ impl Run<'_> {
         let (w, b) = (graph.parameters(&weight), graph.parameters(&bias));
         let (pixels, channels) = (x.grid.pixels(), x.channels);
         let bytes = &self.bytes[self.pixels_of(self.frame_of(frame))];
-        let mut relevance = Map::zeros(channels, x.grid);
+        let mut relevance = FeatureMap::zeros(channels, x.grid);
         for (pixel, (byte, error)) in bytes.iter().zip(errors).enumerate() {
             let byte = usize::from(*byte);
             let others: Vec<usize> = (0..b.len()).filter(|value| *value != byte).collect();
@@ -313,20 +315,20 @@ impl Run<'_> {
         backward.add(before, relevance);
     }
 
-    fn one_hot(&self, node: Node, at: usize, value: f64) -> Map {
+    fn one_hot(&self, node: Node, at: usize, value: f64) -> FeatureMap {
         let whole = self.recording.graph.value(node);
-        let mut map = Map::zeros(whole.channels, whole.grid);
+        let mut map = FeatureMap::zeros(whole.channels, whole.grid);
         map.values[at] = value;
         map
     }
 }
 
-fn logits_of(logits: &Map, pixel: usize) -> Vec<f64> {
+fn logits_of(logits: &FeatureMap, pixel: usize) -> Vec<f64> {
     logits.values.iter().skip(pixel).step_by(logits.grid.pixels()).copied().collect()
 }
 
 /// −ln p of a byte, finite where p is too small for a number.
-fn surprise(logits: &Map, pixel: usize, byte: u8) -> f64 {
+fn surprise(logits: &FeatureMap, pixel: usize, byte: u8) -> f64 {
     let z = logits_of(logits, pixel);
     let highest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = z.iter().map(|z| (z - highest).exp()).sum();
@@ -334,7 +336,7 @@ fn surprise(logits: &Map, pixel: usize, byte: u8) -> f64 {
 }
 
 /// The softmax of a pixel's logits.
-fn probabilities(logits: &Map, pixel: usize) -> Vec<f64> {
+fn probabilities(logits: &FeatureMap, pixel: usize) -> Vec<f64> {
     let z = logits_of(logits, pixel);
     let highest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let e: Vec<f64> = z.iter().map(|z| (z - highest).exp()).collect();

@@ -2,19 +2,10 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use pcapae_engine::ModelConfig;
+pub use pcapae_engine::Shape;
 
 use crate::{Error, Result};
-
-/// The shape in which a fragment's bytes are laid out, row-major.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Shape {
-    /// A square of `side × side` bytes, as a grey-scale image.
-    Square,
-    /// One row of bytes.
-    Line,
-}
 
 /// A checked fragment size.
 ///
@@ -81,6 +72,15 @@ impl FragmentSize {
 }
 
 /// `32 × 32 bytes`, or `1000 bytes in a line`.
+impl TryFrom<&ModelConfig> for FragmentSize {
+    type Error = Error;
+
+    /// The fragments that a network of this configuration takes.
+    fn try_from(config: &ModelConfig) -> Result<FragmentSize> {
+        FragmentSize::new(config.side.fragment_size(), config.shape)
+    }
+}
+
 impl fmt::Display for FragmentSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.shape {

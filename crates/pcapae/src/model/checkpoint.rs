@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors};
 
 use super::autoencoder::Autoencoder;
-use super::config::{Cell, Frames, ModelConfig, Norm, Side};
 use super::trained_on::TrainedOn;
+use super::{Cell, Frames, ModelConfig, Norm, Side};
 use crate::error::{Fault, Place, Problem};
 use crate::fragment::Shape;
 use crate::tensor_file::{FileTensor, tensor_file};

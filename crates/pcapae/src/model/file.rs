@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::Frames;
 use super::autoencoder::Autoencoder;
-use super::config::Frames;
 use super::torch_checkpoint::{BYTES_MAX, too_large};
 use super::torch_file::TorchFile;
 use crate::error::{Fault, FileKind};

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::autoencoder::Autoencoder;
-use super::config::{Frames, ModelConfig, PredictFrames};
 use super::pickle::{Pickle, Value};
 use super::torch_file::{TorchFile, storage_of};
+use super::{Frames, ModelConfig, PredictFrames};
 use crate::error::{Fault, Place};
 
 /// The largest file that is taken for a model: eight times an LSTM's for side 64 with optimiser and objects.

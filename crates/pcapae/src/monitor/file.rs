@@ -208,7 +208,7 @@ fn check_names(detectors: &Detectors) -> Result<(), Fault> {
 }
 
 fn model(config: ModelConfig, cutting: &Cutting, tensors: &SafeTensors) -> Result<Autoencoder, Fault> {
-    let taken = config.fragment_size()?;
+    let taken = FragmentSize::try_from(&config)?;
     if cutting.size != taken {
         let expected = format!("{taken}, as the model takes");
         return Err(Place::Entry("fragment size".into()).found(cutting.size, expected));

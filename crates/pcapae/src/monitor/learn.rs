@@ -12,7 +12,7 @@ use crate::calibration::{Conformal, Connections, DecisionRule, FalseAlarmRate, N
 use crate::capture::headers::SkipCounts;
 use crate::capture::{CaptureSummary, Captures};
 use crate::detectors::{Blueprint, Fitted, Rows, ScoringHead};
-use crate::fragment::{Cutting, Mask, Mode, Semantics};
+use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics};
 use crate::label::{Label, Labels};
 use crate::model::{Autoencoder, CODE_SIZE, ModelConfig, Side, TrainedOn};
 use crate::progress::Progress;
@@ -71,7 +71,7 @@ impl Default for LearnConfig {
 
 impl LearnConfig {
     fn cutting(&self) -> Result<Cutting> {
-        let size = self.model.fragment_size()?;
+        let size = FragmentSize::try_from(&self.model)?;
         Ok(Cutting { mode: self.mode, size, semantics: Semantics::Complete, mask: self.mask })
     }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Parts;
-use crate::engine::Differences;
+use super::difference_sums::Differences;
 use crate::{Error, Result};
 
 /// How far two rows are from each other; names as in scikit-learn.

@@ -2,6 +2,8 @@
 
 mod parts;
 
+mod difference_sums;
+
 mod distance;
 
 mod neighbours;

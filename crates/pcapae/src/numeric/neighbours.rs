@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use rayon::prelude::*;
 
 use super::Parts;
+use super::difference_sums::{Columns, Differences, Sums};
 use super::distance::Distance;
-use crate::engine::{Columns, Differences, Instructions, Sums};
+use crate::engine::simd::Instructions;
 use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
 

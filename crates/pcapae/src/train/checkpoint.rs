@@ -1,4 +1,4 @@
-//! The files of a training: a model file with all that the training needs to go on, and one with the best weights alone.
+//! The files of a training: a model file with everything needed to resume, and one with the best weights alone.
 
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
@@ -13,17 +13,17 @@ use crate::error::{Fault, Place};
 use crate::model::Autoencoder;
 use crate::{Error, Result};
 
-/// Metadata entry with the [`Record`] of a training that can go on.
+/// Metadata key of the [`Record`] for resuming.
 const TRAINING: &str = "training";
-/// Metadata entry with the [`TrainingSummary`] that a model has learned.
+/// Metadata key of the [`TrainingSummary`].
 const TRAINING_SUMMARY: &str = "lesson";
 
 /// The weights of the best epoch, f32 `[parameters]` as the model's tensors one after the other.
 const BEST: &str = "training.best";
-/// The optimiser's moments, each f32 `[parameters]`; absent for SGD.
+/// The optimizer's moments, each f32 `[parameters]`; absent for SGD.
 const MOMENTS: [&str; 2] = ["training.m", "training.v"];
 
-/// What a training is, apart from its tensors.
+/// The state of a training, apart from its tensors.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Record {
@@ -31,12 +31,12 @@ struct Record {
     /// Windows to train on.
     windows: Option<usize>,
     epochs: Vec<Epoch>,
-    /// Batches of the epoch under way that are done, and the sum of their windows' losses.
+    /// Finished batches of the current epoch, and the sum of their windows' losses.
     batch: usize,
     loss_sum: f64,
 }
 
-/// What a model has learned from and how well, for people who look into its file.
+/// How a model was trained, for people who look into its file.
 #[derive(Serialize)]
 struct TrainingSummary<'a> {
     /// Counted from 1.
@@ -48,8 +48,7 @@ struct TrainingSummary<'a> {
 }
 
 impl Training {
-    /// A model file with the weights of the last step, and with all that the training needs to go on; a reader of models leaves
-    /// that aside.
+    /// A model file with the weights of the last step and everything needed to resume, which readers of models ignore.
     pub fn to_safetensors(&self) -> Result<Vec<u8>> {
         let record = Record {
             config: self.config.clone(),
@@ -70,7 +69,7 @@ impl Training {
         self.model.to_model_file_with(&tensors, &[(TRAINING, &record)])
     }
 
-    /// A model file with the weights of the best epoch, and in its metadata how they were learned.
+    /// A model file with the weights of the best epoch, and the training summary in its metadata.
     pub fn best_to_safetensors(&self) -> Result<Vec<u8>> {
         let best = self.history.best_epoch();
         let training_summary = TrainingSummary {
@@ -84,7 +83,7 @@ impl Training {
         self.best_model().to_model_file_with(&[], &[(TRAINING_SUMMARY, &training_summary)])
     }
 
-    /// Reads a training that is to go on; `None` if the file is a model without one.
+    /// Reads a training to resume; `None` if the file is a model without one.
     ///
     /// Nothing in the file is trusted.
     ///
@@ -118,11 +117,11 @@ impl Record {
             return Err(record("at a step that it has no windows for", "at a step within an epoch"));
         }
         let count = model.parameters().values().len();
-        let best = line(tensors, BEST)?;
+        let best = values(tensors, BEST)?;
         if best.len() != count || !best.iter().all(|weight| weight.is_finite()) {
             return Err(tensor(BEST, "the best weights of the network"));
         }
-        let moments = MOMENTS.map(|name| if tensors.tensor(name).is_ok() { line(tensors, name) } else { Ok(vec![]) });
+        let moments = MOMENTS.map(|name| if tensors.tensor(name).is_ok() { values(tensors, name) } else { Ok(vec![]) });
         let [m, v] = moments;
         let history = History { best: best_of(&epochs), epochs };
         let steps = history.epochs.len().saturating_mul(batches).saturating_add(batch);
@@ -138,8 +137,8 @@ fn best_of(epochs: &[Epoch]) -> Option<usize> {
     verdicts.iter().rposition(|verdict| *verdict == Verdict::Best)
 }
 
-/// The numbers of a tensor of 32-bit floats.
-fn line(tensors: &SafeTensors, name: &str) -> Result<Vec<f32>, Fault> {
+/// The values of a tensor of 32-bit floats.
+fn values(tensors: &SafeTensors, name: &str) -> Result<Vec<f32>, Fault> {
     let tensor = tensors.tensor(name).map_err(|_| Place::Array(name.into()).missing())?;
     if tensor.dtype() != Dtype::F32 {
         return Err(Place::Array(name.into()).found(tensor.dtype(), "F32"));

@@ -1,4 +1,4 @@
-//! How to train: plain data, stored as JSON with a training that is to go on.
+//! The configuration of a training: plain data, stored as JSON in its checkpoint.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,23 +7,23 @@ use super::schedule::Schedule;
 use crate::engine::Dropout;
 use crate::{Error, Result};
 
-/// How to train. The defaults are the original's, but for the schedule.
+/// The configuration of a training. The defaults are the original's, except for the schedule.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Most passes over the training windows; default 144.
+    /// Maximum epochs, passes over the training windows; default 144.
     pub epochs: usize,
     /// Windows in a batch; default 128, at least 1 (0 counts as 1). The last batch of an epoch may be smaller.
     pub batch: usize,
-    /// The optimiser; default AdamW.
+    /// The optimizer; default AdamW.
     pub optimizer: Optimizer,
-    /// Greatest learning rate; default 1e-3.
+    /// Peak learning rate; default 1e-3.
     pub learning_rate: f64,
-    /// How the learning rate changes; default constant.
+    /// The learning-rate schedule; default constant.
     pub schedule: Schedule,
-    /// Epochs without a smaller validation loss before training ends; default 7.
+    /// Early stopping: epochs without a smaller validation loss before training ends; default 7.
     pub patience: usize,
-    /// Greatest length of a step's gradient, `None` for no limit; default 10.
+    /// Gradient-norm clipping: maximum 2-norm of a step's gradient, `None` for no limit; default 10.
     pub clip: Option<f64>,
     /// Probability that a channel of a hidden state is dropped, 0 to less than 1; default 0.
     pub dropout: f64,
@@ -31,17 +31,17 @@ pub struct TrainConfig {
     pub stride: usize,
     /// Of these, the share from the front that is trained on, above 0 to 1; default 1. Validation uses all.
     pub fraction: f64,
-    /// In which order an epoch sees the windows; default shuffled.
+    /// The order of the windows in an epoch; default shuffled.
     pub order: Order,
     /// Seed of the order of the windows and of the dropout; default 1994.
     pub seed: u64,
 }
 
-/// In which order an epoch sees the training windows.
+/// The order of the training windows in an epoch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Another one in every epoch, by chance.
+    /// Shuffled anew in every epoch.
     #[default]
     Shuffled,
     /// That of the capture.
@@ -68,7 +68,11 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Refuses numbers out of range.
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    ///
+    /// The first setting out of range.
     pub fn check(&self) -> Result<()> {
         Dropout::new(self.dropout, 0)?;
         let above_zero = |setting, value: f64| {
@@ -83,8 +87,7 @@ impl TrainConfig {
         }
     }
 
-    /// Refuses any other difference from `self` in a configuration that is to go on with a training of `self`, than in `epochs`
-    /// and `patience`.
+    /// Refuses a configuration for resuming that differs from `self` in more than `epochs` and `patience`.
     pub(super) fn check_successor(&self, successor: &TrainConfig) -> Result<()> {
         let fields = |config: &TrainConfig| {
             serde_json::to_value(TrainConfig { epochs: self.epochs, patience: self.patience, ..config.clone() })

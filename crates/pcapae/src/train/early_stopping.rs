@@ -1,4 +1,4 @@
-//! When to stop: once the validation loss has not fallen for some epochs (Prechelt, *Early Stopping – But When?*, 1998).
+//! Early stopping: when the validation loss has not fallen for some epochs (Prechelt, *Early Stopping – But When?*, 1998).
 
 /// Follows the validation loss from epoch to epoch.
 #[derive(Debug, Clone)]
@@ -12,11 +12,11 @@ pub struct EarlyStopping {
 /// What a validation loss means for the training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The least so far: these weights are to be kept.
+    /// The smallest so far: keep these weights.
     Best,
-    /// Not the least, but there is patience left.
+    /// Not the smallest, but within patience.
     Wait,
-    /// Patience is at its end.
+    /// Patience is exhausted.
     Stop,
 }
 
@@ -26,7 +26,7 @@ impl EarlyStopping {
         EarlyStopping { patience, best: f64::INFINITY, waited: 0 }
     }
 
-    /// Takes note of an epoch's validation loss; one that is not a number is never the best.
+    /// Records an epoch's validation loss; NaN is never the best.
     pub fn observe(&mut self, loss: f64) -> Verdict {
         if loss < self.best {
             self.best = loss;

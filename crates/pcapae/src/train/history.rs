@@ -1,17 +1,17 @@
-//! The course of a training: its losses, epoch by epoch.
+//! The history of a training: its losses, epoch by epoch.
 
 use serde::{Deserialize, Serialize};
 
-/// What one epoch came to.
+/// The losses of one epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Epoch {
-    /// Mean loss over the training windows, each at the moment it was learned.
+    /// Mean loss over the training windows, each before its step.
     pub train: f64,
     /// Mean loss over the validation windows after the epoch.
     pub validation: f64,
 }
 
-/// The course of a training.
+/// The history of a training.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct History {
     /// Every epoch, in order.

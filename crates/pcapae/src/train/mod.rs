@@ -1,10 +1,9 @@
 //! Training: gradient steps over windows until the validation loss no longer falls.
 //!
-//! [`fit`] trains a model in one go. [`Training`] can be stopped between two steps, saved, and taken up again; [`Observer`] is told
-//! of every step and epoch. What a training needs beyond weights and the optimiser's memory follows from its configuration and
-//! its history: the order of the windows and what is dropped out from seed and number of the epoch or step, the learning rate
-//! from the step and the losses so far. So there is no random state to be saved, and a resumed training equals one that never
-//! stopped.
+//! [`fit`] trains a model in one go. [`Training`] can be stopped between two steps, saved, and resumed; [`Observer`] sees every step
+//! and epoch. Beside the weights and the optimizer's moments, everything follows from the configuration and the history: the order
+//! of the windows and the dropout from the seed and the number of the epoch or step, the learning rate from the step and the losses
+//! so far. So no state of a random stream is saved, and a resumed training equals an uninterrupted one.
 
 mod clip;
 
@@ -27,5 +26,5 @@ pub use config::{Order, TrainConfig};
 pub use early_stopping::{EarlyStopping, Verdict};
 pub use history::{Epoch, History};
 pub use optimizer::{Optimizer, OptimizerState};
-pub use schedule::{Moment, Pace, Schedule};
+pub use schedule::{Schedule, StepParameters, StepPosition};
 pub use training::{Observer, Outcome, Step, Training, fit};

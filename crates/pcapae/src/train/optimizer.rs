@@ -1,15 +1,15 @@
-//! Optimisers: how parameters follow a gradient.
+//! Optimizers: update rules of the parameters.
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::Pace;
+use super::schedule::StepParameters;
 
 /// β₂, ε and λ: PyTorch's defaults.
 const BETA2: f64 = 0.999;
 const EPSILON: f64 = 1e-8;
 const WEIGHT_DECAY: f64 = 0.01;
 
-/// A rule by which parameters θ follow a gradient g with the learning rate η; t counts the steps from 1.
+/// An update rule of parameters θ with gradient g and learning rate η; t counts the steps from 1.
 ///
 /// ```text
 /// AdamW only:  θ ← θ − η·λ·θ                                             λ = 0.01
@@ -18,7 +18,7 @@ const WEIGHT_DECAY: f64 = 0.01;
 /// SGD:         θ ← θ − η·g
 /// ```
 ///
-/// As PyTorch has them. β₁ comes with η from the [`Schedule`](super::Schedule).
+/// As in PyTorch. η and β₁ come from the [`Schedule`](super::Schedule).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Optimizer {
@@ -27,7 +27,7 @@ pub enum Optimizer {
     AdamW,
     /// Adam (Kingma & Ba, *Adam: A Method for Stochastic Optimization*, 2015).
     Adam,
-    /// Plain gradient descent, without momentum: β₁ counts for nothing (Robbins & Monro, *A Stochastic Approximation Method*, 1951).
+    /// Plain gradient descent, without momentum: β₁ is not used (Robbins & Monro, *A Stochastic Approximation Method*, 1951).
     Sgd,
 }
 
@@ -41,7 +41,7 @@ impl Optimizer {
     }
 }
 
-/// An optimiser under way: its rule, and its memory of past gradients.
+/// The state of an optimizer: its rule, its step count and its moments.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OptimizerState {
     optimizer: Optimizer,
@@ -51,14 +51,13 @@ pub struct OptimizerState {
 }
 
 impl OptimizerState {
-    /// Without memory, for so many parameters.
+    /// Before the first step, for so many parameters.
     pub fn new(optimizer: Optimizer, parameters: usize) -> OptimizerState {
         let zeros = vec![0.0; if optimizer.has_moments() { parameters } else { 0 }];
         OptimizerState { optimizer, steps: 0, m: zeros.clone(), v: zeros }
     }
 
-    /// With the memory of so many steps; `None` if it does not fit so many parameters, or no gradients can have left it: v is a
-    /// mean of squares.
+    /// With the moments after so many steps; `None` if they do not fit so many parameters, or are impossible: v is a mean of squares.
     pub fn restore(
         optimizer: Optimizer,
         parameters: usize,
@@ -75,8 +74,13 @@ impl OptimizerState {
         [&self.m, &self.v]
     }
 
-    /// One step of the parameters θ along the gradient g.
-    pub fn step(&mut self, theta: &mut [f32], g: &[f32], Pace { rate, beta1 }: Pace) {
+    /// One step of the parameters θ with the gradient g.
+    pub fn step(
+        &mut self,
+        theta: &mut [f32],
+        g: &[f32],
+        StepParameters { learning_rate: rate, beta1 }: StepParameters,
+    ) {
         self.steps += 1;
         if !self.optimizer.has_moments() {
             theta.iter_mut().zip(g).for_each(|(theta, g)| *theta -= rate as f32 * g);
@@ -100,14 +104,14 @@ impl OptimizerState {
 mod tests {
     use super::*;
 
-    const PACE: Pace = Pace { rate: 0.1, beta1: 0.9 };
+    const PARAMETERS: StepParameters = StepParameters { learning_rate: 0.1, beta1: 0.9 };
 
     /// Two steps from θ = 1 along g = 2, g = −1.
     fn two_steps(optimizer: Optimizer) -> f32 {
         let mut theta = [1.0];
         let mut state = OptimizerState::new(optimizer, 1);
-        state.step(&mut theta, &[2.0], PACE);
-        state.step(&mut theta, &[-1.0], PACE);
+        state.step(&mut theta, &[2.0], PARAMETERS);
+        state.step(&mut theta, &[-1.0], PARAMETERS);
         theta[0]
     }
 
@@ -124,20 +128,20 @@ mod tests {
     }
 
     #[test]
-    fn a_restored_optimizer_goes_on_as_if_it_had_never_stopped() {
+    fn a_restored_optimizer_continues_exactly() {
         for optimizer in [Optimizer::AdamW, Optimizer::Adam, Optimizer::Sgd] {
             let mut state = OptimizerState::new(optimizer, 1);
             let mut theta = [1.0];
-            state.step(&mut theta, &[2.0], PACE);
+            state.step(&mut theta, &[2.0], PARAMETERS);
             let memory = state.moments().map(<[f32]>::to_vec);
             let mut again = OptimizerState::restore(optimizer, 1, state.steps, memory).unwrap();
-            again.step(&mut theta, &[-1.0], PACE);
+            again.step(&mut theta, &[-1.0], PARAMETERS);
             assert_eq!(theta[0], two_steps(optimizer));
         }
     }
 
     #[test]
-    fn a_memory_that_cannot_be_is_refused() {
+    fn impossible_moments_are_refused() {
         let restore = |m: &[f32], v: &[f32]| OptimizerState::restore(Optimizer::Adam, 1, 1, [m.to_vec(), v.to_vec()]);
         assert!(restore(&[1.0], &[1.0]).is_some());
         let bad: [(&[f32], &[f32]); 4] = [(&[], &[1.0]), (&[1.0], &[-1.0]), (&[f32::NAN], &[1.0]), (&[1.0], &[1.0; 2])];

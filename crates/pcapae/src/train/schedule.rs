@@ -1,4 +1,4 @@
-//! How the learning rate changes in the course of a training.
+//! Learning-rate schedules.
 
 use std::f64::consts::PI;
 
@@ -9,21 +9,21 @@ use super::history::Epoch;
 /// β₁ where no schedule changes it; PyTorch's default.
 const BETA1: f64 = 0.9;
 
-/// Part of the steps in which the one-cycle rate rises; PyTorch's `pct_start`.
+/// Share of the steps in which the one-cycle rate rises; PyTorch's `pct_start`.
 const RISE: f64 = 0.3;
-/// The rate starts at the greatest one divided by this; PyTorch's `div_factor`.
+/// The peak rate divided by the initial one; PyTorch's `div_factor`.
 const START_DIVISOR: f64 = 25.0;
-/// The rate ends at the first one divided by this; PyTorch's `final_div_factor`.
+/// The initial rate divided by the final one; PyTorch's `final_div_factor`.
 const END_DIVISOR: f64 = 1e4;
-/// β₁ at the lowest and at the greatest rate; PyTorch's `max_momentum` and `base_momentum`.
+/// β₁ at the initial and at the peak rate; PyTorch's `max_momentum` and `base_momentum`.
 const CYCLE_BETA1: [f64; 2] = [0.95, 0.85];
 
-/// Epochs between two steps down, and what the rate is multiplied by; the original's.
+/// Epochs between two decays, and their factor; the original's.
 const STEP_EPOCHS: usize = 100;
 const STEP_FACTOR: f64 = 0.1;
 
-/// So many epochs in a row may pass without a loss less by this share, before the rate is multiplied by this; the original's
-/// patience and factor, PyTorch's threshold.
+/// Epochs in a row without an improvement by this relative threshold, after which the rate is multiplied by this factor; the
+/// original's patience and factor, PyTorch's threshold.
 const PLATEAU_PATIENCE: usize = 4;
 const PLATEAU_THRESHOLD: f64 = 1e-4;
 const PLATEAU_FACTOR: f64 = 0.5;
@@ -33,44 +33,44 @@ const PLATEAU_FACTOR: f64 = 0.5;
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Schedule {
-    /// The same rate throughout.
+    /// The peak rate throughout.
     #[default]
     Constant,
-    /// From 1/25 up to the full rate in the first 30 % of all steps, then down to 1/250,000, each way along half a cosine;
+    /// One cycle: from 1/25 up to the peak rate in the first 30 % of all steps, then down to 1/250,000, with cosine annealing;
     /// meanwhile β₁ goes from 0.95 to 0.85 and back (Smith & Topin, *Super-Convergence*, 2019; PyTorch's OneCycleLR with its
     /// defaults). It changes with every batch.
     Cycle,
     /// A tenth of the rate after every 100 epochs (PyTorch's StepLR).
     Step,
-    /// Half the rate, once the mean validation loss has stayed above 0.9999 of its best for more than four epochs in a row
+    /// Halved after more than four epochs in a row whose mean validation loss is above 0.9999 of the best
     /// (PyTorch's ReduceLROnPlateau).
     Plateau,
 }
 
-/// How a step of the optimiser is made.
+/// The parameters of an optimizer step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Pace {
+pub struct StepParameters {
     /// The learning rate η.
-    pub rate: f64,
-    /// β₁: how much of the mean of past gradients stays, 0 to 1.
+    pub learning_rate: f64,
+    /// β₁, the decay of the running mean of gradients, 0 to 1.
     pub beta1: f64,
 }
 
-/// Where in a training a step is made.
+/// The position of a step in a training.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment<'a> {
+pub struct StepPosition<'a> {
     /// The step, from 0.
     pub step: usize,
-    /// Steps of the whole training, if it does not stop early.
+    /// Steps of the whole training without early stopping.
     pub steps: usize,
-    /// The epochs that are over.
+    /// The finished epochs.
     pub epochs: &'a [Epoch],
 }
 
 impl Schedule {
-    /// How the next step is made, where `rate` is the greatest learning rate.
-    pub fn pace(self, rate: f64, at: Moment) -> Pace {
-        let steady = |rate| Pace { rate, beta1: BETA1 };
+    /// The parameters of a step, where `rate` is the peak learning rate.
+    pub fn step_parameters(self, rate: f64, at: StepPosition) -> StepParameters {
+        let steady = |rate| StepParameters { learning_rate: rate, beta1: BETA1 };
         match self {
             Schedule::Constant => steady(rate),
             Schedule::Cycle => cycle(rate, at),
@@ -83,25 +83,25 @@ impl Schedule {
     }
 }
 
-fn cycle(rate: f64, at: Moment) -> Pace {
+fn cycle(rate: f64, at: StepPosition) -> StepParameters {
     let (start, end) = (rate / START_DIVISOR, rate / START_DIVISOR / END_DIVISOR);
     let [slow, fast] = CYCLE_BETA1;
     let (step, top, last) = (at.step as f64, RISE * at.steps as f64 - 1.0, at.steps as f64 - 1.0);
     if step <= top {
         let part = step / top;
-        Pace { rate: between(start, rate, part), beta1: between(slow, fast, part) }
+        StepParameters { learning_rate: between(start, rate, part), beta1: between(slow, fast, part) }
     } else {
         let part = ((step - top) / (last - top)).min(1.0);
-        Pace { rate: between(rate, end, part), beta1: between(fast, slow, part) }
+        StepParameters { learning_rate: between(rate, end, part), beta1: between(fast, slow, part) }
     }
 }
 
-/// From a to b along half a cosine; `part` from 0 to 1.
+/// Cosine annealing from a to b; `part` from 0 to 1.
 fn between(a: f64, b: f64, part: f64) -> f64 {
     b + (a - b) / 2.0 * (1.0 + (PI * part).cos())
 }
 
-/// What the rate is multiplied by after epochs with these losses.
+/// The factor of the rate after epochs with these losses.
 fn plateau(losses: impl Iterator<Item = f64>) -> f64 {
     let (mut factor, mut best, mut waited) = (1.0, f64::INFINITY, 0);
     for loss in losses {
@@ -123,13 +123,13 @@ fn plateau(losses: impl Iterator<Item = f64>) -> f64 {
 mod tests {
     use super::*;
 
-    fn cycle(rate: f64, step: usize, steps: usize) -> Pace {
-        Schedule::Cycle.pace(rate, Moment { step, steps, epochs: &[] })
+    fn cycle(rate: f64, step: usize, steps: usize) -> StepParameters {
+        Schedule::Cycle.step_parameters(rate, StepPosition { step, steps, epochs: &[] })
     }
 
     #[test]
     fn the_cycle_starts_peaks_and_ends_where_it_should() {
-        let (rate, beta1) = (|step| cycle(1e-3, step, 100).rate, |step| cycle(1e-3, step, 100).beta1);
+        let (rate, beta1) = (|step| cycle(1e-3, step, 100).learning_rate, |step| cycle(1e-3, step, 100).beta1);
         assert!((rate(0) - 4e-5).abs() < 1e-12);
         assert!((rate(29) - 1e-3).abs() < 1e-12);
         assert!((rate(99) - 4e-9).abs() < 1e-12);
@@ -145,23 +145,28 @@ mod tests {
             (1, 1.003_136_242_506_006_3e-4, 0.943_717_330_807_229_1),
             (2, 2.660_972_750_430_580_7e-4, 0.926_448_200_516_348_1),
         ] {
-            let pace = cycle(1e-3, step, 24);
-            assert!((pace.rate - rate).abs() < 1e-15 && (pace.beta1 - beta1).abs() < 1e-14, "{step}: {pace:?}");
+            let parameters = cycle(1e-3, step, 24);
+            assert!(
+                (parameters.learning_rate - rate).abs() < 1e-15 && (parameters.beta1 - beta1).abs() < 1e-14,
+                "{step}: {parameters:?}"
+            );
         }
     }
 
     #[test]
     fn a_cycle_of_few_steps_has_finite_rates() {
         for steps in 0..8 {
-            let finite = |pace: Pace| pace.rate.is_finite() && (0.8..1.0).contains(&pace.beta1);
+            let finite = |parameters: StepParameters| {
+                parameters.learning_rate.is_finite() && (0.8..1.0).contains(&parameters.beta1)
+            };
             assert!((0..steps).all(|step| finite(cycle(1.0, step, steps))), "{steps}");
         }
     }
 
-    /// Of the rate 1, after epochs with these validation losses.
+    /// The rate after epochs with these validation losses; peak 1.
     fn rate(schedule: Schedule, losses: &[f64]) -> f64 {
         let epochs: Vec<Epoch> = losses.iter().map(|&validation| Epoch { train: 0.0, validation }).collect();
-        schedule.pace(1.0, Moment { step: 0, steps: 1, epochs: &epochs }).rate
+        schedule.step_parameters(1.0, StepPosition { step: 0, steps: 1, epochs: &epochs }).learning_rate
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The loop: epochs of batches, and a look at the validation windows after each.
+//! The training loop: epochs of batches, each followed by validation.
 
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -9,17 +9,17 @@ use super::config::{Order, TrainConfig};
 use super::early_stopping::{EarlyStopping, Verdict};
 use super::history::{Epoch, History};
 use super::optimizer::OptimizerState;
-use super::schedule::{Moment, Pace};
+use super::schedule::{StepParameters, StepPosition};
 use crate::dataset::Windows;
 use crate::engine::{Dropout, Engine};
 use crate::model::Autoencoder;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Validation windows between two looks at [`Progress::interrupted`].
+/// Validation windows between two checks of [`Progress::interrupted`].
 const VALIDATION_BATCH: usize = 512;
 
-/// A training, which can be left between two steps and taken up again.
+/// A training, which can be interrupted between two steps and resumed.
 #[derive(Debug, Clone)]
 pub struct Training {
     /// With the weights of the last step.
@@ -31,7 +31,7 @@ pub struct Training {
     pub(super) best: Vec<f32>,
     /// Windows to train on; `None` before the first run.
     pub(super) windows: Option<usize>,
-    /// Batches of the epoch under way that are done.
+    /// Finished batches of the current epoch.
     pub(super) batch: usize,
     /// Sum over these batches of the loss of each window.
     pub(super) loss_sum: f64,
@@ -40,13 +40,13 @@ pub struct Training {
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// All epochs are over, or patience is at its end.
+    /// All epochs are done, or early stopping ended it.
     Finished,
-    /// [`Progress::interrupted`] asked to stop; another run goes on with the next step.
+    /// [`Progress::interrupted`] asked to stop; another run continues with the next step.
     Interrupted,
 }
 
-/// A step that was made.
+/// A finished step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
     /// The epoch, from 1.
@@ -62,18 +62,18 @@ pub struct Step {
     /// Mean loss of the epoch's windows so far.
     pub mean_loss: f64,
     /// The learning rate.
-    pub rate: f64,
+    pub learning_rate: f64,
 }
 
-/// Watches a training, and stops it with an error.
+/// Observes a training; an error stops it.
 pub trait Observer {
-    /// A step was made.
+    /// After every step.
     fn step(&mut self, step: &Step) -> Result<()> {
         let _ = step;
         Ok(())
     }
 
-    /// An epoch is over; it is the last in the history.
+    /// After every epoch, which is the last in the history.
     fn epoch(&mut self, training: &Training) -> Result<()> {
         let _ = training;
         Ok(())
@@ -85,8 +85,11 @@ impl Observer for () {}
 /// Trains `model` and leaves it with the weights of the smallest validation loss.
 ///
 /// The same model, windows and configuration give the same weights, to the byte, with any number of threads. An error
-/// leaves the model as it was. Refused: what [`Training::new`] and [`Training::run`] refuse; a request to stop ends the training
-/// with [`Error::Interrupted`].
+/// leaves the model unchanged.
+///
+/// # Errors
+///
+/// Those of [`Training::new`] and [`Training::run`]; [`Error::Interrupted`] if the training was asked to stop.
 pub fn fit(
     model: &mut Autoencoder,
     train: &Windows,
@@ -105,9 +108,11 @@ pub fn fit(
 }
 
 impl Training {
-    /// The beginning of a training.
+    /// A training before its first step.
     ///
-    /// Refused: a configuration with numbers out of range.
+    /// # Errors
+    ///
+    /// A setting out of range.
     pub fn new(model: Autoencoder, config: TrainConfig) -> Result<Training> {
         config.check()?;
         let best = model.parameters().values().to_vec();
@@ -116,17 +121,22 @@ impl Training {
         Ok(Training { model, config, optimizer, history, best, windows: None, batch: 0, loss_sum: 0.0 })
     }
 
-    /// Goes on with more or fewer epochs, or another patience; refuses any other difference from the configuration so far.
+    /// Changes the maximum number of epochs and the patience.
     ///
-    /// The rates of [`Schedule::Cycle`](super::Schedule::Cycle) follow from the number of epochs: from here on, they are those of the new number.
-    pub fn adopt(&mut self, config: TrainConfig) -> Result<()> {
+    /// The rates of [`Schedule::Cycle`](super::Schedule::Cycle) depend on the number of epochs: from here on, they are those of the new
+    /// number.
+    ///
+    /// # Errors
+    ///
+    /// Any other difference from the configuration so far.
+    pub fn reconfigure(&mut self, config: TrainConfig) -> Result<()> {
         config.check()?;
         self.config.check_successor(&config)?;
         self.config = config;
         Ok(())
     }
 
-    /// How it trains.
+    /// The configuration.
     pub fn config(&self) -> &TrainConfig {
         &self.config
     }
@@ -143,7 +153,7 @@ impl Training {
         model
     }
 
-    /// The losses of all epochs that are over.
+    /// The losses of all finished epochs.
     pub fn history(&self) -> &History {
         &self.history
     }
@@ -153,14 +163,14 @@ impl Training {
         (self.history.epochs.len() + 1, self.batch + 1)
     }
 
-    /// Whether all epochs are over, or patience is at its end.
+    /// Whether all epochs are done, or early stopping ended it.
     pub fn is_over(&self) -> bool {
         let mut stopping = EarlyStopping::new(self.config.patience);
         let mut verdicts = self.history.epochs.iter().map(|epoch| stopping.observe(epoch.validation));
         self.history.epochs.len() >= self.config.epochs || verdicts.any(|verdict| verdict == Verdict::Stop)
     }
 
-    /// The part of some windows that the configuration trains on.
+    /// The windows that the configuration selects for training.
     pub fn selection<'a>(&self, train: &Windows<'a>) -> Windows<'a> {
         train.every(self.config.stride).front(self.config.fraction)
     }
@@ -176,14 +186,16 @@ impl Training {
         }
     }
 
-    /// Trains until it is over or interrupted.
+    /// Trains to the end, or until interrupted.
     ///
-    /// A run that goes on with an interrupted one comes to the same weights, to the byte, as one that was never interrupted, with
-    /// any number of threads. `train` and `validation` are all windows, out of which the configuration selects.
+    /// A resumed run gives the same weights, to the byte, as an uninterrupted one, with any number of threads. `train` and `validation`
+    /// are all windows, out of which the configuration selects.
     ///
-    /// Refused: no window to train or to validate with, windows of another shape than the model's, another number of windows
-    /// than in the run before; what the observer refuses. A loss that is not a number ends the training with its place. After an
-    /// error, another run has no meaning.
+    /// # Errors
+    ///
+    /// No window to train or to validate with, windows of another shape than the model's, another number of windows than in the
+    /// previous run, an error of the observer, or a loss that is not finite, with its epoch and batch. After an error, another run has
+    /// no meaning.
     pub fn run(
         &mut self,
         train: &Windows,
@@ -201,7 +213,7 @@ impl Training {
             let fragments = (train.len() + validation.len()) * train.frames();
             progress.begin(&format!("epoch {epoch}"), Some(fragments as u64));
             progress.advance((done * train.frames()) as u64);
-            let stopped = self.learn(&mut engine, &train, progress, observer)?;
+            let stopped = self.run_epoch(&mut engine, &train, progress, observer)?;
             if stopped == Outcome::Interrupted {
                 return Ok(stopped);
             }
@@ -217,8 +229,8 @@ impl Training {
         Ok(Outcome::Finished)
     }
 
-    /// The steps that are left in the epoch.
-    fn learn(
+    /// The remaining steps of the epoch.
+    fn run_epoch(
         &mut self,
         engine: &mut Engine,
         train: &Windows,
@@ -239,8 +251,8 @@ impl Training {
             if let Some(max_norm) = self.config.clip {
                 clip_norm(gradient.values_mut(), max_norm);
             }
-            let pace = self.pace(step, batches);
-            self.optimizer.step(self.model.values_mut(), gradient.values(), pace);
+            let parameters = self.step_parameters(step, batches);
+            self.optimizer.step(self.model.values_mut(), gradient.values(), parameters);
             engine.load(self.model.parameters());
             self.batch += 1;
             progress.advance((batch.len() * train.frames()) as u64);
@@ -252,7 +264,7 @@ impl Training {
                 windows: batch.len(),
                 loss,
                 mean_loss: self.loss_sum / seen as f64,
-                rate: pace.rate,
+                learning_rate: parameters.learning_rate,
             })?;
         }
         Ok(Outcome::Finished)
@@ -274,22 +286,22 @@ impl Training {
         self.config.batch.max(1)
     }
 
-    /// The steps that were made, where an epoch has so many batches.
+    /// The finished steps, where an epoch has so many batches.
     pub(super) fn step(&self, batches: usize) -> usize {
         self.history.epochs.len().saturating_mul(batches).saturating_add(self.batch)
     }
 
-    fn pace(&self, step: usize, batches: usize) -> Pace {
+    fn step_parameters(&self, step: usize, batches: usize) -> StepParameters {
         let steps = self.config.epochs.saturating_mul(batches);
-        let at = Moment { step, steps, epochs: &self.history.epochs };
-        self.config.schedule.pace(self.config.learning_rate, at)
+        let at = StepPosition { step, steps, epochs: &self.history.epochs };
+        self.config.schedule.step_parameters(self.config.learning_rate, at)
     }
 
-    /// The windows in the order in which the epoch under way sees them.
+    /// The windows in the order of the current epoch.
     fn order(&self, windows: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..windows).collect();
         match self.config.order {
-            Order::Shuffled => order.shuffle(&mut self.chance(Chance::Order, self.history.epochs.len())),
+            Order::Shuffled => order.shuffle(&mut self.random_stream(RandomStream::Order, self.history.epochs.len())),
             Order::Capture => {}
         }
         order
@@ -299,12 +311,12 @@ impl Training {
         if self.config.dropout == 0.0 {
             return Ok(None);
         }
-        let seed = self.chance(Chance::Dropout, step).next_u64();
-        Dropout::new(self.config.dropout, seed).map(Some)
+        let seed = self.random_stream(RandomStream::Dropout, step).next_u64();
+        Ok(Some(Dropout::new(self.config.dropout, seed)?))
     }
 
-    /// Random numbers that depend on the seed, on what they are for, and on the number of the epoch or step alone.
-    fn chance(&self, purpose: Chance, number: usize) -> ChaCha8Rng {
+    /// A random stream that depends on the seed, the purpose, and the number of the epoch or step only.
+    fn random_stream(&self, purpose: RandomStream, number: usize) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.config.seed);
         rng.set_stream((number as u64) << 1 | purpose as u64);
         rng
@@ -316,9 +328,9 @@ impl Training {
     }
 }
 
-/// What random numbers are for.
+/// The purpose of a random stream.
 #[derive(Debug, Clone, Copy)]
-enum Chance {
+enum RandomStream {
     Order,
     Dropout,
 }
@@ -472,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn a_training_stopped_anywhere_and_resumed_equals_one_that_never_stopped() {
+    fn a_resumed_training_equals_an_uninterrupted_one() {
         for (optimizer, schedule, order) in [
             (Optimizer::AdamW, Schedule::Cycle, Order::Shuffled),
             (Optimizer::Adam, Schedule::Plateau, Order::Shuffled),
@@ -493,13 +505,13 @@ mod tests {
     fn a_longer_training_goes_on_where_a_shorter_one_ended() {
         let long = TrainConfig { epochs: 4, patience: 9, ..config() };
         let mut training = run(&TrainConfig { epochs: 2, patience: 3, ..long.clone() }, &[]);
-        training.adopt(long.clone()).unwrap();
+        training.reconfigure(long.clone()).unwrap();
         let bytes = pattern();
         let windows = Windows::over_run(&bytes, 256, 1);
         training.run(&windows, &windows, &(), &mut ()).unwrap();
         assert!(training.to_safetensors().unwrap() == run(&long, &[]).to_safetensors().unwrap());
         let faster = TrainConfig { learning_rate: 0.5, ..long };
-        assert!(matches!(training.adopt(faster), Err(Error::OtherSetting { .. })));
+        assert!(matches!(training.reconfigure(faster), Err(Error::OtherSetting { .. })));
     }
 
     #[test]
@@ -513,13 +525,13 @@ mod tests {
     }
 
     #[test]
-    fn the_observer_hears_of_every_step_and_epoch() {
+    fn the_observer_sees_every_step_and_epoch() {
         #[derive(Default)]
-        struct Diary(Vec<(usize, usize, usize, usize)>, Vec<(f64, f64)>);
-        impl Observer for Diary {
+        struct Log(Vec<(usize, usize, usize, usize)>, Vec<(f64, f64)>);
+        impl Observer for Log {
             fn step(&mut self, step: &Step) -> Result<()> {
                 self.0.push((step.epoch, step.batch, step.step, step.windows));
-                self.1.push((step.mean_loss, step.rate));
+                self.1.push((step.mean_loss, step.learning_rate));
                 Ok(())
             }
             fn epoch(&mut self, training: &Training) -> Result<()> {
@@ -531,10 +543,10 @@ mod tests {
         let bytes = pattern();
         let windows = Windows::over_run(&bytes, 256, 1);
         let config = TrainConfig { epochs: 2, batch: 8, stride: 2, fraction: 0.9, ..config() };
-        let mut diary = Diary::default();
-        Training::new(model(), config).unwrap().run(&windows, &windows, &(), &mut diary).unwrap();
-        assert_eq!(diary.0, [(1, 1, 1, 8), (1, 2, 2, 1), (2, 1, 3, 8), (2, 2, 4, 1)]);
-        assert!(diary.1.iter().all(|(_, rate)| *rate == 5e-3));
+        let mut log = Log::default();
+        Training::new(model(), config).unwrap().run(&windows, &windows, &(), &mut log).unwrap();
+        assert_eq!(log.0, [(1, 1, 1, 8), (1, 2, 2, 1), (2, 1, 3, 8), (2, 2, 4, 1)]);
+        assert!(log.1.iter().all(|(_, rate)| *rate == 5e-3));
     }
 
     #[test]

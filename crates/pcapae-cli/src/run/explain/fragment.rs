@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use pcapae::dataset::Dataset;
 use pcapae::explain::{DatasetWindow, Explainer, Explanation, Target, fields};
+use pcapae::fragment::FragmentSize;
 use pcapae::model::Autoencoder;
 use pcapae::report::explanation_json;
 use pcapae::{Error, Result};
@@ -91,7 +92,7 @@ fn dataset_path(args: &ExplainArgs) -> Result<&Path> {
 
 /// Refuses a dataset whose fragments are not those of the model.
 fn check(dataset: &Dataset, model: &Autoencoder, args: &ExplainArgs) -> Result<()> {
-    let expected = model.config().fragment_size()?;
+    let expected = FragmentSize::try_from(model.config())?;
     let path = || dataset.path().to_owned();
     if dataset.is_empty() {
         return Err(Error::NoFragments { path: path() });

@@ -102,7 +102,7 @@ fn check_pair(train: &Dataset, validation: &Dataset) -> Result<()> {
     check_fragments(validation, &train.path().display().to_string(), train.size(), train.cutting().into())
 }
 
-/// The file that a training is to go on with: of a folder, the last weights.
+/// The file to resume from: of a folder, its last.safetensors.
 fn model_file(given: &Path) -> PathBuf {
     if given.is_dir() { TrainingFolder::new(given.to_owned()).last() } else { given.to_owned() }
 }
@@ -129,7 +129,7 @@ fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, console: &Console) -
         Some(mut training) => {
             let own = *training.model().config();
             check_model(&own, &model_settings(args, own)?)?;
-            training.adopt(training_settings(args, training.config().clone()))?;
+            training.reconfigure(training_settings(args, training.config().clone()))?;
             training
         }
         None => {
@@ -141,7 +141,7 @@ fn resume(args: &TrainArgs, file: &Path, dataset: &Dataset, console: &Console) -
             training
         }
     };
-    let size = training.model().config().fragment_size()?;
+    let size = FragmentSize::try_from(training.model().config())?;
     check_fragments(dataset, &format!("the model in {}", file.display()), size, training.model().trained_on())?;
     Ok(training)
 }
@@ -168,7 +168,7 @@ fn begin_with_weights(args: &TrainArgs, file: &Path, model: &Autoencoder, datase
     Training::new(model.with_trained_on(dataset.cutting().into()), config)
 }
 
-/// The command line of this run, changed so that it goes on with the training.
+/// The command line of this run, changed to resume the training.
 fn command(last: &Path) -> String {
     let mut words = vec!["pcapae".to_owned()];
     let mut given = std::env::args().skip(1);

@@ -50,7 +50,7 @@ impl Board {
         let at = Moment { step: step.step as i64, wall_time: now() };
         self.write(|file| {
             file.scalar(at, "batch/loss", step.loss)?;
-            file.scalar(at, "batch/learning_rate", step.rate)
+            file.scalar(at, "batch/learning_rate", step.learning_rate)
         })
     }
 

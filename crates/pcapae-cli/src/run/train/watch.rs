@@ -78,7 +78,7 @@ impl Observer for Watch<'_> {
             Some(row) => format!(", validation {:.6}", row.validation_loss),
             None => String::new(),
         };
-        let (loss, rate, speed) = (step.mean_loss, step.rate, self.fragments_per_second());
+        let (loss, rate, speed) = (step.mean_loss, step.learning_rate, self.fragments_per_second());
         self.console.remark(&format!("loss {loss:.6}{validation}, rate {rate:.2e}, {speed:.0} fragments/s"));
         self.board.as_mut().map_or(Ok(()), |board| board.step(step))
     }
@@ -90,7 +90,7 @@ impl Observer for Watch<'_> {
         let row = EpochRow {
             epoch: history.epochs.len(),
             steps: self.last.map_or(0, |step| step.step as u64),
-            learning_rate: self.last.map_or(f64::NAN, |step| step.rate),
+            learning_rate: self.last.map_or(f64::NAN, |step| step.learning_rate),
             loss: losses.train,
             validation_loss: losses.validation,
             seconds: self.began.elapsed().as_secs_f64(),

@@ -1,7 +1,7 @@
 //! The network written out in ONNX, for ONNX Runtime and all that reads its files.
 //!
-//! The steps of the [definition](super::definition) become nodes one by one: there is no second description of the network that
-//! could differ. Operators: <https://onnx.ai/onnx/operators/>.
+//! The steps of the [reference implementation](crate::engine::reference) become nodes one by one, so no second description of the
+//! network can differ. Operators: <https://onnx.ai/onnx/operators/>.
 
 mod message;
 
@@ -11,10 +11,10 @@ use std::ops::Range;
 use prost::Message;
 
 use self::message::{Attribute, Entry, Graph, Model, OperatorSet, Tensor, ValueInfo};
-use super::autoencoder::{Autoencoder, CODE_SIZE};
-use super::config::{BYTE_VALUES, Grid, Head, ModelConfig};
-use super::definition::Recording;
-use super::graph::{LEAK, NORM_EPSILON, Node, Op, Window};
+use super::autoencoder::Autoencoder;
+use super::{CODE_SIZE, Head, ModelConfig};
+use crate::engine::reference::{LEAK, NORM_EPSILON, Node, Op, Recording};
+use crate::engine::{BYTE_VALUES, ConvGeometry, Grid};
 use crate::fragment::Shape;
 use crate::{Error, Result};
 
@@ -60,7 +60,7 @@ impl Autoencoder {
     /// have the configuration as JSON, `config`, and the `part`.
     pub fn to_onnx(&self, part: Part) -> Result<Vec<u8>> {
         let zeros = vec![0.0; self.config().window_size()];
-        let recording = self.record(&zeros, &|_, _| None);
+        let recording = self.network().record(&zeros);
         let config = serde_json::to_string(self.config()).map_err(Error::unwritable("model"))?;
         let entry = |key: &str, value: &str| Entry { key: key.to_owned(), value: value.to_owned() };
         let file = Model {
@@ -75,11 +75,11 @@ impl Autoencoder {
     }
 }
 
-/// A graph of ONNX that grows.
+/// An ONNX graph under construction.
 struct Writing<'a> {
     model: &'a Autoencoder,
     graph: Graph,
-    /// The names of the constants that are in it already.
+    /// The names of its constants so far.
     constants: HashSet<String>,
     /// The name of each recorded step's value.
     names: Vec<String>,
@@ -137,7 +137,7 @@ impl Writing<'_> {
         self.node("Conv", vec![p, kernel], vec![])
     }
 
-    /// Writes all steps that the wanted ones need, in order.
+    /// Writes all steps that `wanted` needs, in order.
     fn steps(&mut self, recording: &Recording, wanted: &[Node]) {
         let graph = &recording.graph;
         let mut needed = vec![false; graph.len()];
@@ -153,7 +153,7 @@ impl Writing<'_> {
         }
     }
 
-    /// Writes a step and gives the name of its value.
+    /// Writes a step and returns the name of its value.
     fn step(&mut self, recording: &Recording, node: Node) -> String {
         let value = recording.graph.value(node);
         let shape = [vec![value.channels as i64], extents(self.model.config(), value.grid)].concat();
@@ -161,12 +161,12 @@ impl Writing<'_> {
         match recording.graph.op(node) {
             Op::Input => match recording.frames.iter().position(|frame| *frame == node) {
                 Some(t) => self.frame(t),
-                // All else that comes from outside is a state or an input of zeros.
+                // Every other input is a state or an input of zeros.
                 None => self.zeros(&shape),
             },
-            Op::Conv { x, window, weight, bias } => self.convolution("Conv", of(x), window, weight, bias),
-            Op::TransposedConv { x, window, weight, bias } => {
-                self.convolution("ConvTranspose", of(x), window, weight, bias)
+            Op::Conv { x, geometry, weight, bias } => self.convolution("Conv", of(x), geometry, weight, bias),
+            Op::TransposedConv { x, geometry, weight, bias } => {
+                self.convolution("ConvTranspose", of(x), geometry, weight, bias)
             }
             Op::GroupNorm { x, group, gamma, beta } => self.group_norm(of(x), &shape, *group as i64, gamma, beta),
             Op::Leaky { x } => self.node("LeakyRelu", vec![of(x)], vec![Attribute::float("alpha", LEAK as f32)]),
@@ -201,7 +201,7 @@ impl Writing<'_> {
         self.node("Squeeze", vec![frame, axis], vec![])
     }
 
-    /// Zeros of some shape, for as many windows as there are frames.
+    /// Zeros of some shape, for every window of the batch.
     fn zeros(&mut self, shape: &[i64]) -> String {
         let first = vec![Attribute::int("start", 0), Attribute::int("end", 1)];
         let batch = self.node("Shape", vec![FRAMES.to_owned()], first);
@@ -214,12 +214,12 @@ impl Writing<'_> {
         &mut self,
         operator: &str,
         x: String,
-        window: &Window,
+        geometry: &ConvGeometry,
         weight: &Range<usize>,
         bias: &Range<usize>,
     ) -> String {
         let [kernel, strides, padding] =
-            [window.kernel, window.stride, window.padding].map(|grid| extents(self.model.config(), grid));
+            [geometry.kernel, geometry.stride, geometry.padding].map(|grid| extents(self.model.config(), grid));
         let inputs = vec![x, self.parameter(weight), self.parameter(bias)];
         let attributes = vec![
             Attribute::ints("kernel_shape", kernel),
@@ -229,7 +229,7 @@ impl Writing<'_> {
         self.node(operator, inputs, attributes)
     }
 
-    /// ONNX normalises each channel; so a group becomes one channel, and back.
+    /// ONNX normalises each channel, so a group becomes one channel and back.
     fn group_norm(
         &mut self,
         x: String,
@@ -270,7 +270,7 @@ impl Writing<'_> {
         self.graph.node.push(message::Node { input, output: vec![output.to_owned()], name, op_type, attribute });
     }
 
-    /// The name of a parameter; it has one in the state dict, where it begins.
+    /// The name of a parameter in the state dict.
     fn parameter(&mut self, range: &Range<usize>) -> String {
         let parameters = self.model.parameters();
         let found = parameters.shapes().iter().find(|tensor| tensor.range == *range);
@@ -298,7 +298,7 @@ impl Writing<'_> {
     }
 }
 
-/// The lengths of a picture's axes: two, or of a line one.
+/// The lengths of a feature map's axes: two, or one of a line.
 fn extents(config: &ModelConfig, grid: Grid) -> Vec<i64> {
     match config.shape {
         Shape::Square => vec![grid.height as i64, grid.width as i64],
