@@ -34,14 +34,18 @@ mod autoencoder;
 
 mod checkpoint;
 
+#[cfg(feature = "torch")]
 mod pickle;
 
+#[cfg(feature = "torch")]
 mod torch_file;
 
+#[cfg(feature = "torch")]
 mod torch_checkpoint;
 
 mod file;
 
+#[cfg(feature = "torch")]
 mod onnx;
 
 pub(crate) use architecture::{Architecture, CellParameters, ConvParameters, NormParameters, NormedConv, stride};
@@ -53,6 +57,7 @@ pub(crate) use definition::{Recording, conv_window, transposed_window};
 pub use file::{is_safetensors, open};
 pub(crate) use gradient::{conv_back, transposed_conv_back};
 pub(crate) use graph::{Graph, Map, Node, Op, Window, conv, group_moments, transposed_conv};
+#[cfg(feature = "torch")]
 pub use onnx::Part;
 pub use parameters::{Parameters, TensorShape};
 pub use trained_on::TrainedOn;

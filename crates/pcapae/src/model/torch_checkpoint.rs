@@ -10,12 +10,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use super::autoencoder::Autoencoder;
 use super::checkpoint::CheckpointError;
 use super::config::{Frames, ModelConfig, PredictFrames};
+use super::file::BYTES_MAX;
 use super::pickle::{Pickle, Value};
 use super::torch_file::{TorchFile, storage_of};
 use crate::Result;
-
-/// The largest file that is taken for a model: eight times an LSTM's for side 64 with optimiser and objects.
-pub(super) const BYTES_MAX: usize = 4 << 20;
 
 /// More tensors than this are no state dict of ours, which has at most a hundred.
 const TENSORS_MAX: usize = 256;

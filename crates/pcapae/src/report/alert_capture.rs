@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::io::Write;
 
-use super::Event;
 use crate::capture::{CaptureSummary, Captures, LinkType, Packet};
-use crate::monitor::{Alert, Detection};
+use crate::monitor::{Alert, Detection, Event};
 use crate::{Error, Result};
 
 /// Block types, and options, of pcapng: draft-ietf-opsawg-pcapng.
