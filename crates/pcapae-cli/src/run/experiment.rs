@@ -79,7 +79,7 @@ fn write_charts(folder: &Path, number: usize, evaluated: &Evaluated) -> pcapae::
 }
 
 fn write_picture(place: &Path, image: &Image) -> pcapae::Result<()> {
-    write(place, &picture.png().map_err(pcapae::Error::io("write", place))?)
+    write(place, &image.png().map_err(pcapae::Error::io("write", place))?)
 }
 
 fn write(place: &Path, bytes: &[u8]) -> pcapae::Result<()> {
