@@ -18,7 +18,7 @@ fn is_attack(packet: usize) -> bool {
     (1001..=1100).contains(&packet) || (2001..=2100).contains(&packet)
 }
 
-/// NamedArrays from 0 to 1 without any order to them: splitmix64.
+/// Numbers from 0 to 1 without any order to them: splitmix64.
 fn noise(seed: u64) -> f64 {
     let mut z = seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -45,11 +45,18 @@ impl Label {
 pub enum Labels {
     /// The same label for every packet.
     All(Label),
-    /// A ground-truth file.
+    /// A ground-truth file, row by row.
     File(GroundTruth),
+    /// A ground truth in memory, and how many of its labels were taken.
+    Packets(PacketLabels, u64),
 }
 
 impl Labels {
+    /// The labels of a ground truth in memory, from the first packet on.
+    pub fn of_packets(truth: PacketLabels) -> Labels {
+        Labels::Packets(truth, 0)
+    }
+
     /// The label of the next packet.
     ///
     /// # Errors
@@ -59,6 +66,13 @@ impl Labels {
         match self {
             Labels::All(label) => Ok(*label),
             Labels::File(ground_truth) => ground_truth.next_label(),
+            Labels::Packets(truth, taken) => {
+                *taken += 1;
+                match truth.len() {
+                    rows if rows < *taken => Err(Error::GroundTruthShort { path: truth.path.clone(), rows }),
+                    _ => Ok(truth.label(*taken)),
+                }
+            }
         }
     }
 
@@ -71,6 +85,10 @@ impl Labels {
         match self {
             Labels::All(_) => Ok(()),
             Labels::File(ground_truth) => ground_truth.finish(),
+            Labels::Packets(truth, packets) => match truth.len() {
+                rows if rows > packets => Err(Error::GroundTruthLong { path: truth.path, rows, packets }),
+                _ => Ok(()),
+            },
         }
     }
 }
@@ -146,6 +164,7 @@ const NAMES_MAX: usize = 1000;
 /// A second column with more than 1000 different texts names no attacks and is left alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PacketLabels {
+    path: PathBuf,
     labels: Vec<Label>,
     /// Index of the packet's name, one more than in `names`; 0 without one.
     named: Vec<u16>,
@@ -197,7 +216,7 @@ impl PacketLabels {
     }
 
     fn of(mut rows: GroundTruth) -> Result<PacketLabels> {
-        let mut truth = PacketLabels::default();
+        let mut truth = PacketLabels { path: rows.path.clone(), ..PacketLabels::default() };
         let mut are_names = true;
         while rows.read_row()? {
             let label = rows.label()?;

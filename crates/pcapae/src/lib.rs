@@ -56,6 +56,7 @@ pub mod calibration;
 
 pub mod residual;
 
+#[cfg(feature = "research")]
 pub mod reduce;
 
 pub mod monitor;
@@ -64,10 +65,13 @@ pub mod explain;
 
 pub mod metrics;
 
+#[cfg(feature = "research")]
 pub mod grid_search;
 
+#[cfg(feature = "report")]
 pub mod report;
 
+#[cfg(feature = "research")]
 pub mod experiment;
 
 pub use error::{Error, Result};

@@ -1,5 +1,6 @@
 //! Blueprints are fitted to files, kept, read back, and score the same.
 
+#![cfg(feature = "research")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 #[path = "shared/fixtures.rs"]

@@ -1,5 +1,6 @@
 //! Networks written out as ONNX, run by ONNX Runtime and compared with the engine.
 
+#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 
 use std::fs;

@@ -1,5 +1,6 @@
 //! Reducers are fitted, kept, read back and applied; their codes are those of scikit-learn where that has the method, and come with their packets.
 
+#![cfg(feature = "research")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
 
 #[path = "shared/fixtures.rs"]

@@ -1,5 +1,6 @@
 //! Event files, read by TensorBoard's own readers.
 
+#![cfg(feature = "report")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
 
 use std::fs::File;
@@ -7,10 +8,10 @@ use std::path::Path;
 use std::process::Command;
 
 use pcapae::report::{
-    Ending, EpochRow, HyperParameter, Moment, TensorBoardFile, TrainingPicture, loss_curve, tensorboard_file_name,
+    Ending, EpochRow, EventTime, HyperParameter, TensorBoardFile, TrainingFigure, loss_curve, tensorboard_file_name,
 };
 
-/// What TensorBoard makes of the folder given: curves, pictures, texts, and the hyperparameters as its plugin computes them.
+/// What TensorBoard makes of the folder given: curves, images, texts, and the hyperparameters as its plugin computes them.
 const READ_BACK: &str = r#"
 import os, struct, sys
 from tensorboard.backend.event_processing import event_accumulator, event_file_loader
@@ -19,7 +20,7 @@ accumulator = event_accumulator.EventAccumulator(folder, size_guidance={"images"
 assert accumulator.file_version == 2.0, accumulator.file_version
 points = accumulator.Scalars("loss/training")
 assert [(p.step, p.value, p.wall_time) for p in points] == [(1, 0.5, 101.25), (2, 0.25, 102.25), (3, 0.125, 103.25)], points
-image, = accumulator.Images("picture")
+image, = accumulator.Images("image")
 png = image.encoded_image_string
 assert png[:8] == b"\x89PNG\r\n\x1a\n" and (image.step, image.wall_time) == (3, 103.25)
 assert struct.unpack(">II", png[16:24]) == (image.width, image.height) and image.width > image.height > 0
@@ -42,7 +43,7 @@ loader = event_file_loader.EventFileLoader(stopped)
 assert len(list(loader.Load())) == 3, "the version, the hyperparameters and one whole point"
 "#;
 
-/// What a TensorBoard that serves the folder given answers to its page: curves, pictures, texts, and the tab HPARAMS.
+/// What a TensorBoard that serves the folder given answers to its page: curves, images, texts, and the tab HPARAMS.
 const SERVE: &str = r#"
 import json, sys, time, urllib.error, urllib.request
 from tensorboard import program
@@ -68,7 +69,7 @@ group, = groups
 assert set(scalars) == {"loss/training", "loss/validation"}, scalars
 assert len(fetch(f"scalars/scalars?run={run}&tag=loss%2Ftraining")) == 3
 (_, images), = fetch("images/tags").items()
-assert set(images) == {"picture", "curves"}, images
+assert set(images) == {"image", "curves"}, images
 (_, texts), = fetch("text/tags").items()
 assert texts == ["about"], texts
 experiment = fetch("hparams/experiment", {"experimentName": ""})
@@ -91,7 +92,7 @@ fn has_tensorboard(python: &str) -> bool {
 }
 
 fn write_training(file: File) {
-    let at = |epoch: i64| Moment { step: epoch, wall_time: 100.25 + epoch as f64 };
+    let at = |epoch: i64| EventTime { step: epoch, wall_time: 100.25 + epoch as f64 };
     let mut board = TensorBoardFile::begin(file, 100.25).unwrap();
     let values = [
         ("cell", HyperParameter::Text("gru".into())),
@@ -118,8 +119,8 @@ fn write_training(file: File) {
     }
     let window: Vec<f32> = (0..2 * 256).map(|at| (at % 256) as f32 / 255.0).collect();
     let code: Vec<f32> = (0..64).map(|at| at as f32 / 32.0 - 1.0).collect();
-    let picture = TrainingPicture { side: 16, input: &window, code: &code, reconstruction: &window, target: &window };
-    board.image(at(3), "picture", &picture.draw().unwrap()).unwrap();
+    let image = TrainingFigure { side: 16, input: &window, code: &code, reconstruction: &window, target: &window };
+    board.image(at(3), "image", &image.draw().unwrap()).unwrap();
     board.image(at(3), "curves", &loss_curve(&rows, "mean squared error").unwrap()).unwrap();
     board.text(at(3), "about", "**40** fragments/s, größer").unwrap();
     board.end(104.0, Ending::Done).unwrap();

@@ -1,5 +1,6 @@
 //! Files of `torch.save` (see `golden/README.md`): read as what they are, and nothing in them is run.
 
+#![cfg(feature = "torch")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 use std::fs;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use pcapae::calibration::ThresholdRule;
 
-/// Say how good scores are: at a threshold read off scores of normal traffic, and whatever the threshold.
+/// Measure how good scores are, at a threshold calibrated on scores of normal traffic and independently of a threshold.
 ///
 /// Scores are CSV with a header and at least the column score, as detect --scores writes; a higher score is more anomalous.
 #[derive(Debug, Parser)]
@@ -23,7 +23,7 @@ pub struct EvaluateArgs {
     #[arg(value_name = "SCORES.csv")]
     pub scores: PathBuf,
 
-    /// Scores of normal traffic that nothing was trained on: the threshold is read off them, and off nothing else.
+    /// Scores of normal traffic that nothing was trained on; the threshold is calibrated on them alone.
     #[arg(long, value_name = "BENIGN.csv")]
     pub calibration: Option<PathBuf>,
 
@@ -31,12 +31,12 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "MORE_BENIGN.csv")]
     pub check: Option<PathBuf>,
 
-    /// How the threshold is read off: conformal:RATE, quantile:Q, sigma:K, max, pareto:RATE or value:X.
+    /// How the threshold is calibrated: conformal:RATE, quantile:Q, sigma:K, max, pareto:RATE or value:X.
     #[arg(long, value_name = "RULE", default_value = "conformal:0.001", allow_hyphen_values = true)]
     pub threshold: String,
 
     /// Ground truth instead of the column label: CSV with one row per packet, in the first column -1 normal, 1 anomalous or 0 unknown,
-    /// in the second, if it likes, the name of the attack.
+    /// in the second, optionally, the name of the attack.
     #[arg(short = 'g', long = "labels", alias = "ground", value_name = "LABELS.csv")]
     pub ground_truth: Option<PathBuf>,
 
@@ -44,11 +44,11 @@ pub struct EvaluateArgs {
     #[arg(long, value_name = "ROWS", num_args = 0..=1, require_equals = true, default_missing_value = "100", value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub vus_pr: Option<u32>,
 
-    /// The folder to write to; made if it is not there.
+    /// The folder to write to; created if missing.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
 
-    /// Add a row with all numbers to this table; made if it is not there.
+    /// Append a row with all numbers to this table; created if missing.
     #[arg(long, value_name = "RESULTS.csv")]
     pub results: Option<PathBuf>,
 

@@ -24,7 +24,7 @@ pub struct ExperimentArgs {
     #[arg(long, value_name = "FOLDER")]
     pub captures: Option<PathBuf>,
 
-    /// The folder for tables, pictures and the cache; results of an earlier run are replaced.
+    /// The folder for tables, images and the cache; results of an earlier run are replaced.
     #[arg(short, long, value_name = "OUT")]
     pub output: PathBuf,
 

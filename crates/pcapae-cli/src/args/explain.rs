@@ -79,7 +79,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "BASELINE", default_value = "reconstruction")]
     pub baseline: BaselineArg,
 
-    /// Write a picture (OUT.png) or all numbers (OUT.json).
+    /// Write an image (OUT.png) or all numbers (OUT.json).
     #[arg(short, long, value_name = "OUT")]
     pub output: Option<PathBuf>,
 

@@ -76,7 +76,7 @@ pub enum Command {
     Explain(Box<ExplainArgs>),
 }
 
-/// Learn a small recorded plant, detect attacks on it, and say what was found and what was missed.
+/// Learn a small recorded plant, detect attacks on it, and say which it noticed.
 #[derive(Debug, Parser)]
 #[command(after_help = "Example:\n  pcapae demo --keep demo")]
 pub struct DemoArgs {

@@ -12,7 +12,7 @@ use super::{ThreadsArg, positive};
 
 /// Turn windows into codes without a model, to compare with encode; or draw a map of windows or codes.
 ///
-/// A method is fitted to a dataset of normal traffic. Its reducer, kept by --save, then gives comparable codes of other datasets.
+/// A method is fitted to a dataset of normal traffic. The fitted reducer, which --save writes, then gives comparable codes of other datasets.
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Examples:
@@ -35,7 +35,7 @@ pub enum ReduceCommand {
     Map(MapArgs),
 }
 
-/// What to fit to, and where the codes go.
+/// The dataset to fit to, and the codes to write.
 #[derive(Debug, Args)]
 pub struct FitReducerArgs {
     /// A dataset of normal traffic, in either layout.
@@ -46,11 +46,11 @@ pub struct FitReducerArgs {
     #[arg(short, long, value_name = "CODES.h5")]
     pub output: PathBuf,
 
-    /// Keep the fitted reducer, for reduce apply.
+    /// Write the fitted reducer, for reduce apply.
     #[arg(long, value_name = "REDUCER.safetensors")]
     pub save: Option<PathBuf>,
 
-    /// NamedArrays in a code.
+    /// Numbers in a code.
     #[arg(long, value_name = "N", default_value = "64")]
     pub components: NonZeroUsize,
 
@@ -94,30 +94,30 @@ pub struct IcaArgs {
     #[command(flatten)]
     pub fit: FitReducerArgs,
 
-    /// Look for independence in at most so many windows, drawn at random.
+    /// Fit to at most N windows, drawn at random.
     #[arg(long, value_name = "N", default_value = "20000")]
     pub sample: NonZeroUsize,
 
-    /// Most iterations.
+    /// Maximum number of iterations.
     #[arg(long, value_name = "N", default_value = "200")]
     pub max_iter: NonZeroUsize,
 
-    /// End when no direction turns by more than this in an iteration.
+    /// Stop when no direction turns by more than this in an iteration.
     #[arg(long, value_name = "X", default_value = "0.0001", value_parser = positive)]
     pub tol: f64,
 
-    /// Seed of what is drawn.
+    /// Random seed.
     #[arg(long, value_name = "SEED", default_value_t = 1994)]
     pub seed: u64,
 }
 
-/// Kernel principal components, with a learned way back.
+/// Kernel principal components, with a learned inverse.
 #[derive(Debug, Args)]
 pub struct KernelPcaArgs {
     #[command(flatten)]
     pub fit: FitReducerArgs,
 
-    /// Fit to at most so many windows, drawn at random; time grows with their square, and the reducer keeps them.
+    /// Fit to at most N windows, drawn at random; time grows with their square, and the reducer stores them.
     #[arg(long, value_name = "N", default_value = "2000")]
     pub sample: NonZeroUsize,
 
@@ -137,57 +137,57 @@ pub struct KernelPcaArgs {
     #[arg(long, value_name = "X", default_value_t = 1.0, allow_negative_numbers = true)]
     pub coef0: f64,
 
-    /// Learn no way back from codes to windows: faster, but there is no reconstruction error.
+    /// Learn no inverse from codes to windows: faster, but there is no reconstruction error.
     #[arg(long)]
     pub no_inverse: bool,
 
-    /// The ridge of the way back; alpha in scikit-learn.
+    /// Ridge penalty of the inverse; alpha in scikit-learn.
     #[arg(long, value_name = "X", default_value = "1", value_parser = positive, conflicts_with = "no_inverse")]
     pub ridge: f64,
 
-    /// Seed of the windows that are drawn.
+    /// Random seed of the windows that are drawn.
     #[arg(long, value_name = "SEED", default_value_t = 1994)]
     pub seed: u64,
 }
 
-/// Sparse principal components: each looks at few bytes.
+/// Sparse principal components: each uses few bytes.
 #[derive(Debug, Args)]
 pub struct SparsePcaArgs {
     #[command(flatten)]
     pub fit: FitReducerArgs,
 
-    /// How much it costs to look at a byte; the more, the sparser. It stands against a sum over all windows.
+    /// Sparsity penalty (L1): the larger, the fewer bytes a component uses. It is weighed against a sum over all windows.
     #[arg(long, value_name = "X", default_value = "1", value_parser = positive)]
     pub alpha: f64,
 
-    /// What keeps codes small; ridge_alpha in scikit-learn.
+    /// Ridge penalty of the codes; ridge_alpha in scikit-learn.
     #[arg(long, value_name = "X", default_value = "0.01", value_parser = positive)]
     pub ridge: f64,
 
-    /// Most iterations.
+    /// Maximum number of iterations.
     #[arg(long, value_name = "N", default_value = "1000")]
     pub max_iter: NonZeroUsize,
 
-    /// End when the cost falls by less than this share of it in an iteration.
+    /// Stop when the cost falls by less than this share of it in an iteration.
     #[arg(long, value_name = "X", default_value = "0.00000001", value_parser = positive)]
     pub tol: f64,
 }
 
-/// Gaussian random projection: distances stay nearly as they are, and nothing is learned.
+/// Gaussian random projection: distances are nearly preserved, and nothing is learned.
 #[derive(Debug, Args)]
 pub struct RandomProjectionArgs {
     #[command(flatten)]
     pub fit: FitReducerArgs,
 
-    /// Seed of the directions.
+    /// Random seed of the directions.
     #[arg(long, value_name = "SEED", default_value_t = 1994)]
     pub seed: u64,
 }
 
-/// Write the codes that a kept reducer gives of another dataset.
+/// Write the codes of another dataset with a saved reducer.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A reducer, kept by --save.
+    /// A reducer that --save wrote.
     #[arg(value_name = "REDUCER.safetensors")]
     pub reducer: PathBuf,
 
@@ -203,7 +203,7 @@ pub struct ApplyArgs {
     pub codes: CodesArgs,
 }
 
-/// Draw windows or codes in the plane, coloured by label. A map is for looking at: nothing can be added to it later.
+/// Draw windows or codes in the plane, coloured by label. A map is a chart only: no rows can be added to it later.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -214,31 +214,31 @@ pub struct MapArgs {
     #[arg(value_name = "CODES|DATASET")]
     pub input: PathBuf,
 
-    /// The picture to write.
+    /// The chart to write.
     #[arg(short, long, value_name = "MAP.png")]
     pub output: PathBuf,
 
-    /// Also write the places as CSV: row, x, y, label, first and last packet.
+    /// Also write the coordinates as CSV: row, x, y, label, first and last packet.
     #[arg(long, value_name = "MAP.csv")]
     pub csv: Option<PathBuf>,
 
-    /// How.
+    /// The method.
     #[arg(long, value_name = "METHOD", default_value = "tsne")]
     pub method: MapMethodArg,
 
-    /// With tsne: about how many neighbours each row has [default: 30].
+    /// With tsne: the perplexity, about how many neighbours each row has [default: 30].
     #[arg(long, value_name = "X", value_parser = positive)]
     pub perplexity: Option<f64>,
 
-    /// With tsne: iterations [default: 1000].
+    /// With tsne: number of iterations [default: 1000].
     #[arg(long, value_name = "N")]
     pub max_iter: Option<NonZeroUsize>,
 
-    /// Draw at most so many rows, chosen at random.
+    /// Draw at most N rows, chosen at random.
     #[arg(long, value_name = "N", default_value = "5000")]
     pub sample: NonZeroUsize,
 
-    /// Seed of the rows that are chosen.
+    /// Random seed of the rows that are chosen.
     #[arg(long, value_name = "SEED", default_value_t = 1994)]
     pub seed: u64,
 

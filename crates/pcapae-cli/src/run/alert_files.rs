@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use pcapae::atomic_file::AtomicFile;
 use pcapae::capture::Captures;
-use pcapae::monitor::Detection;
-use pcapae::report::{Event, alert_capture, cef_line, syslog_line};
+use pcapae::monitor::{Detection, Event};
+use pcapae::report::{alert_capture, cef_line, syslog_line};
 use pcapae::{Error, Result};
 
 use super::input::output;

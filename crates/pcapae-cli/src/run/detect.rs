@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use pcapae::capture::Captures;
-use pcapae::label::Label;
-use pcapae::monitor::{Bundle, Detection};
-use pcapae::report::{Event, ReportEvidence, Summary, event_json, events, scores_csv, summary_json, top_fields};
+use pcapae::label::{Label, Labels, PacketLabels};
+use pcapae::metrics::{EpisodeMeasures, Observation, Summary, episodes};
+use pcapae::monitor::{Bundle, Detection, Event, events};
+use pcapae::report::{ReportEvidence, event_json, scores_csv, summary_json, top_fields};
 
 use super::alert_files::AlertFiles;
+use super::evaluation_table::noticed;
 use super::event_table::event_table;
-use super::input::{counted, labels, output, say_skipped, warn_of};
+use super::input::{counted, output, say_skipped, warn_of};
 use super::{html_report, second_look};
 use crate::args::DetectArgs;
 use crate::failure::ALERTS;
@@ -19,7 +21,8 @@ use crate::progress::{Console, print};
 pub fn run(args: DetectArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let bundle = Bundle::open(&args.bundle)?;
-    let labels = labels(args.ground_truth.as_deref(), Label::Unknown)?;
+    let truth = args.ground_truth.as_deref().map(PacketLabels::open).transpose()?;
+    let labels = truth.clone().map_or(Labels::All(Label::Unknown), Labels::of_packets);
     let captures = Captures::open(&args.input.captures)?;
     let inputs = || args.input.captures.iter().chain(&args.ground_truth).chain([&args.bundle]);
     let scores = args.scores.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
@@ -47,11 +50,15 @@ pub fn run(args: DetectArgs, console: &Console) -> anyhow::Result<ExitCode> {
     say_skipped(&detection.skipped, &detection.captures, console);
     warn_of_flood(&Summary::of(&detection), console);
 
+    let attacks = truth.map(|truth| episodes(&Observation::of_detection(&detection, &events, &truth)).1);
     let objects = objects(&events, &detection, evidence);
     if let Some(files) = files {
         files.write(&events, &objects, &detection)?;
     }
-    let printed = if args.json { json_lines(objects, &detection) } else { text(&events, &detection, args.top) };
+    let printed = match args.json {
+        true => json_lines(objects, &detection, attacks.as_ref()),
+        false => text(&events, &detection, attacks.as_ref(), args.top),
+    };
     print(&printed)?;
     Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
 }
@@ -79,13 +86,13 @@ fn objects(events: &[Event], detection: &Detection, evidence: ReportEvidence<'_>
     events.iter().map(object).collect()
 }
 
-fn json_lines(mut lines: Vec<String>, detection: &Detection) -> String {
-    lines.push(summary_json(&Summary::of(detection)).to_string());
+fn json_lines(mut lines: Vec<String>, detection: &Detection, attacks: Option<&EpisodeMeasures>) -> String {
+    lines.push(summary_json(&Summary::of(detection), attacks).to_string());
     lines.join("\n") + "\n"
 }
 
 /// The table of events and the numbers, as the user reads them.
-pub fn text(events: &[Event], detection: &Detection, top: usize) -> String {
+pub fn text(events: &[Event], detection: &Detection, attacks: Option<&EpisodeMeasures>, top: usize) -> String {
     let summary = Summary::of(detection);
     let mut text = String::new();
     if !events.is_empty() {
@@ -114,7 +121,8 @@ pub fn text(events: &[Event], detection: &Detection, top: usize) -> String {
         summary.by_connection,
         detection.packet_threshold().value
     );
-    text + &metrics(&summary)
+    text += &metrics(&summary);
+    text + &attacks.map_or(String::new(), |attacks| format!("  {}\n", noticed(attacks)))
 }
 
 /// The metrics where there are labels.

@@ -10,7 +10,7 @@ use pcapae::calibration::ThresholdRule;
 use pcapae::label::PacketLabels;
 use pcapae::metrics::{Evaluated, EvaluationConfig, EvaluationInput, Outcome, Ranking, evaluate};
 use pcapae::report::{
-    EVALUATION_HEADER, EvaluationSources, Picture, evaluation_json, evaluation_row, precision_recall_chart, score_chart,
+    EVALUATION_HEADER, EvaluationSources, Image, evaluation_json, evaluation_row, precision_recall_chart, score_chart,
 };
 use pcapae::scores::ScoreTable;
 
@@ -59,13 +59,13 @@ pub fn run(args: &EvaluateArgs, console: &Console) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Refuses a threshold without calibration, and scores that would be measured by themselves.
+/// Refuses a threshold without calibration scores, and scores that are their own calibration.
 fn check_paths(args: &EvaluateArgs, rule: ThresholdRule) -> pcapae::Result<()> {
     if args.calibration.is_none() && !matches!(rule, ThresholdRule::Value(_)) {
         return Err(Error::Setting {
             setting: "calibration",
             got: "is missing".into(),
-            expected: format!("scores of normal traffic to read the threshold {rule} off"),
+            expected: format!("scores of normal traffic to calibrate the threshold {rule} on"),
             remedy: Some("give --calibration BENIGN.csv, or a number with --threshold value:X".into()),
         });
     }
@@ -78,7 +78,7 @@ fn check_paths(args: &EvaluateArgs, rule: ThresholdRule) -> pcapae::Result<()> {
             return Err(Error::Unevaluable {
                 reason: format!("{} is given as {other} and as {name}", path.display()),
                 remedy: Some(
-                    "what a threshold is read off says nothing of how well it does; give scores of other traffic"
+                    "scores that a threshold was calibrated on do not show how good it is; give scores of other traffic"
                         .into(),
                 ),
             });
@@ -115,7 +115,7 @@ fn contents(evaluated: &Evaluated, sources: &EvaluationSources<'_>) -> pcapae::R
     let evaluation = &evaluated.evaluation;
     let rows = &evaluated.rows;
     let list = |outcome| evaluated.list(outcome).to_csv();
-    let png = |picture: Picture| picture.png().map_err(Error::unwritable("chart"));
+    let png = |picture: Image| picture.png().map_err(Error::unwritable("chart"));
     let ranking = Ranking::of(rows.scores().iter().copied().zip(rows.labels().iter().copied()));
     Ok([
         (format!("{:#}\n", evaluation_json(evaluation, sources))).into_bytes(),

@@ -1,7 +1,7 @@
 //! An evaluation as people read it.
 
 use comfy_table::Cell;
-use pcapae::metrics::{Attack, Evaluation, Measures, Rate};
+use pcapae::metrics::{Episode, EpisodeMeasures, Evaluation, Measures, Rate};
 use pcapae::report::timestamp;
 
 use super::dense_table::{align_right, dense_table};
@@ -11,9 +11,21 @@ use super::input::counted;
 const ATTACKS_MAX: usize = 40;
 const UNDEFINED: &str = "undefined";
 
+/// `4 of 10 attacks noticed (by chance 0.312), 3 with an event of their own; 2 false events`.
+pub fn noticed(episodes: &EpisodeMeasures) -> String {
+    format!(
+        "{} of {} noticed (by chance {}), {} with an event of their own; {}",
+        episodes.noticed,
+        counted(episodes.noticed + episodes.missed, "attack"),
+        number(episodes.recall_by_chance),
+        episodes.own_events,
+        counted(episodes.false_events, "false event"),
+    )
+}
+
 /// Threshold and false alarms, the measures, the attacks.
 pub fn text(evaluation: &Evaluation) -> String {
-    let parts = [threshold(evaluation), measures(evaluation), further(evaluation), attacks(evaluation)];
+    let parts = [threshold(evaluation), measures(evaluation), further(evaluation), attacks(&evaluation.attacks)];
     parts.iter().filter(|part| !part.is_empty()).map(|part| format!("{part}\n")).collect::<Vec<_>>().join("\n")
 }
 
@@ -87,23 +99,20 @@ fn measures(evaluation: &Evaluation) -> String {
 }
 
 fn further(evaluation: &Evaluation) -> String {
-    let (events, ranges) = (&evaluation.events, &evaluation.time_aware);
+    let (episodes, ranges) = (&evaluation.episodes, &evaluation.time_aware);
     let mut lines = vec![
         format!(
-            "attacks as wholes: {} of {} found, by chance {}; {}; precision {}, recall {}, F1 {}",
-            events.found,
-            events.found + events.missed,
-            number(events.recall_by_chance),
-            counted(events.false_alarms, "false alarm"),
-            number(events.precision),
-            number(events.recall),
-            number(events.f1),
+            "{}; precision {}, recall {}, F1 {}",
+            noticed(episodes),
+            number(episodes.precision),
+            number(episodes.recall),
+            number(episodes.f1),
         ),
         format!(
-            "time to detect {} (median); false alarms in an hour of normal traffic: {} spells, {} alerts",
-            events.median_seconds_to_detect.map_or(UNDEFINED.into(), |seconds| format!("{seconds:.1} s")),
-            events.false_alarms_per_hour.map_or(UNDEFINED.into(), |rate| format!("{rate:.1}")),
-            events.false_positives_per_hour.map_or(UNDEFINED.into(), |rate| format!("{rate:.1}")),
+            "time to detect {} (median); in an hour of normal traffic: {} false events, {} false positives",
+            episodes.median_seconds_to_detect.map_or(UNDEFINED.into(), |seconds| format!("{seconds:.1} s")),
+            episodes.false_events_per_hour.map_or(UNDEFINED.into(), |rate| format!("{rate:.1}")),
+            episodes.false_positives_per_hour.map_or(UNDEFINED.into(), |rate| format!("{rate:.1}")),
         ),
         format!("eTaP {}, eTaR {}, F1 of both {}", number(ranges.precision), number(ranges.recall), number(ranges.f1)),
     ];
@@ -118,20 +127,21 @@ fn further(evaluation: &Evaluation) -> String {
     lines.join("\n")
 }
 
-fn attacks(evaluation: &Evaluation) -> String {
-    let header = ["attack", "time (UTC)", "packets", "anomalous", "flagged", "share", "after"];
+/// What became of each attack; of very many, the first.
+pub fn attacks(attacks: &[Episode]) -> String {
+    let header = ["attack", "time (UTC)", "packets", "anomalous", "flagged", "share", "noticed", "own event"];
     let mut table = dense_table(header);
-    for (attack, index) in evaluation.attacks.iter().zip(1..=ATTACKS_MAX) {
+    for (attack, index) in attacks.iter().zip(1..=ATTACKS_MAX) {
         table.add_row(row(attack, index));
     }
     align_right(&mut table, 3..=6);
-    match evaluation.attacks.len().checked_sub(ATTACKS_MAX) {
+    match attacks.len().checked_sub(ATTACKS_MAX) {
         Some(more) if more > 0 => format!("{table}\n… and {more} attacks more; --json shows all"),
         _ => table.to_string(),
     }
 }
 
-fn row(attack: &Attack, index: usize) -> [Cell; 7] {
+fn row(attack: &Episode, index: usize) -> [Cell; 8] {
     let time =
         attack.time_ns.map_or(String::new(), |time| timestamp(time).replace('T', " ").chars().take(19).collect());
     let packets = match (attack.first_packet, attack.last_packet) {
@@ -139,10 +149,10 @@ fn row(attack: &Attack, index: usize) -> [Cell; 7] {
         (Some(first), _) => first.to_string(),
         _ => String::new(),
     };
-    let after = match (attack.flagged, attack.seconds_to_detect) {
-        (0, _) => "missed".into(),
-        (_, Some(seconds)) => format!("{seconds:.1} s"),
-        (_, None) => "?".to_owned(),
+    let noticed = match attack.seconds_to_detect {
+        Some(seconds) => format!("after {seconds:.1} s"),
+        None if attack.is_noticed() => "yes".into(),
+        None => "no".into(),
     };
     [
         Cell::new(attack.name.clone().unwrap_or_else(|| format!("{index}"))),
@@ -151,6 +161,7 @@ fn row(attack: &Attack, index: usize) -> [Cell; 7] {
         Cell::new(attack.anomalous),
         Cell::new(attack.flagged),
         Cell::new(format!("{:.0} %", 100.0 * attack.flagged as f64 / attack.anomalous.max(1) as f64)),
-        Cell::new(after),
+        Cell::new(noticed),
+        Cell::new(if attack.own_event { "yes" } else { "no" }),
     ]
 }

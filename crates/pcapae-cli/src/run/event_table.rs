@@ -2,8 +2,8 @@
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
-use pcapae::monitor::Alert;
-use pcapae::report::{Event, timestamp};
+use pcapae::monitor::{Alert, Event};
+use pcapae::report::timestamp;
 
 /// The events, one a row; a column for the labels where they are known.
 pub fn event_table(events: &[&Event]) -> Table {

@@ -1,4 +1,4 @@
-//! `pcapae experiment`: a plan to tables and pictures.
+//! `pcapae experiment`: a plan to tables and images.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use pcapae::experiment::{
 };
 use pcapae::metrics::Evaluated;
 use pcapae::progress::Progress;
-use pcapae::report::Picture;
+use pcapae::report::Image;
 
 use super::input::counted;
 use crate::args::ExperimentArgs;
@@ -55,7 +55,7 @@ pub fn run(args: ExperimentArgs, console: &Console) -> anyhow::Result<ExitCode> 
         true => print(&format!("{}\n", table_json(&plan.name, &rows)))?,
         false => print(&table_markdown(&plan.name, &rows))?,
     }
-    console.say(format_args!("{}: tables and pictures of {}", out.display(), counted(runs as u64, "run")));
+    console.say(format_args!("{}: tables and images of {}", out.display(), counted(runs as u64, "run")));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,10 +66,10 @@ fn write_tables(out: &Path, name: &str, outcomes: &[RunOutcome]) -> pcapae::Resu
     write(&out.join("table.md"), table_markdown(name, &rows).as_bytes())
 }
 
-/// After the last run only: pictures of many rows take longer than a run from the cache.
+/// After the last run only: images of many rows take longer than a run from the cache.
 fn write_pictures(out: &Path, name: &str, outcomes: &[RunOutcome]) -> pcapae::Result<()> {
-    write_picture(&out.join("summary.png"), &summary_map(name, &table(outcomes)).picture())?;
-    write_picture(&out.join("confusion.png"), &confusion_map(name, outcomes).picture())
+    write_picture(&out.join("summary.png"), &summary_map(name, &table(outcomes)).image())?;
+    write_picture(&out.join("confusion.png"), &confusion_map(name, outcomes).image())
 }
 
 fn write_charts(folder: &Path, number: usize, evaluated: &Evaluated) -> pcapae::Result<()> {
@@ -78,8 +78,8 @@ fn write_charts(folder: &Path, number: usize, evaluated: &Evaluated) -> pcapae::
     write_picture(&folder.join(format!("{number:03}-precision-recall.png")), &charts.precision_recall)
 }
 
-fn write_picture(place: &Path, picture: &Picture) -> pcapae::Result<()> {
-    write(place, &picture.png().map_err(pcapae::Error::io("write", place))?)
+fn write_picture(place: &Path, image: &Image) -> pcapae::Result<()> {
+    write(place, &image.png().map_err(pcapae::Error::io("write", place))?)
 }
 
 fn write(place: &Path, bytes: &[u8]) -> pcapae::Result<()> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use pcapae::atomic_file::AtomicFile;
-use pcapae::monitor::{Bundle, Detection};
-use pcapae::report::{Event, HtmlReport, ReportEvidence};
+use pcapae::monitor::{Bundle, Detection, Event};
+use pcapae::report::{HtmlReport, ReportEvidence};
 
 use crate::progress::Console;
 

@@ -7,7 +7,7 @@ use pcapae::Error;
 use pcapae::atomic_file::AtomicFile;
 use pcapae::capture::Captures;
 use pcapae::inspect::{Inspection, inspect};
-use pcapae::report::{InspectionTable, inspection_json, inspection_page, inspection_picture, inspection_tables};
+use pcapae::report::{InspectionTable, inspection_figure, inspection_json, inspection_page, inspection_tables};
 
 use super::dense_table::{align_right, dense_table};
 use super::input::{output, warn_of};
@@ -54,7 +54,7 @@ fn text(shown: &InspectionTable) -> String {
 /// The files of the folder, all begun before the captures are read.
 struct Folder {
     page: AtomicFile,
-    picture: AtomicFile,
+    image: AtomicFile,
     json: AtomicFile,
 }
 
@@ -62,17 +62,13 @@ impl Folder {
     fn create(folder: &Path, force: bool, inputs: &[PathBuf]) -> pcapae::Result<Folder> {
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
         let begin = |name: &str| output(&folder.join(name), force, inputs);
-        Ok(Folder {
-            page: begin("inspection.html")?,
-            picture: begin("inspection.png")?,
-            json: begin("inspection.json")?,
-        })
+        Ok(Folder { page: begin("inspection.html")?, image: begin("inspection.png")?, json: begin("inspection.json")? })
     }
 
     fn write(self, inspections: &[&Inspection]) -> pcapae::Result<()> {
-        let picture = inspection_picture(inspections)?.png().map_err(Error::unwritable("picture of captures"))?;
+        let image = inspection_figure(inspections)?.png().map_err(Error::unwritable("picture of captures"))?;
         self.page.write(inspection_page(inspections)?.as_bytes())?;
-        self.picture.write(&picture)?;
+        self.image.write(&image)?;
         self.json.write(format!("{}\n", inspection_json(inspections)).as_bytes())
     }
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use pcapae::capture::Captures;
 use pcapae::label::Label;
-use pcapae::monitor::Bundle;
-use pcapae::report::{ReportEvidence, events};
+use pcapae::monitor::{Bundle, events};
+use pcapae::report::ReportEvidence;
 
 use super::input::{counted, labels, output, say_skipped, warn_of};
 use super::{html_report, second_look};

@@ -3,7 +3,7 @@
 //! A [`Plan`] says what to try. Every stage (dataset, training, codes, fit, scores) leaves a file in a cache, named by all that went into
 //! it; what is there is taken, so a stopped experiment goes on and a changed plan computes only what is new.
 //!
-//! Models and detectors see normal traffic only, thresholds are read off normal traffic that neither saw, and the labelled captures are
+//! Models and detectors see normal traffic only, thresholds are calibrated on normal traffic that neither saw, and the labelled captures are
 //! looked at last and only to report.
 
 mod plan;

@@ -3,7 +3,7 @@
 use super::matrix::Run;
 use crate::Result;
 use crate::metrics::{Evaluated, Evaluation, Measures, Ranking};
-use crate::report::{Picture, precision_recall_chart, score_chart};
+use crate::report::{Image, precision_recall_chart, score_chart};
 
 /// A run and what came of it.
 #[derive(Debug)]
@@ -14,13 +14,13 @@ pub struct RunOutcome {
     pub outcome: Result<Evaluation>,
 }
 
-/// Two pictures of a run.
+/// Two images of a run.
 #[derive(Debug, Clone)]
 pub struct Charts {
     /// Scores over time, with threshold and labels.
-    pub scores: Picture,
+    pub scores: Image,
     /// Precision over recall.
-    pub precision_recall: Picture,
+    pub precision_recall: Image,
 }
 
 impl RunOutcome {

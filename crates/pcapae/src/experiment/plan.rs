@@ -35,7 +35,7 @@ use crate::{Error, Result};
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// What tables and pictures call the experiment.
+    /// What tables and images call the experiment.
     pub name: String,
     /// Which captures.
     pub captures: PlanCaptures,
@@ -72,7 +72,7 @@ pub struct Plan {
     /// Detectors fitted to the fragments themselves.
     #[serde(default)]
     pub bytes: Vec<Blueprint>,
-    /// How the threshold is read off the scores of `predict`; default conformal:0.001.
+    /// How the threshold is calibrated on the scores of `predict`; default conformal:0.001.
     #[serde(default)]
     pub threshold: ThresholdRule,
     /// One run each; default 1994.
@@ -90,7 +90,7 @@ pub struct PlanCaptures {
     pub validation: Part,
     /// What detectors are fitted to.
     pub fit: Part,
-    /// What thresholds are read off.
+    /// What thresholds are calibrated on.
     pub predict: Part,
     /// Further normal traffic, to see which false-alarm rate a threshold keeps; optional.
     pub check: Option<Part>,

@@ -35,7 +35,7 @@ pub(super) struct Stages<'a> {
 pub(super) struct Scored {
     /// Of the labelled captures.
     pub eval: Made,
-    /// Of the traffic that the threshold is read off.
+    /// Of the traffic that the threshold is calibrated on.
     pub predict: Made,
     /// Of further normal traffic.
     pub check: Option<Made>,

@@ -1,4 +1,4 @@
-//! The outcomes of an experiment side by side: a row a run, mean and spread over seeds, and two pictures.
+//! The outcomes of an experiment side by side: a row a run, mean and spread over seeds, and two images.
 
 use std::fmt::Write as _;
 
@@ -32,7 +32,7 @@ const SHOWN: [(usize, &str); 7] = [
     (4, "false positives"),
     (8, "false positives, further normal"),
     (7, "MCC"),
-    (9, "attacks found"),
+    (9, "attacks noticed"),
 ];
 
 /// Mean and spread of a measure over the seeds.
@@ -87,8 +87,8 @@ fn measures(outcome: &RunOutcome) -> Vec<Option<f64>> {
         rows.f1,
         rows.matthews,
         evaluation.false_alarms.check.and_then(|rate| rate.share()),
-        evaluation.events.recall,
-        evaluation.events.false_alarms_per_hour,
+        evaluation.episodes.recall,
+        evaluation.episodes.false_events_per_hour,
         evaluation.time_aware.f1,
     ]
 }
@@ -117,7 +117,7 @@ pub fn table(outcomes: &[RunOutcome]) -> Vec<TableRow> {
     groups.into_iter().map(row).collect()
 }
 
-/// A row a run: its settings, its seed, threshold, verdicts and [`MEASURES`]; empty where undefined.
+/// A row a run: its settings, its seed, threshold, confusion and [`MEASURES`]; empty where undefined.
 ///
 /// # Errors
 ///
@@ -132,13 +132,13 @@ pub fn runs_csv(outcomes: &[RunOutcome]) -> Result<Vec<u8>> {
         let mut row = vec![run.cutting.name(), run.scorer.name(), run.seed.to_string()];
         match (&outcome.outcome, outcome.measures()) {
             (Ok(evaluation), Some(measures)) => {
-                let verdicts = &measures.confusion;
+                let confusion = &measures.confusion;
                 row.push(evaluation.threshold.to_string());
                 let counts = [
-                    verdicts.true_positives,
-                    verdicts.false_positives,
-                    verdicts.false_negatives,
-                    verdicts.true_negatives,
+                    confusion.true_positives,
+                    confusion.false_positives,
+                    confusion.false_negatives,
+                    confusion.true_negatives,
                 ];
                 row.extend(counts.map(|count| count.to_string()));
             }
@@ -228,7 +228,7 @@ fn cell(Spread { mean, deviation }: Spread) -> String {
     }
 }
 
-/// Mean average precision of every scorer in every way of cutting, as a picture.
+/// Mean average precision of every scorer in every way of cutting, as an image.
 pub fn summary_map(name: &str, rows: &[TableRow]) -> HeatMap {
     let unique = |of: fn(&TableRow) -> &String| {
         let mut names: Vec<String> = Vec::new();
@@ -248,24 +248,24 @@ pub fn summary_map(name: &str, rows: &[TableRow]) -> HeatMap {
     HeatMap { title: format!("{name}: average precision"), columns, rows }
 }
 
-/// The verdicts of every run, each a share of what is anomalous or normal, as a picture.
+/// The confusion matrix of every run, each count as a share of what is anomalous or normal, as a chart.
 pub fn confusion_map(name: &str, outcomes: &[RunOutcome]) -> HeatMap {
     let columns = ["found", "missed", "false alarm", "normal"].map(str::to_owned).to_vec();
     let row = |outcome: &RunOutcome| {
-        let verdicts = &outcome.measures()?.confusion;
+        let confusion = &outcome.measures()?.confusion;
         let cell =
             |count: u64, of: u64| Cell { share: (of > 0).then(|| count as f64 / of as f64), text: count.to_string() };
-        let (anomalous, normal) = (verdicts.anomalous(), verdicts.normal());
+        let (anomalous, normal) = (confusion.anomalous(), confusion.normal());
         let cells = vec![
-            cell(verdicts.true_positives, anomalous),
-            cell(verdicts.false_negatives, anomalous),
-            cell(verdicts.false_positives, normal),
-            cell(verdicts.true_negatives, normal),
+            cell(confusion.true_positives, anomalous),
+            cell(confusion.false_negatives, anomalous),
+            cell(confusion.false_positives, normal),
+            cell(confusion.true_negatives, normal),
         ];
         let run = &outcome.run;
         Some((format!("{}, {}, seed {}", run.cutting.name(), run.scorer.name(), run.seed), cells))
     };
-    HeatMap { title: format!("{name}: verdicts"), columns, rows: outcomes.iter().filter_map(row).collect() }
+    HeatMap { title: format!("{name}: confusion"), columns, rows: outcomes.iter().filter_map(row).collect() }
 }
 
 #[cfg(test)]

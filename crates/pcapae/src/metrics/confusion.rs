@@ -1,10 +1,10 @@
-//! The confusion matrix and what is read off it.
+//! The confusion matrix and its measures.
 
 use serde::{Deserialize, Serialize};
 
 use crate::label::Label;
 
-/// Counts of verdicts against labels. Positive means anomalous.
+/// Counts of alerts against labels. Positive means anomalous.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Confusion {
     /// Anomalous and flagged.
@@ -18,7 +18,7 @@ pub struct Confusion {
 }
 
 impl Confusion {
-    /// Counts one verdict; an unknown label does not count.
+    /// Counts one packet or row; an unknown label does not count.
     pub fn add(&mut self, label: Label, flagged: bool) {
         match (label, flagged) {
             (Label::Anomalous, true) => self.true_positives += 1,
@@ -49,7 +49,7 @@ impl Confusion {
         share(2 * self.true_positives, 2 * self.true_positives + self.false_positives + self.false_negatives)
     }
 
-    /// Matthews correlation of verdicts and labels, (TP·TN − FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN)), −1 to 1; 0 is no better than chance.
+    /// Matthews correlation of alerts and labels, (TP·TN − FP·FN) / √((TP+FP)(TP+FN)(TN+FP)(TN+FN)), −1 to 1; 0 is no better than chance.
     /// `None` if everything or nothing is anomalous, or flagged. Matthews, 1975.
     pub fn matthews(&self) -> Option<f64> {
         let [tp, fp, tn, fn_] =
@@ -88,9 +88,9 @@ fn share(part: u64, whole: u64) -> Option<f64> {
 mod tests {
     use super::*;
 
-    fn counted(verdicts: &[(Label, bool)]) -> Confusion {
+    fn counted(alerts: &[(Label, bool)]) -> Confusion {
         let mut confusion = Confusion::default();
-        for &(label, flagged) in verdicts {
+        for &(label, flagged) in alerts {
             confusion.add(label, flagged);
         }
         confusion
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn verdicts_that_know_nothing_of_the_labels_have_no_correlation() {
+    fn alerts_that_know_nothing_of_the_labels_have_no_correlation() {
         let confusion = Confusion { true_positives: 2, false_positives: 6, true_negatives: 12, false_negatives: 4 };
         assert_eq!(confusion.matthews(), Some(0.0));
         let everything = confusion.of_flagging_everything();

@@ -1,220 +1,275 @@
-//! Attacks as wholes: which episodes were found, after what time, and how often there was a false alarm.
+//! Attacks as wholes: which episodes were noticed, after what time, and how many events were false.
+//!
+//! - An *episode* is one attack: all anomalous packets of one name; without names, anomalous packets at most 60 s apart.
+//! - It is *noticed* if one of its packets raises an alert.
+//! - It has an *event of its own* if an event begins with one of its packets.
+//! - An event is *false* if it begins with a normal packet outside of every episode.
+//!
+//! Where packets are not known, rows of a table of scores stand for them.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use serde::Serialize;
 
 use super::Confusion;
-use crate::label::Label;
+use crate::label::{Label, PacketLabels};
+use crate::monitor::{Detection, EVENT_GAP_NS, Event};
+use crate::scores::{ScoreRow, ScoreTable};
 
-/// Rows of one kind that are further apart in time than this, 10 s, are never one episode. The gap of a report's events is the same.
-pub const EPISODE_GAP_NS: u64 = 10_000_000_000;
+/// Anomalous packets without a name that are further apart in time than this, 60 s, are not one episode.
+pub const EPISODE_GAP_NS: u64 = 60_000_000_000;
 
-/// A row or packet at its place in time.
+/// A packet or row: what the ground truth says of it, and what the detector says.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
+pub struct Observation<'a> {
+    /// The packet's number, where it is known.
+    pub packet: Option<u64>,
     /// Capture time in nanoseconds since 1970.
     pub time_ns: Option<i64>,
     /// What the ground truth says.
     pub label: Label,
+    /// What the ground truth calls the attack.
+    pub name: Option<&'a str>,
     /// Whether the score is above the threshold.
     pub flagged: bool,
+    /// Whether an event begins here.
+    pub opens_event: bool,
 }
 
-/// Moments of one kind, close in time. Moments of other kinds may lie between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Spell {
-    /// Index of the first.
-    pub first: usize,
-    /// Index of the last.
-    pub last: usize,
-    /// How many there are.
-    pub moments: u64,
+impl<'a> Observation<'a> {
+    /// The rows of a table, in the order of time if all have one; those with a score above `threshold` are flagged.
+    ///
+    /// Rows do not say which hosts take part, so an event begins with every flagged row that comes more than [`EVENT_GAP_NS`] after the
+    /// flagged row before it.
+    pub fn of_table(table: &ScoreTable, threshold: f64, truth: Option<&'a PacketLabels>) -> Vec<Observation<'a>> {
+        let mut rows: Vec<ScoreRow> = table.rows().collect();
+        if rows.iter().all(|row| row.time_ns.is_some()) {
+            rows.sort_by_key(|row| row.time_ns);
+        }
+        let observation = |row: &ScoreRow| Observation {
+            packet: row.first_packet,
+            time_ns: row.time_ns,
+            label: row.label,
+            name: truth.zip(row.first_packet).and_then(|(truth, packet)| truth.attack(packet)),
+            flagged: row.score > threshold,
+            opens_event: false,
+        };
+        let mut observations: Vec<Observation> = rows.iter().map(observation).collect();
+        let mut before: Option<usize> = None;
+        for index in 0..observations.len() {
+            if observations[index].flagged {
+                let joins = before.is_some_and(|before| near(&observations, before, index, EVENT_GAP_NS));
+                observations[index].opens_event = !joins;
+                before = Some(index);
+            }
+        }
+        observations
+    }
+
+    /// The packets of a detection, with the events that its alerts were merged into.
+    pub fn of_detection(detection: &Detection, events: &[Event], truth: &'a PacketLabels) -> Vec<Observation<'a>> {
+        let mut openings: Vec<u64> = events.iter().filter_map(|event| event.packets.first().copied()).collect();
+        openings.sort_unstable();
+        let observation = |packet| Observation {
+            packet: Some(packet),
+            time_ns: Some(detection.packets.time_ns(packet)),
+            label: truth.label(packet),
+            name: truth.attack(packet),
+            flagged: detection.trigger(packet).is_some(),
+            opens_event: openings.binary_search(&packet).is_ok(),
+        };
+        (1..=detection.packets.len() as u64).map(observation).collect()
+    }
 }
 
-/// One attack or fault.
+/// One attack or fault, and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Episode {
     /// What the ground truth calls it.
     pub name: Option<String>,
-    /// Index of its first anomalous moment.
-    pub first: usize,
-    /// Index of its last anomalous moment.
-    pub last: usize,
-    /// How many anomalous moments it has.
+    /// Capture time of its first packet or row, in nanoseconds since 1970.
+    pub time_ns: Option<i64>,
+    /// Its first anomalous packet, where packets are known.
+    pub first_packet: Option<u64>,
+    /// Its last anomalous packet.
+    pub last_packet: Option<u64>,
+    /// How many anomalous packets or rows it has.
     pub anomalous: u64,
-    /// How many of them are flagged; the episode is found if there is one.
+    /// How many of them are flagged.
     pub flagged: u64,
-    /// Index of the first that is flagged.
-    pub first_flagged: Option<usize>,
-    /// From its beginning to the first alert, in seconds; `None` where it is missed or times are unknown.
+    /// The first that is flagged, where packets are known.
+    pub first_flagged_packet: Option<u64>,
+    /// From its beginning to the first that is flagged, in seconds; `None` where it is not noticed or times are unknown.
     pub seconds_to_detect: Option<f64>,
+    /// Whether an event begins with one of its packets.
+    pub own_event: bool,
+}
+
+impl Episode {
+    fn new(first: &Observation) -> Episode {
+        Episode {
+            name: first.name.map(str::to_owned),
+            time_ns: first.time_ns,
+            first_packet: first.packet,
+            last_packet: first.packet,
+            anomalous: 0,
+            flagged: 0,
+            first_flagged_packet: None,
+            seconds_to_detect: None,
+            own_event: false,
+        }
+    }
+
+    fn add(&mut self, observation: &Observation) {
+        self.last_packet = observation.packet;
+        self.anomalous += 1;
+        self.own_event |= observation.opens_event;
+        if observation.flagged && !self.is_noticed() {
+            self.first_flagged_packet = observation.packet;
+            let times = self.time_ns.zip(observation.time_ns);
+            self.seconds_to_detect = times.map(|(begin, alert)| begin.abs_diff(alert) as f64 / 1e9);
+        }
+        self.flagged += u64::from(observation.flagged);
+    }
+
+    /// Whether one of its packets raised an alert.
+    pub fn is_noticed(&self) -> bool {
+        self.flagged > 0
+    }
 }
 
 /// How good alerts are, attack by attack.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct EventMeasures {
-    /// All attacks, in the order of time; not in JSON, where places say nothing.
-    #[serde(skip)]
-    pub episodes: Vec<Episode>,
-    /// Attacks with an alert.
-    pub found: u64,
-    /// Attacks without one.
+pub struct EpisodeMeasures {
+    /// Episodes that were noticed.
+    #[serde(rename = "found")]
+    pub noticed: u64,
+    /// Episodes that were not.
     pub missed: u64,
-    /// Spells of flagged normal moments outside of attacks.
-    pub false_alarms: u64,
-    /// Found attacks among found attacks and false alarms.
+    /// Episodes with an event of their own.
+    pub own_events: u64,
+    /// Events that begin with a normal packet outside of every episode.
+    #[serde(rename = "false_alarms")]
+    pub false_events: u64,
+    /// Noticed episodes among noticed episodes and false events.
     pub precision: Option<f64>,
-    /// Found attacks among all.
+    /// Noticed episodes among all.
     pub recall: Option<f64>,
     /// The harmonic mean of both.
     pub f1: Option<f64>,
-    /// The recall to be expected of flagging moments at random, as often as normal ones are flagged: the mean of 1 − (1 − rate)^moments.
+    /// The recall to be expected of flagging packets at random, as often as normal ones are flagged: the mean of 1 − (1 − rate)^packets.
     pub recall_by_chance: Option<f64>,
-    /// Median over the found attacks, in seconds.
+    /// Median over the noticed episodes, in seconds.
     pub median_seconds_to_detect: Option<f64>,
-    /// Hours from the first moment to the last, less those of attacks.
+    /// Hours from the first packet to the last, less those of attacks.
     pub normal_hours: Option<f64>,
-    /// Spells of false alarms in an hour of normal traffic.
-    pub false_alarms_per_hour: Option<f64>,
-    /// Flagged normal moments in an hour of normal traffic.
+    /// False events in an hour of normal traffic.
+    #[serde(rename = "false_alarms_per_hour")]
+    pub false_events_per_hour: Option<f64>,
+    /// Flagged normal packets outside of episodes in an hour of normal traffic.
     pub false_positives_per_hour: Option<f64>,
 }
 
-/// Groups the moments that `belongs` chooses: two that follow each other are one spell if they are at most `gap_ns` apart in time, or, where
-/// a time is unknown, if they are neighbours.
-pub fn spells(moments: &[Moment], gap_ns: u64, belongs: impl Fn(usize, &Moment) -> bool) -> Vec<Spell> {
-    let mut spells: Vec<Spell> = Vec::new();
-    for (index, moment) in moments.iter().enumerate().filter(|(index, moment)| belongs(*index, moment)) {
-        let joins = spells.last().is_some_and(|spell| match (moments[spell.last].time_ns, moment.time_ns) {
-            (Some(before), Some(now)) => before.abs_diff(now) <= gap_ns,
-            _ => spell.last + 1 == index,
-        });
-        match spells.last_mut() {
-            Some(spell) if joins => (spell.last, spell.moments) = (index, spell.moments + 1),
-            _ => spells.push(Spell { first: index, last: index, moments: 1 }),
-        }
-    }
-    spells
-}
-
-/// Attacks and false alarms of moments, which must be in the order of time; those of unknown label are passed over.
+/// Episodes, in the order of their first packets, and how good the alerts are. Observations must be in the order of time.
 ///
-/// An attack is all anomalous moments of one name, by `name_of` their index; those without a name are as many attacks as they have
-/// [spells]. Flagged normal moments between the first and the last moment of a spell of anomalous ones are no false alarms here: they come
-/// during an attack.
-pub fn event_measures<'a>(
-    moments: &[Moment],
-    gap_ns: u64,
-    name_of: impl Fn(usize) -> Option<&'a str>,
-) -> EventMeasures {
-    let attacks = spells(moments, gap_ns, |_, moment| moment.label == Label::Anomalous);
-    let episodes = episodes(moments, &attacks, gap_ns, name_of);
-    let during_attack = |index: usize| {
-        let next = attacks.partition_point(|attack| attack.last < index);
-        attacks.get(next).is_some_and(|attack| attack.first <= index)
+/// An episode with a name may rest: between two of its packets that are more than [`EPISODE_GAP_NS`] apart, traffic is outside of it.
+pub fn episodes(observations: &[Observation]) -> (Vec<Episode>, EpisodeMeasures) {
+    let episodes = collected(observations);
+    let attacks = attack_ranges(observations);
+    let is_outside = |index: usize| {
+        let next = attacks.partition_point(|attack| attack.1 < index);
+        attacks.get(next).is_none_or(|attack| index < attack.0)
     };
-    let is_false =
-        |index: usize, moment: &Moment| moment.flagged && moment.label == Label::Normal && !during_attack(index);
-    let false_spells = spells(moments, gap_ns, is_false);
+    let outside = observations.iter().enumerate().filter(|(index, _)| is_outside(*index));
+    let normal = outside.filter(|(_, observation)| observation.label == Label::Normal);
+    let (mut false_events, mut false_positives) = (0, 0);
+    for (_, observation) in normal {
+        false_events += u64::from(observation.opens_event);
+        false_positives += u64::from(observation.flagged);
+    }
 
-    let found = episodes.iter().filter(|episode| episode.flagged > 0).count() as u64;
-    let missed = episodes.len() as u64 - found;
-    let false_alarms = false_spells.len() as u64;
-    let of_events =
-        Confusion { true_positives: found, false_positives: false_alarms, true_negatives: 0, false_negatives: missed };
+    let noticed = episodes.iter().filter(|episode| episode.is_noticed()).count() as u64;
+    let missed = episodes.len() as u64 - noticed;
+    let confusion = Confusion {
+        true_positives: noticed,
+        false_positives: false_events,
+        true_negatives: 0,
+        false_negatives: missed,
+    };
     let mut seconds: Vec<f64> = episodes.iter().filter_map(|episode| episode.seconds_to_detect).collect();
-    let normal_hours = normal_hours(moments, &attacks);
+    let normal_hours = normal_hours(observations, &attacks);
     let per_hour = |count: u64| normal_hours.map(|hours| count as f64 / hours);
-    EventMeasures {
-        found,
+    let measures = EpisodeMeasures {
+        noticed,
         missed,
-        false_alarms,
-        precision: of_events.precision(),
-        recall: of_events.recall(),
-        f1: of_events.f1(),
-        recall_by_chance: recall_by_chance(moments, &episodes),
+        own_events: episodes.iter().filter(|episode| episode.own_event).count() as u64,
+        false_events,
+        precision: confusion.precision(),
+        recall: confusion.recall(),
+        f1: confusion.f1(),
+        recall_by_chance: recall_by_chance(observations, &episodes),
         median_seconds_to_detect: median(&mut seconds),
         normal_hours,
-        false_alarms_per_hour: per_hour(false_alarms),
-        false_positives_per_hour: per_hour(false_spells.iter().map(|spell| spell.moments).sum()),
-        episodes,
-    }
+        false_events_per_hour: per_hour(false_events),
+        false_positives_per_hour: per_hour(false_positives),
+    };
+    (episodes, measures)
 }
 
-fn episodes<'a>(
-    moments: &[Moment],
-    attacks: &[Spell],
-    gap_ns: u64,
-    name_of: impl Fn(usize) -> Option<&'a str>,
-) -> Vec<Episode> {
-    let mut named: BTreeMap<&str, Growing> = BTreeMap::new();
-    for attack in attacks {
-        for index in (attack.first..=attack.last).filter(|&index| moments[index].label == Label::Anomalous) {
-            if let Some(name) = name_of(index) {
-                named.entry(name).or_insert(Growing::at(index)).add(index, moments[index].flagged);
-            }
+fn collected(observations: &[Observation]) -> Vec<Episode> {
+    let mut episodes: Vec<Episode> = Vec::new();
+    // Of each name, its latest episode and that episode's last observation.
+    let mut latest: HashMap<Option<&str>, (usize, usize)> = HashMap::new();
+    for (index, observation) in anomalous(observations) {
+        let known = latest.get(&observation.name).copied();
+        let joins = |last| observation.name.is_some() || near(observations, last, index, EPISODE_GAP_NS);
+        let episode = known.filter(|(_, last)| joins(*last)).map_or(episodes.len(), |(episode, _)| episode);
+        if episode == episodes.len() {
+            episodes.push(Episode::new(observation));
         }
+        episodes[episode].add(observation);
+        latest.insert(observation.name, (episode, index));
     }
-    let nameless = |index: usize, moment: &Moment| moment.label == Label::Anomalous && name_of(index).is_none();
-    let nameless = spells(moments, gap_ns, nameless).into_iter().map(|spell| {
-        let mut growing = Growing::at(spell.first);
-        for (index, moment) in moments.iter().enumerate().take(spell.last + 1).skip(spell.first) {
-            if moment.label == Label::Anomalous && name_of(index).is_none() {
-                growing.add(index, moment.flagged);
-            }
-        }
-        growing.finish(None, moments)
-    });
-    let mut episodes: Vec<Episode> = nameless.collect();
-    episodes.extend(named.into_iter().map(|(name, growing)| growing.finish(Some(name.to_owned()), moments)));
-    episodes.sort_by_key(|episode| episode.first);
     episodes
 }
 
-struct Growing {
-    first: usize,
-    last: usize,
-    anomalous: u64,
-    flagged: u64,
-    first_flagged: Option<usize>,
+fn anomalous<'o, 'a>(observations: &'o [Observation<'a>]) -> impl Iterator<Item = (usize, &'o Observation<'a>)> {
+    observations.iter().enumerate().filter(|(_, observation)| observation.label == Label::Anomalous)
 }
 
-impl Growing {
-    fn at(first: usize) -> Growing {
-        Growing { first, last: first, anomalous: 0, flagged: 0, first_flagged: None }
+/// Whether two observations are at most `gap_ns` apart, or, where a time is unknown, neighbours.
+fn near(observations: &[Observation], before: usize, index: usize, gap_ns: u64) -> bool {
+    match (observations[before].time_ns, observations[index].time_ns) {
+        (Some(before), Some(now)) => before.abs_diff(now) <= gap_ns,
+        _ => before + 1 == index,
     }
+}
 
-    fn add(&mut self, index: usize, flagged: bool) {
-        self.last = index;
-        self.anomalous += 1;
-        if flagged {
-            self.flagged += 1;
-            self.first_flagged.get_or_insert(index);
+/// First and last index of anomalous observations, of whatever name, without a gap of more than [`EPISODE_GAP_NS`].
+fn attack_ranges(observations: &[Observation]) -> Vec<(usize, usize)> {
+    let mut ranges: Vec<(usize, usize)> = Vec::new();
+    for (index, _) in anomalous(observations) {
+        match ranges.last_mut() {
+            Some((_, last)) if near(observations, *last, index, EPISODE_GAP_NS) => *last = index,
+            _ => ranges.push((index, index)),
         }
     }
-
-    fn finish(self, name: Option<String>, moments: &[Moment]) -> Episode {
-        let begin = moments[self.first].time_ns;
-        let alert = self.first_flagged.and_then(|index| moments[index].time_ns);
-        let seconds_to_detect = begin.zip(alert).map(|(begin, alert)| begin.abs_diff(alert) as f64 / 1e9);
-        let Growing { first, last, anomalous, flagged, first_flagged } = self;
-        Episode { name, first, last, anomalous, flagged, first_flagged, seconds_to_detect }
-    }
+    ranges
 }
 
-fn normal_hours(moments: &[Moment], attacks: &[Spell]) -> Option<f64> {
-    let seconds =
-        |first: usize, last: usize| Some(moments[first].time_ns?.abs_diff(moments[last].time_ns?) as f64 / 1e9);
-    let all = seconds(0, moments.len().checked_sub(1)?)?;
-    let attacked = attacks.iter().map(|attack| seconds(attack.first, attack.last)).sum::<Option<f64>>()?;
+fn normal_hours(observations: &[Observation], attacks: &[(usize, usize)]) -> Option<f64> {
+    let seconds = |first: usize, last: usize| {
+        Some(observations[first].time_ns?.abs_diff(observations[last].time_ns?) as f64 / 1e9)
+    };
+    let all = seconds(0, observations.len().checked_sub(1)?)?;
+    let attacked = attacks.iter().map(|(first, last)| seconds(*first, *last)).sum::<Option<f64>>()?;
     (all > attacked).then(|| (all - attacked) / 3600.0)
 }
 
-fn recall_by_chance(moments: &[Moment], episodes: &[Episode]) -> Option<f64> {
+fn recall_by_chance(observations: &[Observation], episodes: &[Episode]) -> Option<f64> {
     let mut confusion = Confusion::default();
-    for moment in moments {
-        confusion.add(moment.label, moment.flagged);
+    for observation in observations {
+        confusion.add(observation.label, observation.flagged);
     }
     let rate = confusion.false_positive_rate()?;
     let each = episodes.iter().map(|episode| 1.0 - (1.0 - rate).powf(episode.anomalous as f64));
@@ -232,86 +287,113 @@ mod tests {
     use super::*;
     use Label::{Anomalous, Normal, Unknown};
 
-    fn moment(second: i64, label: Label, flagged: bool) -> Moment {
-        Moment { time_ns: Some(second * 1_000_000_000), label, flagged }
+    /// A row at each time in seconds, above the threshold or not.
+    fn table(rows: &[(i64, Label, bool)]) -> ScoreTable {
+        let row = |(at, &(second, label, flagged)): (u64, &(i64, Label, bool))| ScoreRow {
+            window: at,
+            first_packet: Some(at + 1),
+            last_packet: Some(at + 1),
+            time_ns: (second >= 0).then_some(second * 1_000_000_000),
+            score: f64::from(u8::from(flagged)),
+            label,
+        };
+        (0..).zip(rows).map(row).collect()
     }
 
-    fn measured(moments: &[Moment]) -> EventMeasures {
-        event_measures(moments, EPISODE_GAP_NS, |_| None)
+    fn measured(rows: &[(i64, Label, bool)]) -> (Vec<Episode>, EpisodeMeasures) {
+        episodes(&Observation::of_table(&table(rows), 0.5, None))
     }
 
-    /// Two attacks, of which normal traffic goes on during the first: one found after 3 s, one missed; two false alarms outside, one inside.
-    fn example() -> Vec<Moment> {
+    /// Two attacks, of which normal traffic goes on during the first: one noticed after 3 s, one missed; two false events outside of
+    /// them, and none of an alert during the first or soon after it.
+    fn example() -> Vec<(i64, Label, bool)> {
         vec![
-            moment(0, Normal, true),
-            moment(5, Normal, true),
-            moment(20, Normal, true),
-            moment(3000, Anomalous, false),
-            moment(3001, Normal, true),
-            moment(3002, Unknown, true),
-            moment(3003, Anomalous, true),
-            moment(3012, Anomalous, true),
-            moment(3600, Anomalous, false),
-            moment(3612, Normal, false),
+            (0, Normal, true),
+            (5, Normal, true),
+            (20, Normal, true),
+            (3000, Anomalous, false),
+            (3001, Normal, true),
+            (3002, Unknown, true),
+            (3003, Anomalous, true),
+            (3012, Anomalous, true),
+            (3020, Normal, true),
+            (3600, Anomalous, false),
+            (3612, Normal, false),
         ]
     }
 
     #[test]
-    fn attacks_are_found_or_missed_as_wholes() {
-        let got = measured(&example());
-        assert_eq!((got.found, got.missed, got.false_alarms), (1, 1, 2));
+    fn attacks_are_noticed_or_missed_as_wholes() {
+        let (episodes, got) = measured(&example());
+        assert_eq!((got.noticed, got.missed, got.own_events, got.false_events), (1, 1, 0, 2));
         assert_eq!((got.precision, got.recall, got.f1), (Some(1.0 / 3.0), Some(0.5), Some(0.4)));
-        let first = &got.episodes[0];
-        assert_eq!(
-            (first.first, first.last, first.anomalous, first.flagged, first.first_flagged),
-            (3, 7, 3, 2, Some(6))
-        );
-        assert_eq!((first.seconds_to_detect, got.median_seconds_to_detect), (Some(3.0), Some(3.0)));
-        assert_eq!(got.normal_hours, Some(1.0));
-        assert_eq!((got.false_alarms_per_hour, got.false_positives_per_hour), (Some(2.0), Some(3.0)));
+        let first = &episodes[0];
+        assert_eq!((first.first_packet, first.last_packet, first.anomalous, first.flagged), (Some(4), Some(8), 3, 2));
+        assert_eq!((first.first_flagged_packet, first.seconds_to_detect), (Some(7), Some(3.0)));
+        assert_eq!((got.median_seconds_to_detect, got.normal_hours), (Some(3.0), Some(1.0)));
+        assert_eq!((got.false_events_per_hour, got.false_positives_per_hour), (Some(2.0), Some(4.0)));
+    }
+
+    #[test]
+    fn an_event_belongs_to_the_packet_that_it_begins_with() {
+        let (episodes, got) = measured(&[(0, Normal, true), (9, Anomalous, true), (90, Anomalous, true)]);
+        assert_eq!((got.noticed, got.own_events, got.false_events), (2, 1, 1));
+        assert_eq!([episodes[0].own_event, episodes[1].own_event], [false, true]);
     }
 
     #[test]
     fn a_perfect_detector_scores_1_and_one_of_opposite_sign_0() {
-        let with = |verdict: fn(Label) -> bool| {
-            let moments: Vec<_> =
-                example().into_iter().map(|moment| Moment { flagged: verdict(moment.label), ..moment }).collect();
-            let got = measured(&moments);
-            (got.precision, got.recall, got.f1, got.false_alarms_per_hour)
+        let with = |flagged: fn(Label) -> bool| {
+            let rows: Vec<_> =
+                example().into_iter().map(|(second, label, _)| (second, label, flagged(label))).collect();
+            let got = measured(&rows).1;
+            (got.precision, got.recall, got.f1, got.own_events, got.false_events)
         };
-        assert_eq!(with(|label| label == Anomalous), (Some(1.0), Some(1.0), Some(1.0), Some(0.0)));
-        // Four normal moments, two of them within 10 s of each other, one during an attack.
-        assert_eq!(with(|label| label == Normal), (Some(0.0), Some(0.0), Some(0.0), Some(3.0)));
+        assert_eq!(with(|label| label == Anomalous), (Some(1.0), Some(1.0), Some(1.0), 2, 0));
+        // Two events before the attacks, one during the first, one after it, one after the second.
+        assert_eq!(with(|label| label == Normal), (Some(0.0), Some(0.0), Some(0.0), 0, 4));
     }
 
     #[test]
     fn names_join_what_is_far_apart_and_part_what_is_close() {
-        let got = event_measures(&example(), EPISODE_GAP_NS, |index| [Some("scan"), None, Some("flood")][index % 3]);
-        let named: Vec<_> = got.episodes.iter().map(|episode| (episode.name.as_deref(), episode.anomalous)).collect();
+        let truth = "-1\n-1\n-1\n1,scan\n-1\n0\n1\n1,flood\n-1\n1,scan\n-1\n";
+        let truth = PacketLabels::from_reader(std::path::Path::new("truth.csv"), truth.as_bytes()).unwrap();
+        let (episodes, _) = episodes(&Observation::of_table(&table(&example()), 0.5, Some(&truth)));
+        let named: Vec<_> = episodes.iter().map(|episode| (episode.name.as_deref(), episode.anomalous)).collect();
         assert_eq!(named, [(Some("scan"), 2), (None, 1), (Some("flood"), 1)]);
     }
 
     #[test]
-    fn without_times_neighbours_are_one_attack() {
-        let labels = [Anomalous, Anomalous, Normal, Anomalous];
-        let moments: Vec<_> = labels.map(|label| Moment { time_ns: None, label, flagged: true }).into();
-        let got = measured(&moments);
-        assert_eq!((got.found, got.false_alarms, got.normal_hours), (2, 1, None));
-        assert_eq!((got.episodes[0].seconds_to_detect, got.false_alarms_per_hour), (None, None));
+    fn without_names_a_minute_parts_attacks() {
+        let rows = [(0, Anomalous, true), (60, Anomalous, false), (121, Anomalous, false)];
+        assert_eq!(measured(&rows).0.iter().map(|episode| episode.anomalous).collect::<Vec<_>>(), [2, 1]);
     }
 
     #[test]
-    fn chance_finds_a_long_attack() {
-        let mut moments: Vec<_> = (0..1000).map(|i| moment(i, Normal, i % 100 == 0)).collect();
-        moments.extend((1000..1200).map(|i| moment(i, Anomalous, i == 1100)));
-        let by_chance = measured(&moments).recall_by_chance.unwrap();
+    fn without_times_neighbours_are_one_attack() {
+        let (episodes, got) = measured(&[
+            (-1, Anomalous, true),
+            (-1, Anomalous, true),
+            (-1, Normal, false),
+            (-1, Normal, true),
+            (-1, Anomalous, true),
+        ]);
+        assert_eq!((got.noticed, got.own_events, got.false_events, got.normal_hours), (2, 1, 1, None));
+        assert_eq!((episodes[0].seconds_to_detect, got.false_events_per_hour), (None, None));
+    }
+
+    #[test]
+    fn chance_notices_a_long_attack() {
+        let mut rows: Vec<_> = (0..1000).map(|i| (i, Normal, i % 100 == 0)).collect();
+        rows.extend((1000..1200).map(|i| (i, Anomalous, i == 1100)));
+        let by_chance = measured(&rows).1.recall_by_chance.unwrap();
         assert!((by_chance - (1.0 - 0.99f64.powi(200))).abs() < 1e-12);
     }
 
     #[test]
     fn what_is_undefined_is_none() {
-        let nothing = measured(&[]);
+        let nothing = measured(&[]).1;
         assert_eq!((nothing.precision, nothing.recall, nothing.recall_by_chance), (None, None, None));
-        assert_eq!(measured(&[moment(0, Normal, false)]).normal_hours, None);
+        assert_eq!(measured(&[(0, Normal, false)]).1.normal_hours, None);
     }
 }

@@ -1,11 +1,11 @@
-//! All that one table of scores comes to at one threshold: by row, by packet and by attack.
+//! The evaluation of a table of scores at a threshold: by row, by packet and by attack.
 
 use std::ops::Range;
 
 use serde::Serialize;
 
 use super::{
-    EPISODE_GAP_NS, Episode, EventMeasures, Measures, Moment, TimeAware, TimeAwareConfig, event_measures, time_aware,
+    Episode, EpisodeMeasures, Measures, Observation, TimeAware, TimeAwareConfig, episodes, time_aware,
     volume_under_precision_recall,
 };
 use crate::calibration::ThresholdRule;
@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub struct EvaluationInput<'a> {
     /// The scores to evaluate, with labels of their own or by `truth`.
     pub scores: &'a ScoreTable,
-    /// Scores of held-back normal traffic, which the threshold is read off; unknown labels count as normal.
+    /// Scores of held-back normal traffic, which the threshold is calibrated on; unknown labels count as normal.
     pub calibration: &'a ScoreTable,
     /// Scores of further normal traffic, to see how often normal rows exceed the threshold.
     pub check: Option<&'a ScoreTable>,
@@ -29,10 +29,8 @@ pub struct EvaluationInput<'a> {
 /// How to measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EvaluationConfig {
-    /// How the threshold is read off the calibration scores. Default `conformal:0.001`.
+    /// The rule for the threshold. Default `conformal:0.001`.
     pub threshold: ThresholdRule,
-    /// Moments of a kind further apart than this, in nanoseconds, are never one attack or one false alarm. Default 10 s.
-    pub gap_ns: u64,
     /// What counts as found by eTaP and eTaR.
     pub time_aware: TimeAwareConfig,
     /// Longest buffer of VUS-PR, in rows; `None` leaves VUS-PR out, which takes as many passes over the anomalous rows. Default `None`.
@@ -43,7 +41,6 @@ impl Default for EvaluationConfig {
     fn default() -> Self {
         EvaluationConfig {
             threshold: ThresholdRule::default(),
-            gap_ns: EPISODE_GAP_NS,
             time_aware: TimeAwareConfig::default(),
             buffer_max: None,
         }
@@ -64,7 +61,7 @@ pub struct Evaluated {
 /// All numbers of an evaluation. What is undefined is `None`, null in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Evaluation {
-    /// The rule that the threshold was read off by, as text.
+    /// The rule for the threshold, as text.
     pub rule: ThresholdRule,
     /// Rows above it are flagged.
     pub threshold: f64,
@@ -79,34 +76,14 @@ pub struct Evaluation {
     /// Why there are no measures by packet.
     pub no_packets: Option<String>,
     /// Attacks as wholes: of packets, or, where there are none, of rows.
-    pub events: EventMeasures,
+    #[serde(rename = "events")]
+    pub episodes: EpisodeMeasures,
     /// The attacks, in the order of time.
-    pub attacks: Vec<Attack>,
-    /// eTaP and eTaR, with runs of the same as `events` as ranges.
+    pub attacks: Vec<Episode>,
+    /// eTaP and eTaR, over ranges of packets, or of rows.
     pub time_aware: TimeAware,
     /// VUS-PR, if asked for.
     pub volume: Option<Volume>,
-}
-
-/// One attack or fault, and what became of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Attack {
-    /// What the ground truth calls it.
-    pub name: Option<String>,
-    /// Capture time of its first packet or row, in nanoseconds since 1970.
-    pub time_ns: Option<i64>,
-    /// Its first anomalous packet, where packets are known.
-    pub first_packet: Option<u64>,
-    /// Its last anomalous packet.
-    pub last_packet: Option<u64>,
-    /// How many anomalous packets or rows it has.
-    pub anomalous: u64,
-    /// How many of them are flagged; it is found if there is one.
-    pub flagged: u64,
-    /// The first that is flagged, where packets are known.
-    pub first_flagged_packet: Option<u64>,
-    /// From its beginning to the first that is flagged, in seconds.
-    pub seconds_to_detect: Option<f64>,
 }
 
 /// Wanted and achieved rates.
@@ -154,7 +131,7 @@ pub struct Volume {
     pub of_labels: Option<f64>,
 }
 
-/// What became of a packet or row whose label is known.
+/// The outcome for a packet or row whose label is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Anomalous and flagged.
@@ -211,8 +188,9 @@ pub fn evaluate(input: EvaluationInput<'_>, config: &EvaluationConfig) -> Result
         Some(truth) => Measures::of(packets, threshold).with_unscored(packets, truth),
         None => Measures::of(packets, threshold),
     });
-    let moments = Moments::of(packets.as_ref().unwrap_or(&rows), threshold);
-    let events = moments.events(input.truth.filter(|_| packets.is_some()), config.gap_ns);
+    let truth = input.truth.filter(|_| packets.is_some());
+    let observations = Observation::of_table(packets.as_ref().unwrap_or(&rows), threshold, truth);
+    let (attacks, episodes) = episodes(&observations);
     let normal = of_rows.confusion;
     let evaluation = Evaluation {
         rule,
@@ -227,9 +205,9 @@ pub fn evaluate(input: EvaluationInput<'_>, config: &EvaluationConfig) -> Result
         rows: of_rows,
         packets: of_packets,
         no_packets,
-        attacks: events.episodes.iter().map(|episode| moments.attack(episode)).collect(),
-        events,
-        time_aware: moments.time_aware(&config.time_aware),
+        episodes,
+        attacks,
+        time_aware: of_ranges(&observations, &config.time_aware),
         volume: config.buffer_max.map(|buffer_max| volume(&rows, buffer_max)),
     };
     Ok(Evaluated { evaluation, rows, packets })
@@ -244,7 +222,7 @@ fn all_benign(table: &ScoreTable, which: &str) -> Result<()> {
     let packet = table.row(at).first_packet.map_or(String::new(), |packet| format!(" (packet {packet})"));
     Err(refused(
         format!("row {}{packet} of the {which} scores is labelled anomalous", at + 1),
-        "thresholds are read off, and their rates checked on, scores of normal traffic that nothing was trained on",
+        "thresholds are calibrated, and their rates checked, on scores of normal traffic that nothing was trained on",
     ))
 }
 
@@ -286,58 +264,19 @@ fn by_packet(packets: RowPackets<'_>, truth: Option<&PacketLabels>) -> ScoreTabl
     table.with_labels(labels)
 }
 
-/// Rows or packets in the order of time, where all have one, else in their own.
-struct Moments {
-    moments: Vec<Moment>,
-    /// The packet of each, where it is known.
-    packets: Vec<u64>,
+fn of_ranges(observations: &[Observation], config: &TimeAwareConfig) -> TimeAware {
+    let known: Vec<&Observation> = observations.iter().filter(|known| known.label != Label::Unknown).collect();
+    let anomalies = ranges(&known, |observation| observation.label == Label::Anomalous);
+    time_aware(&anomalies, &ranges(&known, |observation| observation.flagged), config)
 }
 
-impl Moments {
-    fn of(table: &ScoreTable, threshold: f64) -> Moments {
-        let mut rows: Vec<ScoreRow> = table.rows().collect();
-        if rows.iter().all(|row| row.time_ns.is_some()) {
-            rows.sort_by_key(|row| row.time_ns);
-        }
-        let moment = |row: &ScoreRow| Moment { time_ns: row.time_ns, label: row.label, flagged: row.score > threshold };
-        Moments {
-            moments: rows.iter().map(moment).collect(),
-            packets: rows.iter().map(|row| row.first_packet.unwrap_or_default()).collect(),
-        }
-    }
-
-    fn attack(&self, episode: &Episode) -> Attack {
-        let packet = |index: usize| Some(self.packets[index]).filter(|packet| *packet > 0);
-        Attack {
-            name: episode.name.clone(),
-            time_ns: self.moments[episode.first].time_ns,
-            first_packet: packet(episode.first),
-            last_packet: packet(episode.last),
-            anomalous: episode.anomalous,
-            flagged: episode.flagged,
-            first_flagged_packet: episode.first_flagged.and_then(packet),
-            seconds_to_detect: episode.seconds_to_detect,
-        }
-    }
-
-    fn events(&self, truth: Option<&PacketLabels>, gap_ns: u64) -> EventMeasures {
-        event_measures(&self.moments, gap_ns, |index| truth?.attack(self.packets[index]))
-    }
-
-    fn time_aware(&self, config: &TimeAwareConfig) -> TimeAware {
-        let known: Vec<&Moment> = self.moments.iter().filter(|moment| moment.label != Label::Unknown).collect();
-        let anomalies = runs(&known, |moment| moment.label == Label::Anomalous);
-        time_aware(&anomalies, &runs(&known, |moment| moment.flagged), config)
-    }
-}
-
-fn runs(moments: &[&Moment], belongs: impl Fn(&Moment) -> bool) -> Vec<Range<usize>> {
+fn ranges(observations: &[&Observation], belongs: impl Fn(&Observation) -> bool) -> Vec<Range<usize>> {
     let mut end = 0;
-    let runs = moments.chunk_by(|a, b| belongs(a) == belongs(b)).map(|run| {
-        end += run.len();
-        (belongs(run[0]), end - run.len()..end)
+    let ranges = observations.chunk_by(|a, b| belongs(a) == belongs(b)).map(|range| {
+        end += range.len();
+        (belongs(range[0]), end - range.len()..end)
     });
-    runs.filter(|(belongs, _)| *belongs).map(|(_, range)| range).collect()
+    ranges.filter(|(belongs, _)| *belongs).map(|(_, range)| range).collect()
 }
 
 fn volume(rows: &ScoreTable, buffer_max: usize) -> Volume {
@@ -391,8 +330,8 @@ mod tests {
             assert_eq!([precision, recall, f1, matthews, average_precision, roc_auc], [Some(1.0); 6]);
             assert_eq!(measures.false_positive_rate, Some(0.0));
         }
-        let events = &evaluation.events;
-        assert_eq!((events.precision, events.recall, events.f1), (Some(1.0), Some(1.0), Some(1.0)));
+        let episodes = &evaluation.episodes;
+        assert_eq!((episodes.precision, episodes.recall, episodes.f1), (Some(1.0), Some(1.0), Some(1.0)));
         assert_eq!((evaluation.time_aware.precision, evaluation.time_aware.recall), (Some(1.0), Some(1.0)));
         let volume = evaluation.volume.unwrap();
         assert_eq!(volume.value, volume.of_labels);
@@ -409,7 +348,7 @@ mod tests {
         let scores = table(&[(0.1, -1), (0.2, 1)]);
         let silent = evaluate(input(&scores, &ScoreTable::new()), &at(9.0)).unwrap().evaluation;
         assert_eq!((silent.rows.precision, silent.rows.recall, silent.rows.matthews), (None, Some(0.0), None));
-        assert_eq!((silent.events.precision, silent.time_aware.precision), (None, None));
+        assert_eq!((silent.episodes.precision, silent.time_aware.precision), (None, None));
         assert_eq!(silent.false_alarms.calibration.share(), None);
         let json = serde_json::to_value(&silent).unwrap();
         assert!(json["rows"]["precision"].is_null() && json["rows"]["false_negatives"] == 1, "{json}");
@@ -454,7 +393,7 @@ mod tests {
     }
 
     proptest! {
-        /// Lists, rates and confusion tell the same story, and scores that know nothing of the labels are worth the base rate.
+        /// Lists, rates and confusion agree, and scores that know nothing of the labels are worth the base rate.
         #[test]
         fn the_numbers_agree_with_each_other(
             rows in prop::collection::vec((0..20i8, -1..=1i8), 2..80),

@@ -1,4 +1,4 @@
-//! The measures of verdicts and of the ranking, side by side with what flagging everything would have.
+//! The measures of alerts and of the ranking, side by side with what flagging everything would have.
 
 use serde::Serialize;
 
@@ -6,13 +6,13 @@ use super::{Confusion, Ranking};
 use crate::label::{Label, PacketLabels};
 use crate::scores::ScoreTable;
 
-/// How good scores and verdicts are, row by row. What is undefined is `None`, null in JSON.
+/// How good scores and alerts are, row by row. What is undefined is `None`, null in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measures {
-    /// Verdicts against labels.
+    /// Alerts against labels.
     #[serde(flatten)]
     pub confusion: Confusion,
-    /// Rows whose label is unknown; they count nowhere.
+    /// Rows whose label is unknown; they are not counted.
     pub unlabelled: u64,
     /// Packets that have a label but no score. They count as not flagged, and are not in the ranking.
     pub unscored: u64,
@@ -24,7 +24,7 @@ pub struct Measures {
     pub f1: Option<f64>,
     /// Share of the normal that are flagged.
     pub false_positive_rate: Option<f64>,
-    /// Correlation of verdicts and labels, −1 to 1.
+    /// Correlation of alerts and labels, −1 to 1.
     pub matthews: Option<f64>,
     /// Area under the precision-recall curve, whatever the threshold.
     pub average_precision: Option<f64>,
@@ -73,15 +73,15 @@ impl Measures {
                 unscored += 1;
             }
         }
-        let of_verdicts = Measures::from(confusion, &Ranking::of([]));
+        let of_alerts = Measures::from(confusion, &Ranking::of([]));
         let FlaggingEverything { average_precision, roc_auc, .. } = self.flagging_everything;
         Measures {
             unlabelled: self.unlabelled,
             unscored,
             average_precision: self.average_precision,
             roc_auc: self.roc_auc,
-            flagging_everything: FlaggingEverything { average_precision, roc_auc, ..of_verdicts.flagging_everything },
-            ..of_verdicts
+            flagging_everything: FlaggingEverything { average_precision, roc_auc, ..of_alerts.flagging_everything },
+            ..of_alerts
         }
     }
 

@@ -171,19 +171,19 @@ mod tests {
         runs.collect()
     }
 
-    fn of(labels: &[u8], verdicts: &[u8]) -> TimeAware {
-        time_aware(&runs(labels), &runs(verdicts), &TimeAwareConfig::default())
+    fn of(labels: &[u8], alerts: &[u8]) -> TimeAware {
+        time_aware(&runs(labels), &runs(alerts), &TimeAwareConfig::default())
     }
 
     /// ```python
-    /// faster_etapr.evaluate_from_preds(y=labels, y_hat=verdicts, theta_p=0.5, theta_r=0.1)    # version 0.1.2
+    /// faster_etapr.evaluate_from_preds(y=labels, y_hat=alerts, theta_p=0.5, theta_r=0.1)    # version 0.1.2
     /// ```
     /// gives `eta/precision` 0.46476766302377037 and `eta/recall` 0.3875 for these, the example of its page.
     #[test]
     fn the_example_of_another_program() {
         let labels = [0, 1, 1, 0, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 1, 0, 1];
-        let verdicts = [0, 1, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0];
-        let got = of(&labels, &verdicts);
+        let alerts = [0, 1, 0, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 0, 0];
+        let got = of(&labels, &alerts);
         assert!((got.precision.unwrap() - 0.464_767_663_023_770_37).abs() < 1e-12, "{got:?}");
         assert!((got.recall.unwrap() - 0.3875).abs() < 1e-12, "{got:?}");
         assert!((got.f1.unwrap() - 0.422_631_239_539_301_1).abs() < 1e-12, "{got:?}");
@@ -256,8 +256,8 @@ mod tests {
         fn the_numbers_are_those_of_the_definition(
             points in prop::collection::vec((0..2u8, 0..2u8), 0..120), theta_p in 0.01f64..1.0, theta_r in 0.01f64..1.0,
         ) {
-            let (labels, verdicts): (Vec<u8>, Vec<u8>) = points.into_iter().unzip();
-            let (anomalies, alerts) = (runs(&labels), runs(&verdicts));
+            let (labels, alerts): (Vec<u8>, Vec<u8>) = points.into_iter().unzip();
+            let (anomalies, alerts) = (runs(&labels), runs(&alerts));
             let config = TimeAwareConfig { theta_p, theta_r };
             let got = time_aware(&anomalies, &alerts, &config);
             for (got, expected) in [got.precision, got.recall].into_iter().zip(by_definition(&anomalies, &alerts, &config)) {

@@ -8,18 +8,23 @@ mod autoencoder;
 
 mod checkpoint;
 
+#[cfg(feature = "torch")]
 mod pickle;
 
+#[cfg(feature = "torch")]
 mod torch_file;
 
+#[cfg(feature = "torch")]
 mod torch_checkpoint;
 
 mod file;
 
+#[cfg(feature = "torch")]
 mod onnx;
 
 pub use autoencoder::Autoencoder;
 pub use file::{is_safetensors, open};
+#[cfg(feature = "torch")]
 pub use onnx::Part;
 pub use pcapae_engine::{
     CODE_SIZE, Cell, Frames, Head, ModelConfig, Network, Norm, Parameters, PredictFrames, Side, TensorShape,

@@ -8,13 +8,11 @@ use std::collections::BTreeMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 
 use super::autoencoder::Autoencoder;
+use super::file::{BYTES_MAX, too_large};
 use super::pickle::{Pickle, Value};
 use super::torch_file::{TorchFile, storage_of};
 use super::{Frames, ModelConfig, PredictFrames};
 use crate::error::{Fault, Place};
-
-/// The largest file that is taken for a model: eight times an LSTM's for side 64 with optimiser and objects.
-pub(super) const BYTES_MAX: usize = 4 << 20;
 
 /// More tensors than this are no state dict of ours, which has at most a hundred.
 const TENSORS_MAX: usize = 256;
@@ -48,11 +46,6 @@ impl Autoencoder {
         let weights = SafeTensors::deserialize(&weights).map_err(Fault::parser)?;
         Autoencoder::from_tensors(&weights, ModelConfig { predict_frames, ..*model.config() })
     }
-}
-
-/// A file has more bytes than any model.
-pub(super) fn too_large() -> Fault {
-    Fault::found("a larger file", format!("at most {BYTES_MAX} bytes"))
 }
 
 /// A file of bare weights: so names, shapes and values are checked in one place.

@@ -20,6 +20,8 @@ mod packet_log;
 
 mod detection;
 
+pub(crate) mod event;
+
 mod evidence;
 
 mod learn;
@@ -30,6 +32,7 @@ pub use alert::Alert;
 pub use detection::Detection;
 pub use detectors::{DetectorPlan, Detectors, FittedDetector};
 pub use effort::{DEFAULT_STEPS, Effort};
+pub use event::{EVENT_GAP_NS, Event, events};
 pub use evidence::{EVIDENCE_BYTES, Evidence, Heat, PacketEvidence, ScoredWindow, Wanted};
 pub use learn::{LearnConfig, Learned, learn};
 pub use normal::{NORMAL_FRAGMENTS, NearestNormal, NormalFragments};

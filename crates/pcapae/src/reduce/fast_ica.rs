@@ -1,4 +1,4 @@
-//! Independent component analysis: windows as mixtures of sources that know nothing of each other.
+//! Independent component analysis: windows as mixtures of independent sources.
 
 use nalgebra::DMatrix;
 use rand::SeedableRng;
@@ -21,22 +21,22 @@ use crate::{Error, Result};
 /// A variance below this share of the largest is rounding, not a direction.
 const VARIANCE_MIN: f64 = 1e-10;
 
-/// Windows that are worked on at a time.
+/// Windows in a tile.
 const TILE: usize = 1024;
 
-/// Parameters, named and preset as scikit-learn's `FastICA`; but `n_components`, and `max_samples`, which that does not have.
+/// Parameters, with the names and defaults of scikit-learn's `FastICA`, except `n_components`, and `max_samples`, which it lacks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FastIcaConfig {
-    /// NamedArrays in a code, from 1 to the directions in which windows vary; default 64.
+    /// Numbers in a code, from 1 to the directions in which windows vary; default 64.
     pub n_components: usize,
-    /// Most iterations; default 200.
+    /// Maximum number of iterations; default 200.
     pub max_iter: usize,
-    /// How little the directions may turn in an iteration for the search to end, above 0; default 0.0001.
+    /// The search stops when no direction turns by more than this in an iteration, above 0; default 0.0001.
     pub tol: f64,
-    /// Most windows to fit to, drawn at random; default 20,000.
+    /// Maximum number of windows to fit to, drawn at random; default 20,000.
     pub max_samples: usize,
-    /// Seed of the directions to begin with, and of the windows; default 1994.
+    /// Random seed of the initial directions and of the windows; default 1994.
     pub random_state: u64,
 }
 
@@ -55,7 +55,7 @@ impl FastIcaConfig {
         check_above_zero("tol", self.tol)
     }
 
-    /// Whitens the windows by their principal components, and turns these until they are as far from normal as they get: W ← (W·Wᵀ)^(−½)·W of
+    /// Whitens the windows by their principal components, and turns these until they are as far from normally distributed as possible: W ← (W·Wᵀ)^(−½)·W of
     /// W = E[g(W·z)·zᵀ] − diag(E[g′(W·z)])·W, with g = tanh, all directions at once. Each number of the code has the variance 1.
     ///
     /// # Source

@@ -19,11 +19,11 @@ const VARIANCE_MIN: f64 = 1e-12;
 /// Highest degree of a polynomial.
 const DEGREE_MAX: usize = 1000;
 
-/// Parameters, named and preset as scikit-learn's `KernelPCA`; but `n_components`, `kernel`, and `max_samples`, which that does not have.
+/// Parameters, with the names and defaults of scikit-learn's `KernelPCA`, except `n_components`, `kernel`, and `max_samples`, which it lacks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct KernelPcaConfig {
-    /// NamedArrays in a code, from 1; default 64.
+    /// Numbers in a code, from 1; default 64.
     pub n_components: usize,
     /// The kernel; default `rbf`.
     pub kernel: KernelName,
@@ -33,13 +33,13 @@ pub struct KernelPcaConfig {
     pub degree: usize,
     /// c of the kernels `poly` and `sigmoid`; default 1.
     pub coef0: f64,
-    /// Whether to learn a way back from codes to windows, by ridge regression. Default yes.
+    /// Whether to learn an inverse from codes to windows, by ridge regression. Default yes.
     pub fit_inverse_transform: bool,
-    /// The ridge of the way back, above 0; default 1.
+    /// Ridge penalty of the inverse, above 0; default 1.
     pub alpha: f64,
-    /// Most windows to fit to, drawn at random; default 2000. Time grows with their square, and all are kept in the reducer.
+    /// Maximum number of windows to fit to, drawn at random; default 2000. Time grows with their square, and the reducer stores all of them.
     pub max_samples: usize,
-    /// Seed of the windows that are drawn; default 1994.
+    /// Random seed of the windows; default 1994.
     pub random_state: u64,
 }
 
@@ -77,10 +77,10 @@ impl KernelPcaConfig {
     }
 
     /// Finds the leading eigenvectors a, with eigenvalues λ, of the centred matrix of all k(x, y); a window's code is Σ a·k̃(x, window)/√λ over the
-    /// windows x it was fitted to. The way back is (K + α)⁻¹X with K the kernel of codes.
+    /// windows x it was fitted to. The inverse is (K + α)⁻¹X with K the kernel of codes.
     ///
     /// # Source
-    /// Schölkopf, Smola, Müller: *Nonlinear component analysis as a kernel eigenvalue problem*, 1998; the way back: Bakır, Weston, Schölkopf: *Learning to
+    /// Schölkopf, Smola, Müller: *Nonlinear component analysis as a kernel eigenvalue problem*, 1998; the inverse: Bakır, Weston, Schölkopf: *Learning to
     /// find pre-images*, 2004. As scikit-learn's.
     pub(super) fn fit(&self, windows: &TrainingWindows<'_>, progress: &dyn Progress) -> Result<KernelPca> {
         self.check()?;
@@ -185,7 +185,7 @@ impl KernelPca {
         for i in 0..matrix.nrows() {
             matrix[(i, i)] += alpha;
         }
-        // A kernel that is none, as the sigmoid's may be, has no Cholesky factors.
+        // A kernel that is not positive definite, as the sigmoid's may be, has no Cholesky factors.
         let dual = matrix.cholesky()?.solve(&self.sample.transpose()).transpose();
         Some(Back { codes, dual })
     }

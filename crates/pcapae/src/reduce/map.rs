@@ -1,4 +1,4 @@
-//! Maps: windows or codes as points in the plane, for looking at.
+//! Maps: windows or codes as points in the plane.
 
 use std::ops::Range;
 
@@ -12,13 +12,13 @@ use crate::numeric::{Moments, leading};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// NamedArrays of rows that are read at a time: 16 MiB of them.
+/// Numbers of rows that are read at a time: 16 MiB of them.
 const NUMBERS_AT_ONCE: usize = 1 << 22;
 
-/// How a map is drawn up.
+/// The method of a map.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum MapMethod {
-    /// The two directions in which rows vary most: distances are true, as far as a plane has them.
+    /// The two directions in which rows vary most: distances are true, as far as they fit into a plane.
     Pca,
     /// t-SNE: groups become visible, but sizes of groups and distances between them mean nothing.
     TSne {
@@ -29,14 +29,14 @@ pub enum MapMethod {
     },
 }
 
-/// Which rows are mapped, and how.
+/// Which rows are mapped, and by which method.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MapConfig {
-    /// How.
+    /// The method.
     pub method: MapMethod,
-    /// Most rows, drawn at random; default 5000.
+    /// Maximum number of rows, drawn at random; default 5000.
     pub max_samples: usize,
-    /// Seed of the rows that are drawn; default 1994.
+    /// Random seed of the rows; default 1994.
     pub random_state: u64,
 }
 
@@ -55,13 +55,13 @@ impl Default for MapConfig {
 pub struct MapPoint {
     /// Which row, from 0.
     pub row: u64,
-    /// Where it is. Units mean nothing.
+    /// Its coordinates, in no unit.
     pub place: [f64; 2],
     /// Packets, time, label of the row, where they are known.
     pub origin: Option<Origin>,
 }
 
-/// Rows of a file in the plane. New rows cannot be put on a map: it is for looking at.
+/// Rows of a file in the plane. No rows can be added to a map.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Map {
     /// In the order of the file.

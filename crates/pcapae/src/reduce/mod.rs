@@ -1,9 +1,9 @@
-//! Alternatives to the autoencoder: other ways from windows to codes, and maps of windows or codes for looking at.
+//! Alternatives to the autoencoder: other methods that turn windows into codes, and maps of windows or codes.
 //!
-//! A [`Reduction`] names a method and its parameters, fitting it to windows of normal traffic gives a [`Reducer`], and that turns windows of any
+//! A [`Reduction`] names a method and its parameters, fitting it to windows of normal traffic gives a [`Reducer`], which turns windows of any
 //! dataset with the same cutting into a file of [codes](crate::code), as the encoder does.
 //!
-//! | method | codes of new windows | way back | what it looks at |
+//! | method | codes of new windows | inverse | fitted to |
 //! |---|---|---|---|
 //! | principal components | yes | yes | the covariance of all windows |
 //! | fast ICA | yes | yes | that, and a sample of the windows |

@@ -3,7 +3,7 @@
 use super::TrainingWindows;
 use crate::{Error, Result};
 
-/// NamedArrays in a code where nobody says otherwise: as many as the autoencoder's has.
+/// Default size of a code: that of the autoencoder.
 pub(super) const COMPONENTS: usize = crate::model::CODE_SIZE;
 
 /// The project's seed.

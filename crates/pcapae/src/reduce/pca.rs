@@ -10,11 +10,11 @@ use crate::error::Fault;
 use crate::numeric::leading;
 use crate::progress::Progress;
 
-/// Parameters, named and preset as scikit-learn's `PCA`; but `n_components`, which is 64, the size of the autoencoder's code.
+/// Parameters, with the names and defaults of scikit-learn's `PCA`, except `n_components`, which is 64, the size of the autoencoder's code.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PcaConfig {
-    /// NamedArrays in a code, from 1 to the bytes of a window; default 64.
+    /// Numbers in a code, from 1 to the bytes of a window; default 64.
     pub n_components: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a fitted method does: windows to codes, and back where there is a way.
+//! What a fitted method does: windows to codes, and back where it has an inverse.
 
 use std::fmt::Debug;
 
@@ -7,15 +7,15 @@ use nalgebra::{DMatrix, DVector};
 use crate::error::Fault;
 use crate::named_arrays::NamedArrays;
 
-/// A way from windows to codes.
+/// A function from windows to codes.
 pub(super) trait Projection: Debug + Send + Sync {
-    /// NamedArrays in a code.
+    /// Numbers in a code.
     fn components(&self) -> usize;
 
     /// The code of each window, a column each; the windows' bytes divided by 255.
     fn codes(&self, windows: &DMatrix<f64>) -> DMatrix<f64>;
 
-    /// The window that each code stands for; `None` where there is no way back.
+    /// The window that each code stands for; `None` without an inverse.
     fn windows(&self, codes: &DMatrix<f64>) -> Option<DMatrix<f64>>;
 
     /// All that the projection consists of, by name.
@@ -38,7 +38,7 @@ pub(super) struct Linear {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Search {
     pub iterations: usize,
-    /// False where it was stopped before it had come near enough.
+    /// False where it stopped before it converged.
     pub converged: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Gaussian random projection: directions drawn without a look at the windows, which keep distances nearly as they are.
+//! Gaussian random projection: random directions, independent of the windows, which nearly preserve distances.
 
 use nalgebra::{DMatrix, DVector};
 use rand::{RngExt, SeedableRng};
@@ -12,13 +12,13 @@ use crate::Result;
 use crate::error::Fault;
 use crate::progress::Progress;
 
-/// Parameters, named as scikit-learn's `GaussianRandomProjection`.
+/// Parameters, with the names of scikit-learn's `GaussianRandomProjection`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RandomProjectionConfig {
-    /// NamedArrays in a code, from 1 to the bytes of a window; default 64.
+    /// Numbers in a code, from 1 to the bytes of a window; default 64.
     pub n_components: usize,
-    /// Seed of the directions; default 1994.
+    /// Random seed of the directions; default 1994.
     pub random_state: u64,
 }
 

@@ -20,10 +20,10 @@ use crate::named_arrays::NamedArrays;
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Windows that one thread works on at a time.
+/// Windows in a block, the work of one thread.
 const TILE: usize = 256;
 
-/// A way from windows to codes that was fitted to the windows of a dataset.
+/// A method fitted to the windows of a dataset.
 #[derive(Debug)]
 pub struct Reducer {
     reduction: Reduction,
@@ -34,13 +34,13 @@ pub struct Reducer {
     projection: Box<dyn Projection>,
 }
 
-/// The codes of some windows, and the sum of the squared errors of what comes back of them.
+/// The codes of some windows, and the sum of the squared errors of their reconstructions.
 type Reduced = (Vec<f32>, Option<f64>);
 
 impl Reducer {
     /// Fits `reduction` to the windows of `frames` fragments of `dataset`, all of them or, where the method says so, a sample.
     ///
-    /// Refuses parameters out of range, a dataset without windows, and windows that are too few, too alike or too wide for the method.
+    /// Refuses parameters out of range, a dataset without windows, and too few, too similar or too wide windows.
     pub fn fit(reduction: &Reduction, dataset: &Dataset, frames: Frames, progress: &dyn Progress) -> Result<Reducer> {
         reduction.check()?;
         let windows = TrainingWindows::new(dataset, frames.count())?;

@@ -43,7 +43,7 @@ macro_rules! reductions {
                 }
             }
 
-            /// NamedArrays in a code.
+            /// Numbers in a code.
             pub fn components(&self) -> usize {
                 match self {
                     $(Reduction::$variant(config) => config.n_components,)*

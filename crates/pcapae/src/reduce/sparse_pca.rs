@@ -28,7 +28,7 @@ const CHANGE_MIN: f64 = 1e-9;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SparsePcaConfig {
-    /// NamedArrays in a code, from 1 to the bytes of a window; default 64.
+    /// Numbers in a code, from 1 to the bytes of a window; default 64.
     pub n_components: usize,
     /// How much being not 0 costs a component's entry, above 0; the more, the sparser. Default 1. As in scikit-learn it weighs less the more windows
     /// there are, since it stands against a sum over them.

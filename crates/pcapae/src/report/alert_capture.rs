@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use super::Event;
 use crate::capture::{CaptureSummary, Captures, LinkType, Packet, PcapNgWriter};
-use crate::monitor::{Alert, Detection};
+use crate::monitor::{Alert, Detection, Event};
 use crate::{Error, Result};
 
 /// Writes a pcapng file of the packets of `captures`, the same that `detection` was made of, that raised alerts: with their times, bytes and

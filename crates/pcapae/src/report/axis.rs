@@ -6,27 +6,27 @@ use plotters::coord::{CoordTranslate, Shift};
 use plotters::prelude::{DrawingArea, IntoFont, RGBColor, Ranged, TRANSPARENT};
 
 use super::chart::Chart;
-use super::picture::INK;
+use super::image::INK;
 
 /// An axis over more than this factor is logarithmic.
 const LINEAR_MAX: f64 = 10.0;
 
-/// Names of plotters' letters: the family counts for nothing, the sizes choose ours.
+/// Names of plotters' letters: the family is ignored, the size selects our font.
 pub(super) const SMALL: (&str, i32) = ("", 16);
 pub(super) const TITLE: (&str, i32) = ("", 20);
 
 pub(super) const DARK: RGBColor = RGBColor(INK[0], INK[1], INK[2]);
 pub(super) const GRID: RGBColor = RGBColor(228, 231, 235);
 const AXIS: RGBColor = RGBColor(130, 138, 150);
-// Colours that the colour-blind tell apart (Okabe and Ito, 2008).
+// Colours that colour-blind people can distinguish (Okabe and Ito, 2008).
 pub(super) const VERMILION: RGBColor = RGBColor(213, 94, 0);
 pub(super) const BLUE: RGBColor = RGBColor(0, 114, 178);
 pub(super) const GREEN: RGBColor = RGBColor(0, 158, 115);
 
-/// A part of a picture to draw in.
+/// A part of an image to draw in.
 pub(super) type Area<'a> = DrawingArea<Chart<'a>, Shift>;
 
-/// Done, or what plotters refused.
+/// The error of plotters, if any.
 pub(super) type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Seconds in a unit of time, and its name.
@@ -59,7 +59,7 @@ pub(super) fn draw_legend<'a, C: CoordTranslate>(legend: &mut SeriesLabelStyle<'
     Ok(())
 }
 
-/// The ends of a logarithmic axis, with some room, where numbers from `least` to `greatest` want one.
+/// The ends of a logarithmic axis, with some room, if the range from `least` to `greatest` is wide enough for one.
 pub(super) fn logarithmic(least: f64, greatest: f64) -> Option<(f64, f64)> {
     (least > 0.0 && greatest / least > LINEAR_MAX).then(|| {
         let room = (greatest / least).powf(0.05);

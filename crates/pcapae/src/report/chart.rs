@@ -1,4 +1,4 @@
-//! Lets the crate plotters draw charts in our pictures, with our letters: no font of the system is asked for.
+//! Lets the crate plotters draw charts in our images, with our letters: no font of the system is asked for.
 
 use std::convert::Infallible;
 
@@ -7,13 +7,13 @@ use plotters_backend::{
     BackendColor, BackendCoord, BackendStyle, BackendTextStyle, DrawingBackend, DrawingErrorKind, FontTransform,
 };
 
-use super::picture::{Letters, Picture};
+use super::image::{Image, Letters};
 
 /// From this size on, in pixels, plotters' texts are written in large letters.
 const LARGE: f64 = 20.0;
 
-/// A picture as a drawing surface. Lines are smooth; a text is either level or runs upwards.
-pub(super) struct Chart<'a>(pub &'a mut Picture);
+/// An image as a drawing surface. Lines are smooth; a text is either level or runs upwards.
+pub(super) struct Chart<'a>(pub &'a mut Image);
 
 type Drawn = Result<(), DrawingErrorKind<Infallible>>;
 

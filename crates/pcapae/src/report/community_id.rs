@@ -1,14 +1,14 @@
-//! Community ID: a hash that other tools give the same flow, too.
+//! Community ID: an identifier of a flow that other tools compute, too.
 
 use std::net::IpAddr;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use sha1::{Digest, Sha1};
 
 use crate::capture::headers::{Conversation, Endpoint};
 
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// The Community ID, version 1 with seed 0, of a TCP, UDP or SCTP packet's endpoints, the same in both directions; `None` of anything else.
+/// The Community ID, version 1 with seed 0, of the endpoints of a TCP, UDP or SCTP packet, the same in both directions; `None` of anything else.
 ///
 /// # Source
 /// Kreibich: *Community ID Flow Hashing*, specification of version 1, github.com/corelight/community-id-spec.
@@ -34,20 +34,7 @@ pub fn community_id(conversation: &Conversation) -> Option<String> {
     hash.update([protocol, 0]);
     hash.update(low_port.to_be_bytes());
     hash.update(high_port.to_be_bytes());
-    Some(format!("1:{}", base64(&hash.finalize())))
-}
-
-/// RFC 4648, with padding.
-fn base64(bytes: &[u8]) -> String {
-    let mut text = String::new();
-    for three in bytes.chunks(3) {
-        let bits = three.iter().fold(0u32, |bits, &byte| bits << 8 | u32::from(byte)) << (8 * (3 - three.len()));
-        for i in 0..4 {
-            let letter = BASE64[(bits >> (18 - 6 * i)) as usize & 63];
-            text.push(if i > three.len() { '=' } else { char::from(letter) });
-        }
-    }
-    text
+    Some(format!("1:{}", BASE64_STANDARD.encode(hash.finalize())))
 }
 
 #[cfg(test)]
@@ -78,11 +65,5 @@ mod tests {
     fn what_has_no_ports_has_no_id() {
         let arp = Conversation { source: Endpoint::Mac([1; 6]), ..conversation("::1", "::2", (1, 2), "ARP") };
         assert_eq!(community_id(&arp), None);
-    }
-
-    #[test]
-    fn base64_is_that_of_the_rfc() {
-        let encoded: Vec<String> = [&b"f"[..], b"fo", b"foo", b"foob"].iter().map(|text| base64(text)).collect();
-        assert_eq!(encoded, ["Zg==", "Zm8=", "Zm9v", "Zm9vYg=="]);
     }
 }

@@ -46,7 +46,7 @@ pub const EVALUATION_HEADER: [&str; 31] = [
 pub struct EvaluationSources<'a> {
     /// The scores that were evaluated.
     pub scores: &'a Path,
-    /// The scores that the threshold was read off.
+    /// The scores that the threshold was calibrated on.
     pub calibration: Option<&'a Path>,
     /// The further normal scores.
     pub check: Option<&'a Path>,
@@ -74,7 +74,7 @@ pub fn evaluation_row(evaluation: &Evaluation, sources: &EvaluationSources<'_>) 
     let path = |path: Option<&Path>| path.map_or_else(String::new, |path| path.display().to_string());
     let number = |number: Option<f64>| number.map_or_else(String::new, |number| number.to_string());
     let of_packets = |value: fn(&Measures) -> Option<f64>| number(evaluation.packets.as_ref().and_then(value));
-    let (rows, events, rates) = (&evaluation.rows, &evaluation.events, &evaluation.false_alarms);
+    let (rows, episodes, rates) = (&evaluation.rows, &evaluation.episodes, &evaluation.false_alarms);
     let cells: [String; EVALUATION_HEADER.len()] = [
         path(Some(sources.scores)),
         path(sources.calibration),
@@ -99,11 +99,11 @@ pub fn evaluation_row(evaluation: &Evaluation, sources: &EvaluationSources<'_>) 
         of_packets(|packets| packets.precision),
         of_packets(|packets| packets.recall),
         of_packets(|packets| packets.f1),
-        (events.found + events.missed).to_string(),
-        events.found.to_string(),
-        events.false_alarms.to_string(),
-        number(events.false_alarms_per_hour),
-        number(events.median_seconds_to_detect),
+        (episodes.noticed + episodes.missed).to_string(),
+        episodes.noticed.to_string(),
+        episodes.false_events.to_string(),
+        number(episodes.false_events_per_hour),
+        number(episodes.median_seconds_to_detect),
         number(evaluation.time_aware.precision),
         number(evaluation.time_aware.recall),
         env!("CARGO_PKG_VERSION").to_owned(),

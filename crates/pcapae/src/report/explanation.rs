@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::Event;
 use crate::explain::{ExplainedWindow, Explanation, FieldRelevance, summary};
+use crate::monitor::Event;
 
 /// An explanation as a JSON object: `target`, `target_value`, `rule`, `frames`, `side`, `relevance` (row-major, one list a frame),
 /// `bias_relevance` and, in the same order, `bias_places`; `fields`, each with `packet`, `offset`, `length`, `name`, `share` and

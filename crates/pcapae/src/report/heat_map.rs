@@ -1,6 +1,6 @@
-//! A table of shares as a picture: the higher a share, the darker its cell.
+//! A table of shares as an image: the higher a share, the darker its cell.
 
-use super::picture::{Colour, INK, Letters, Picture};
+use super::image::{Colour, INK, Image, Letters};
 
 /// Pixels around everything, and between names and cells.
 const MARGIN: usize = 16;
@@ -53,32 +53,32 @@ impl Cell {
 
 impl HeatMap {
     /// Draws the table; columns are as wide as their widest text.
-    pub fn picture(&self) -> Picture {
+    pub fn image(&self) -> Image {
         let names = self.rows.iter().map(|(name, _)| Letters::Small.width(name)).max().unwrap_or(0);
         let widths: Vec<usize> = (0..self.columns.len()).map(|column| self.width(column)).collect();
         let left = 2 * MARGIN + names;
         let top = 2 * MARGIN + Letters::Large.height() + ROW;
         let width = (left + widths.iter().sum::<usize>() + MARGIN).max(2 * MARGIN + Letters::Large.width(&self.title));
-        let mut picture = Picture::blank(width, top + self.rows.len() * ROW + MARGIN);
-        picture.write(&self.title, Letters::Large, MARGIN as i32, MARGIN as i32, INK);
+        let mut image = Image::blank(width, top + self.rows.len() * ROW + MARGIN);
+        image.write(&self.title, Letters::Large, MARGIN as i32, MARGIN as i32, INK);
         let text_top = |row_top: usize| (row_top + (ROW - Letters::Small.height()) / 2) as i32;
         let mut x = left;
         for (name, width) in self.columns.iter().zip(&widths) {
-            picture.write(name, Letters::Small, centred(x, *width, name), text_top(top - ROW), INK);
+            image.write(name, Letters::Small, centred(x, *width, name), text_top(top - ROW), INK);
             x += width;
         }
         for (row, (name, cells)) in self.rows.iter().enumerate() {
             let y = top + row * ROW;
-            picture.write(name, Letters::Small, MARGIN as i32, text_top(y), INK);
+            image.write(name, Letters::Small, MARGIN as i32, text_top(y), INK);
             let mut x = left;
             for (cell, &width) in cells.iter().zip(&widths) {
                 let (colour, ink) = cell.colours();
-                picture.fill((x, y), (width - 2, ROW - 2), colour);
-                picture.write(&cell.text, Letters::Small, centred(x, width, &cell.text), text_top(y), ink);
+                image.fill((x, y), (width - 2, ROW - 2), colour);
+                image.write(&cell.text, Letters::Small, centred(x, width, &cell.text), text_top(y), ink);
                 x += width;
             }
         }
-        picture
+        image
     }
 
     fn width(&self, column: usize) -> usize {
@@ -121,18 +121,18 @@ mod tests {
             ("name".to_owned(), vec![Cell::of_share(Some(share)), Cell { share: Some(1.0), text: String::new() }])
         };
         let map = HeatMap { title: "t".into(), columns: vec!["a".into(), "b".into()], rows: vec![row(0.0), row(1.0)] };
-        let picture = map.picture();
-        let pixel = |x: usize, y: usize| &picture.rgb()[(y * picture.width() + x) * 3..][..3];
+        let image = map.image();
+        let pixel = |x: usize, y: usize| &image.rgb()[(y * image.width() + x) * 3..][..3];
         let left = 2 * MARGIN + Letters::Small.width("name");
         let top = 2 * MARGIN + Letters::Large.height() + ROW;
         assert_eq!(pixel(left, top), LIGHT);
         assert_eq!(pixel(left, top + ROW), DARK);
-        assert_eq!(pixel(picture.width() - MARGIN - 3, top), DARK);
+        assert_eq!(pixel(image.width() - MARGIN - 3, top), DARK);
     }
 
     #[test]
     fn a_table_without_rows_is_a_title() {
         let map = HeatMap { title: "nothing".into(), columns: Vec::new(), rows: Vec::new() };
-        assert!(map.picture().width() > Letters::Large.width("nothing"));
+        assert!(map.image().width() > Letters::Large.width("nothing"));
     }
 }

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 const HEADER: [&str; 8] =
     ["epoch", "steps", "learning_rate", "loss", "validation_loss", "seconds", "fragments_per_second", "best"];
 
-/// What one epoch of a training came to.
+/// The results of one epoch of a training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct EpochRow {
     /// Counted from 1.
@@ -20,11 +20,11 @@ pub struct EpochRow {
     pub steps: u64,
     /// Of the last step.
     pub learning_rate: f64,
-    /// Mean loss over the training windows, each at the moment it was learned.
+    /// Mean loss over the training windows, each when it was trained on.
     pub loss: f64,
     /// Mean loss over the validation windows after the epoch.
     pub validation_loss: f64,
-    /// What the epoch took.
+    /// Duration of the epoch.
     pub seconds: f64,
     /// Training fragments in a second of the epoch.
     pub fragments_per_second: f64,

@@ -1,6 +1,6 @@
 //! What is in captures, as one page that needs nothing else: no network, no other file.
 
-use super::{InspectionTable, inspection_picture, inspection_tables};
+use super::{InspectionTable, inspection_figure, inspection_tables};
 use crate::inspect::Inspection;
 use crate::{Error, Result};
 
@@ -18,9 +18,9 @@ p.note,li{color:#666}\
 @media(prefers-color-scheme:dark){p.note,li{color:#aaa}}\
 @media print{body{margin:0}}";
 
-/// The page of one inspection, or of two side by side: tables, the picture, and what was wrong with the captures. Panics without an inspection.
+/// The page of one inspection, or of two side by side: tables, the image, and what was wrong with the captures. Panics without an inspection.
 pub fn inspection_page(inspections: &[&Inspection]) -> Result<String> {
-    let png = inspection_picture(inspections)?.png().map_err(Error::unwritable("picture of captures"))?;
+    let png = inspection_figure(inspections)?.png().map_err(Error::unwritable("picture of captures"))?;
     let title = match inspections {
         [_] => "What is in the captures",
         _ => "Two sets of captures side by side",
@@ -136,7 +136,7 @@ mod tests {
         let nothing = Inspection::default();
         for inspections in [vec![&nothing], vec![&nothing, &nothing]] {
             let page = inspection_page(&inspections).unwrap();
-            assert!(page.contains("data:image/png;base64,iVBOR"), "no picture");
+            assert!(page.contains("data:image/png;base64,iVBOR"), "no image");
             assert!(!["http", "src=\"/", "<script", "@import", "url("].iter().any(|word| page.contains(word)));
         }
     }

@@ -1,16 +1,18 @@
-//! Events as JSON, in the names of Suricata's EVE so that existing collectors take them.
+//! Events as JSON, with the names of Suricata's EVE so that existing collectors take them.
 
 use serde_json::{Map, Value, json};
 
+use super::TopField;
 use super::community_id::community_id;
 use super::log_line::signature;
-use super::{Event, Summary, TopField};
 use crate::capture::CaptureSummary;
 use crate::capture::headers::Endpoint;
+use crate::metrics::{EpisodeMeasures, Summary};
+use crate::monitor::Event;
 
 /// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
 /// packet with the highest score in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
-/// the event's number, score, threshold, the detectors' shares, the fields that mattered (null where nobody looked) and packets, whose numbers are counted over all captures.
+/// the event's number, score, threshold, the detectors' shares, the fields that mattered (null without evidence) and packets, whose numbers are counted over all captures.
 pub fn event_json(event: &Event, captures: &CaptureSummary, fields: Option<&[TopField]>) -> Value {
     let peak = &event.peak;
     let conversation = &peak.conversation;
@@ -91,8 +93,8 @@ fn alert(event: &Event) -> Value {
     })
 }
 
-/// The summary as a JSON object with `event_type: "summary"`; undefined values are null.
-pub fn summary_json(summary: &Summary) -> Value {
+/// The summary as a JSON object with `event_type: "summary"`, `metrics` and `attacks` where there are labels; undefined values are null.
+pub fn summary_json(summary: &Summary, attacks: Option<&EpisodeMeasures>) -> Value {
     let mut object = json!({
         "event_type": "summary",
         "packets": summary.packets,
@@ -115,6 +117,7 @@ pub fn summary_json(summary: &Summary) -> Value {
             "base_rate": confusion.base_rate(),
         });
         fields.insert("metrics".into(), metrics);
+        fields.insert("attacks".into(), json!(attacks));
     }
     object
 }

@@ -1,8 +1,9 @@
 //! Events as lines for log collectors: syslog and CEF.
 
-use super::{Event, timestamp};
+use super::timestamp;
 use crate::calibration::Trigger;
 use crate::capture::headers::Endpoint;
+use crate::monitor::Event;
 
 /// Facility 13, log alert, severity 4, warning: 13 × 8 + 4.
 const PRIORITY: u8 = 108;
@@ -45,7 +46,7 @@ pub fn cef_line(event: &Event) -> String {
     format!("CEF:0|pcapae|pcapae|{version}|{fired}|{}|{severity}|{extension}", signature(event))
 }
 
-/// What is said of every event in one sentence.
+/// An event in one sentence.
 pub(super) fn signature(event: &Event) -> &'static str {
     match event.peak.trigger {
         Trigger::Packet => "pcapae: packet does not fit normal traffic",
@@ -83,9 +84,9 @@ fn escaped(text: &str, special: &[char]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::tests::alert;
-    use super::super::events;
     use super::*;
+    use crate::monitor::event::tests::alert;
+    use crate::monitor::events;
 
     #[test]
     fn lines_say_who_and_why() {

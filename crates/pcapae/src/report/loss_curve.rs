@@ -9,7 +9,7 @@ use super::axis::{
     Area, BLUE, DARK, Drawn, GREEN, TITLE, VERMILION, decades, draw_legend, draw_mesh, logarithmic, short,
 };
 use super::chart::Chart;
-use super::picture::Picture;
+use super::image::Image;
 use crate::{Error, Result};
 
 /// Width and height of the chart, in pixels.
@@ -28,11 +28,11 @@ const RATE: RGBColor = GREEN;
 /// zero. Values that are not finite are left out; without rows the chart is empty.
 ///
 /// `loss` names the loss on its axis, such as "mean squared error".
-pub fn loss_curve(rows: &[EpochRow], loss: &str) -> Result<Picture> {
-    let mut picture = Picture::blank(SIZE.0, SIZE.1);
-    let drawn = draw(&mut picture, rows, loss);
+pub fn loss_curve(rows: &[EpochRow], loss: &str) -> Result<Image> {
+    let mut image = Image::blank(SIZE.0, SIZE.1);
+    let drawn = draw(&mut image, rows, loss);
     drawn.map_err(Error::unwritable("loss curve"))?;
-    Ok(picture)
+    Ok(image)
 }
 
 /// One line of a chart.
@@ -49,8 +49,8 @@ impl Curve {
     }
 }
 
-fn draw(picture: &mut Picture, rows: &[EpochRow], loss: &str) -> Drawn {
-    let root = Chart(picture).into_drawing_area();
+fn draw(image: &mut Image, rows: &[EpochRow], loss: &str) -> Drawn {
+    let root = Chart(image).into_drawing_area();
     let (upper, lower) = root.split_vertically(SIZE.1 as u32 - LOWER);
     let losses = [
         Curve::of(rows, "training", TRAINING, |row| row.loss),
@@ -154,9 +154,9 @@ mod tests {
         }
     }
 
-    /// Whether a picture has a pixel of a colour.
-    fn has(picture: &Picture, colour: RGBColor) -> bool {
-        picture.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
+    /// Whether an image has a pixel of a colour.
+    fn has(image: &Image, colour: RGBColor) -> bool {
+        image.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
     }
 
     #[test]
@@ -167,15 +167,15 @@ mod tests {
         let mut histories: Vec<&[EpochRow]> = wild.chunks(1).collect();
         histories.extend([&[] as &[EpochRow], &wild, &wild[..2], &wild[14..20]]);
         for rows in histories {
-            let picture = loss_curve(rows, "mean squared error").unwrap();
-            assert_eq!((picture.width(), picture.height()), SIZE, "{rows:?}");
+            let image = loss_curve(rows, "mean squared error").unwrap();
+            assert_eq!((image.width(), image.height()), SIZE, "{rows:?}");
         }
     }
 
     #[test]
     fn both_losses_and_the_learning_rate_are_drawn() {
-        let picture = loss_curve(&[row(1, 0.5, 0.4, true), row(2, 0.1, 0.3, true)], "loss").unwrap();
-        assert!([TRAINING, VALIDATION, RATE].into_iter().all(|colour| has(&picture, colour)));
+        let image = loss_curve(&[row(1, 0.5, 0.4, true), row(2, 0.1, 0.3, true)], "loss").unwrap();
+        assert!([TRAINING, VALIDATION, RATE].into_iter().all(|colour| has(&image, colour)));
         let nothing = loss_curve(&[], "loss").unwrap();
         assert!(!has(&nothing, RATE));
     }

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 
 use super::axis::{BLUE, DARK, Drawn, TITLE, VERMILION, draw_legend, draw_mesh, short};
 use super::chart::Chart;
-use super::picture::Picture;
+use super::image::Image;
 use crate::label::Label;
 use crate::reduce::Map;
 use crate::{Error, Result};
@@ -15,17 +15,17 @@ const SIZE: (usize, usize) = (960, 960);
 /// Rows without a label.
 const UNKNOWN: RGBColor = RGBColor(110, 118, 130);
 
-/// The map as a picture of 960 × 960 pixels under a title: a dot a row, those that are labelled anomalous on top and in another colour. Dots let
+/// The map as an image of 960 × 960 pixels under a title: a dot a row, those that are labelled anomalous on top and in another colour. Dots let
 /// those below shine through, so that many on one place are darker.
-pub fn map_chart(map: &Map, title: &str) -> Result<Picture> {
-    let mut picture = Picture::blank(SIZE.0, SIZE.1);
-    let drawn = draw(&mut picture, map, title);
+pub fn map_chart(map: &Map, title: &str) -> Result<Image> {
+    let mut image = Image::blank(SIZE.0, SIZE.1);
+    let drawn = draw(&mut image, map, title);
     drawn.map_err(Error::unwritable("map"))?;
-    Ok(picture)
+    Ok(image)
 }
 
-fn draw(picture: &mut Picture, map: &Map, title: &str) -> Drawn {
-    let root = Chart(picture).into_drawing_area();
+fn draw(image: &mut Image, map: &Map, title: &str) -> Drawn {
+    let root = Chart(image).into_drawing_area();
     let mut builder = ChartBuilder::on(&root);
     builder.margin(12).margin_right(24).set_left_and_bottom_label_area_size(44).y_label_area_size(84);
     builder.caption(title, TITLE.into_font().color(&DARK));
@@ -74,8 +74,8 @@ mod tests {
         Map { points: places.iter().map(point).collect(), rows: places.len() as u64 }
     }
 
-    fn reddish(picture: &Picture) -> usize {
-        picture.rgb().chunks(3).filter(|pixel| pixel[0] > 150 && pixel[2] < 150).count()
+    fn reddish(image: &Image) -> usize {
+        image.rgb().chunks(3).filter(|pixel| pixel[0] > 150 && pixel[2] < 150).count()
     }
 
     #[test]

@@ -1,7 +1,5 @@
-//! What people and programs read: of a detection, alerts merged into events, files and a page; of an explanation, JSON and a picture; of a
-//! training, its history, curves and pictures; of an evaluation, its charts and its row in a table of results; of captures, what is in them.
-
-mod event;
+//! What people and programs read: of a detection, alerts merged into events, files and a page; of an explanation, JSON and an image; of a
+//! training, its history, curves and images; of an evaluation, its charts and its row in a table of results; of captures, what is in them.
 
 mod top_fields;
 
@@ -17,9 +15,7 @@ mod alert_capture;
 
 mod scores;
 
-mod summary;
-
-mod picture;
+mod image;
 
 mod chart;
 
@@ -33,6 +29,7 @@ mod loss_curve;
 
 mod score_chart;
 
+#[cfg(feature = "research")]
 mod map_chart;
 
 mod precision_recall_chart;
@@ -41,43 +38,43 @@ mod evaluation;
 
 mod inspection_table;
 
-mod inspection_picture;
+mod inspection_figure;
 
 mod inspection_page;
 
 mod inspection_json;
+
 mod tiles;
 
-mod training_picture;
+mod training_figure;
 
 mod explanation;
 
-mod explanation_picture;
+mod explanation_figure;
 
 mod tensorboard;
 
 pub use alert_capture::alert_capture;
 pub use community_id::community_id;
 pub use evaluation::{EVALUATION_HEADER, EvaluationSources, evaluation_json, evaluation_row};
-pub use event::{EVENT_GAP_NS, Event, events};
 pub use explanation::{alert_explanation_json, explanation_json};
-pub use explanation_picture::ExplanationPicture;
+pub use explanation_figure::ExplanationFigure;
 pub use heat_map::{Cell, HeatMap};
 pub use history::{EpochRow, history_csv, read_history};
-pub use html::{HtmlReport, ReportEvidence, packets_to_exhibit};
+pub use html::{HtmlReport, ReportEvidence, packets_to_show};
+pub use image::Image;
+pub use inspection_figure::inspection_figure;
 pub use inspection_json::inspection_json;
 pub use inspection_page::inspection_page;
-pub use inspection_picture::inspection_picture;
 pub use inspection_table::{InspectionTable, inspection_tables};
 pub use json::{event_json, summary_json, timestamp};
 pub use log_line::{cef_line, syslog_line};
 pub use loss_curve::loss_curve;
+#[cfg(feature = "research")]
 pub use map_chart::map_chart;
-pub use picture::Picture;
 pub use precision_recall_chart::precision_recall_chart;
 pub use score_chart::score_chart;
 pub use scores::scores_csv;
-pub use summary::Summary;
-pub use tensorboard::{Ending, HyperParameter, Moment, TensorBoardFile, tensorboard_file_name};
+pub use tensorboard::{Ending, EventTime, HyperParameter, TensorBoardFile, tensorboard_file_name};
 pub use top_fields::{TOP_FIELDS, TopField, top_fields};
-pub use training_picture::{TrainingPicture, entropy_of_code};
+pub use training_figure::{TrainingFigure, entropy_of_code};

@@ -4,7 +4,7 @@ use plotters::prelude::*;
 
 use super::axis::{BLUE, DARK, Drawn, TITLE, VERMILION, draw_legend, draw_mesh, short};
 use super::chart::Chart;
-use super::picture::Picture;
+use super::image::Image;
 use crate::metrics::{Confusion, Ranking};
 use crate::{Error, Result};
 
@@ -14,17 +14,17 @@ const SIZE: (usize, usize) = (720, 640);
 const NEAR: f64 = 0.0005;
 
 /// Precision over recall of all thresholds, 720 × 640 pixels, in the steps whose area is the average precision; a dashed line at the base rate,
-/// where flagging at random would be; a ring where the verdicts of `at_threshold` are. Empty where nothing is anomalous.
-pub fn precision_recall_chart(ranking: &Ranking, at_threshold: &Confusion) -> Result<Picture> {
-    let mut picture = Picture::blank(SIZE.0, SIZE.1);
-    let drawn = draw(&mut picture, ranking, at_threshold);
+/// where flagging at random would be; a ring where the threshold of `at_threshold` stands. Empty where nothing is anomalous.
+pub fn precision_recall_chart(ranking: &Ranking, at_threshold: &Confusion) -> Result<Image> {
+    let mut image = Image::blank(SIZE.0, SIZE.1);
+    let drawn = draw(&mut image, ranking, at_threshold);
     drawn.map_err(Error::unwritable("precision-recall chart"))?;
-    Ok(picture)
+    Ok(image)
 }
 
-fn draw(picture: &mut Picture, ranking: &Ranking, at_threshold: &Confusion) -> Drawn {
+fn draw(image: &mut Image, ranking: &Ranking, at_threshold: &Confusion) -> Drawn {
     let named = |name: &str, value: Option<f64>| format!("{name} {}", value.map_or("undefined".into(), short));
-    let root = Chart(picture).into_drawing_area();
+    let root = Chart(image).into_drawing_area();
     let mut builder = ChartBuilder::on(&root);
     builder.margin(12).margin_right(24).set_left_and_bottom_label_area_size(44).y_label_area_size(72);
     builder.caption(named("Average precision", ranking.average_precision()), TITLE.into_font().color(&DARK));

@@ -9,7 +9,7 @@ use super::axis::{
     BLUE, DARK, Drawn, TITLE, VERMILION, decades, draw_legend, draw_mesh, logarithmic, short, time_unit,
 };
 use super::chart::Chart;
-use super::picture::Picture;
+use super::image::Image;
 use crate::label::Label;
 use crate::scores::ScoreTable;
 use crate::{Error, Result};
@@ -24,36 +24,36 @@ const UNKNOWN: RGBColor = RGBColor(110, 118, 130);
 /// The scores of a table over time, or over rows where a time is not known, 1200 × 560 pixels: a dot a row, with what is labelled
 /// anomalous in another colour and on shaded ground, and a line at the threshold. The axis of scores is logarithmic where all are
 /// above 0 and span more than a factor of ten. Dots on the same pixel are drawn once, so any number of rows will do.
-pub fn score_chart(scores: &ScoreTable, threshold: f64) -> Result<Picture> {
-    let mut picture = Picture::blank(SIZE.0, SIZE.1);
-    let drawn = draw(&mut picture, scores, threshold);
+pub fn score_chart(scores: &ScoreTable, threshold: f64) -> Result<Image> {
+    let mut image = Image::blank(SIZE.0, SIZE.1);
+    let drawn = draw(&mut image, scores, threshold);
     drawn.map_err(Error::unwritable("chart of scores"))?;
-    Ok(picture)
+    Ok(image)
 }
 
-fn draw(picture: &mut Picture, scores: &ScoreTable, threshold: f64) -> Drawn {
+fn draw(image: &mut Image, scores: &ScoreTable, threshold: f64) -> Drawn {
     let (mut least, mut greatest) = (threshold, threshold);
     for &score in scores.scores() {
         (least, greatest) = (least.min(score), greatest.max(score));
     }
     if let Some((bottom, top)) = logarithmic(least, greatest) {
         let vertical = (bottom..top).log_scale().with_key_points(decades(bottom, top));
-        return draw_over(picture, scores, threshold, vertical);
+        return draw_over(image, scores, threshold, vertical);
     }
     // Halves first, so that the distance of the largest numbers is one.
     let room = ((greatest / 2.0 - least / 2.0) * 0.12).max(f64::MIN_POSITIVE.max(greatest.abs() * 1e-9));
     let room = if greatest > least { room } else { 1.0 };
     let bottom = if least >= 0.0 { (least - room).max(0.0) } else { least - room };
-    draw_over(picture, scores, threshold, bottom.max(f64::MIN / 4.0)..(greatest + room).min(f64::MAX / 4.0))
+    draw_over(image, scores, threshold, bottom.max(f64::MIN / 4.0)..(greatest + room).min(f64::MAX / 4.0))
 }
 
-fn draw_over<Y>(picture: &mut Picture, scores: &ScoreTable, threshold: f64, vertical: Y) -> Drawn
+fn draw_over<Y>(image: &mut Image, scores: &ScoreTable, threshold: f64, vertical: Y) -> Drawn
 where
     Y: AsRangedCoord<Value = f64>,
     Y::CoordDescType: ValueFormatter<f64>,
 {
     let across = Across::of(scores);
-    let root = Chart(picture).into_drawing_area();
+    let root = Chart(image).into_drawing_area();
     let mut builder = ChartBuilder::on(&root);
     builder.margin(12).margin_right(24).set_left_and_bottom_label_area_size(44).y_label_area_size(104);
     builder.caption(format!("Scores and the threshold {}", short(threshold)), TITLE.into_font().color(&DARK));
@@ -154,8 +154,8 @@ mod tests {
         rows.iter().map(row).collect()
     }
 
-    fn has(picture: &Picture, colour: RGBColor) -> bool {
-        picture.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
+    fn has(image: &Image, colour: RGBColor) -> bool {
+        image.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
     }
 
     #[test]
@@ -176,10 +176,10 @@ mod tests {
     #[test]
     fn labels_are_told_apart() {
         let normal = table(&[(Some(0), 0.1, Label::Normal), (Some(9), 0.2, Label::Unknown)]);
-        let picture = score_chart(&normal, 0.5).unwrap();
-        assert!(has(&picture, BLUE) && has(&picture, DARK) && !has(&picture, VERMILION) && !has(&picture, SHADE));
+        let image = score_chart(&normal, 0.5).unwrap();
+        assert!(has(&image, BLUE) && has(&image, DARK) && !has(&image, VERMILION) && !has(&image, SHADE));
         let attacked = table(&[(Some(0), 0.1, Label::Normal), (Some(9), 0.2, Label::Anomalous)]);
-        let picture = score_chart(&attacked, 0.5).unwrap();
-        assert!(has(&picture, VERMILION) && has(&picture, SHADE));
+        let image = score_chart(&attacked, 0.5).unwrap();
+        assert!(has(&image, VERMILION) && has(&image, SHADE));
     }
 }

@@ -1,15 +1,13 @@
-//! The fields that mattered in an event: what its detectors looked at, by their shares in the score.
+//! The fields that mattered in an event: those with the largest shares in the score.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::capture::headers::Dissection;
 use crate::explain::{ExplainedWindow, by_name, joined_fields};
-use crate::monitor::{Evidence, PacketEvidence};
+use crate::monitor::{Event, Evidence, PacketEvidence};
 use crate::residual::AUTOENCODER;
 
-use super::Event;
-
-/// Most fields that are told.
+/// Maximum number of fields.
 pub const TOP_FIELDS: usize = 8;
 
 /// A field of an event's packets and how much of the score it is.

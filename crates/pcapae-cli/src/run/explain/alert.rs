@@ -8,8 +8,8 @@ use pcapae::capture::Captures;
 use pcapae::explain::{Aim, ExplainedWindow, Target, explain_windows, joined_fields};
 use pcapae::label::{Label, Labels};
 use pcapae::model::Autoencoder;
-use pcapae::monitor::{Bundle, Detection, Evidence, Wanted};
-use pcapae::report::{Event, alert_explanation_json, events, timestamp};
+use pcapae::monitor::{Bundle, Detection, Event, Evidence, Wanted, events};
+use pcapae::report::{alert_explanation_json, timestamp};
 use pcapae::{Error, Result};
 
 use super::detector::CodeDetector;

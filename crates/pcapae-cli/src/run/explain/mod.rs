@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use crate::args::ExplainArgs;
 use crate::progress::Console;
 
-/// Explains a fragment, a packet or an alert; shows it, or writes it as a picture or as JSON.
+/// Explains a fragment, a packet or an alert; shows it, or writes it as an image or as JSON.
 pub fn run(args: &ExplainArgs, console: &Console) -> anyhow::Result<ExitCode> {
     match args.alert {
         Some(number) => alert::run(args, number, console),

@@ -10,7 +10,7 @@ use crate::args::{BaselineArg, ErrorArg, ExplainArgs, GatesArg, MethodArg};
 /// The form of the output file.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Form {
-    Picture,
+    Image,
     Json,
 }
 
@@ -18,7 +18,7 @@ impl Form {
     /// The form that a name's ending says.
     pub fn of(path: &Path) -> Result<Form> {
         match path.extension().and_then(|ending| ending.to_str()) {
-            Some("png") => Ok(Form::Picture),
+            Some("png") => Ok(Form::Image),
             Some("json") => Ok(Form::Json),
             _ => Err(Error::Setting {
                 setting: "output",

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use pcapae::atomic_file::AtomicFile;
 use pcapae::explain::{Explanation, FieldRelevance, by_name, summary};
-use pcapae::report::ExplanationPicture;
+use pcapae::report::ExplanationFigure;
 use serde_json::Value;
 
 use super::settings::Form;
@@ -46,7 +46,7 @@ impl Shown<'_> {
         let written = file.is_some();
         if let Some((file, form)) = file {
             file.write(&match form {
-                Form::Picture => self.picture()?,
+                Form::Image => self.image()?,
                 Form::Json => json.to_string().into_bytes(),
             })?;
         }
@@ -68,7 +68,7 @@ impl Shown<'_> {
         Ok(())
     }
 
-    fn picture(&self) -> anyhow::Result<Vec<u8>> {
+    fn image(&self) -> anyhow::Result<Vec<u8>> {
         let mut notes: Vec<String> = summary(self.fields).into_iter().collect();
         if self.packets_together {
             notes.extend(by_name(self.fields).iter().take(5).map(|name| {
@@ -88,13 +88,13 @@ impl Shown<'_> {
             )
         }));
         let notes: Vec<String> = notes.iter().map(|note| note.replace('–', "-")).collect();
-        let picture = ExplanationPicture {
+        let image = ExplanationFigure {
             explanation: self.explanation,
             window: self.window,
             frame: self.frame,
             title: &self.headline,
             notes: &notes,
         };
-        Ok(picture.draw()?.png()?)
+        Ok(image.draw()?.png()?)
     }
 }

@@ -1,4 +1,4 @@
-//! `pcapae reduce map`: codes or fragments to a picture.
+//! `pcapae reduce map`: codes or fragments to a chart.
 
 use std::process::ExitCode;
 
@@ -12,16 +12,16 @@ use super::refuse_same_place;
 use crate::args::{MapArgs, MapMethodArg};
 use crate::progress::Console;
 
-/// scikit-learn's presets of t-SNE.
+/// scikit-learn's defaults for t-SNE.
 const PERPLEXITY: f64 = 30.0;
 const ITERATIONS: usize = 1000;
 
-/// Maps, then puts picture and table in their places.
+/// Maps, then writes chart and table.
 pub fn run(args: &MapArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
     let config = MapConfig { method: method(args)?, max_samples: args.sample.get(), random_state: args.seed };
     let input = SampleFile::open(&args.input)?;
-    let picture = output(&args.output, args.force, [&args.input])?;
+    let chart = output(&args.output, args.force, [&args.input])?;
     let table = args.csv.as_deref().map(|place| output(place, args.force, [&args.input])).transpose()?;
     refuse_same_place("--csv", &args.output, args.csv.as_ref())?;
     let map = Map::of(&input, &config, console)?;
@@ -35,7 +35,7 @@ pub fn run(args: &MapArgs, console: &Console) -> anyhow::Result<ExitCode> {
     };
     let file = args.input.file_name().unwrap_or_default().to_string_lossy();
     let png = map_chart(&map, &format!("{file}: {name} of {drawn}"))?.png();
-    picture.write(&png.map_err(Error::io("write", &args.output))?)?;
+    chart.write(&png.map_err(Error::io("write", &args.output))?)?;
     if let Some(table) = table {
         table.write(&map.csv()?)?;
     }

@@ -1,4 +1,4 @@
-//! `pcapae reduce`: a dataset to codes by another way than a model, or to a map.
+//! `pcapae reduce`: a dataset to codes without a model, or to a map.
 
 mod map;
 
@@ -62,7 +62,7 @@ fn fit(args: &FitReducerArgs, reduction: &Reduction, console: &Console) -> anyho
     }
     codes.keep()?;
     console.clear();
-    say_how_it_was_fitted(&reducer, console);
+    report_fit(&reducer, console);
     let outcome = Outcome { reduction, fitting_seconds, reducing_seconds, quality };
     show(&outcome, &args.output, args.codes.json, console)
 }
@@ -93,7 +93,7 @@ fn fragments(input: SampleFile) -> pcapae::Result<Dataset> {
     }
 }
 
-/// Both outputs begin beside their places, so that only their names tell that one would replace the other.
+/// Both outputs begin in temporary files, so only their names show that one would replace the other.
 fn refuse_same_place(setting: &'static str, output: &Path, other: Option<&PathBuf>) -> pcapae::Result<()> {
     match other {
         Some(other) if other == output => Err(Error::Setting {
@@ -106,7 +106,7 @@ fn refuse_same_place(setting: &'static str, output: &Path, other: Option<&PathBu
     }
 }
 
-fn say_how_it_was_fitted(reducer: &Reducer, console: &Console) {
+fn report_fit(reducer: &Reducer, console: &Console) {
     let windows = counted(reducer.count(), "window");
     match reducer.reduction().max_samples() {
         Some(most) if (most as u64) < reducer.count() => {

@@ -8,7 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pcapae::engine::Engine;
 use pcapae::model::Norm;
 use pcapae::report::{
-    Ending, EpochRow, HyperParameter, Moment, TensorBoardFile, TrainingPicture, entropy_of_code, tensorboard_file_name,
+    Ending, EpochRow, EventTime, HyperParameter, TensorBoardFile, TrainingFigure, entropy_of_code,
+    tensorboard_file_name,
 };
 use pcapae::train::{Order, Step, Training};
 use pcapae::{Error, Result};
@@ -47,7 +48,7 @@ impl Board {
 
     /// Loss and rate of a step.
     pub fn step(&mut self, step: &Step) -> Result<()> {
-        let at = Moment { step: step.step as i64, wall_time: now() };
+        let at = EventTime { step: step.step as i64, wall_time: now() };
         self.write(|file| {
             file.scalar(at, "batch/loss", step.loss)?;
             file.scalar(at, "batch/learning_rate", step.learning_rate)
@@ -62,22 +63,22 @@ impl Board {
         let emitted = config.emitted_frames() * config.side.fragment_size();
         let (codes, outputs) = (engine.encode(&[&self.window]), engine.reconstruct(&[&self.window]));
         let (code, reconstruction) = (codes.concat(), outputs);
-        let picture = TrainingPicture {
+        let image = TrainingFigure {
             side: config.side.pixels(),
             input: &values[..config.window_size()],
             code: &code,
             reconstruction: &reconstruction,
             target: &values[values.len() - emitted..],
         };
-        let picture = picture.draw()?;
-        let at = Moment { step: row.epoch as i64, wall_time: now() };
+        let image = image.draw()?;
+        let at = EventTime { step: row.epoch as i64, wall_time: now() };
         self.write(|file| {
             file.scalar(at, "loss/training", row.loss)?;
             file.scalar(at, "loss/validation", row.validation_loss)?;
             file.scalar(at, "learning_rate", row.learning_rate)?;
             file.scalar(at, "fragments_per_second", row.fragments_per_second)?;
             file.scalar(at, "code/entropy", entropy_of_code(&code))?;
-            file.image(at, "validation/first_window", &picture)?;
+            file.image(at, "validation/first_window", &image)?;
             file.flush()
         })
     }

@@ -1,20 +1,21 @@
-//! The alert packets that are shown in full: which, and what is said of each.
+//! The alert packets that are shown in full: which, and the data of each.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::base64::encoded;
 use super::relevance::Explained;
 use super::{ReportEvidence, strongest};
 use crate::label::Label;
-use crate::monitor::{Alert, Heat, PacketEvidence, Wanted};
+use crate::monitor::{Alert, Event, Heat, PacketEvidence, Wanted};
 use crate::report::json::shortest;
-use crate::report::{Event, timestamp, top_fields};
+use crate::report::{timestamp, top_fields};
 
-/// Most packets of an event that are shown, beside the one with the highest score: the first ones.
+/// Maximum number of packets of an event that are shown beside the one with the highest score: the first ones.
 pub(super) const PACKETS_OF_EVENT: usize = 8;
-/// Most packets of all events together.
+/// Maximum number of packets over all events.
 pub(super) const PACKETS_MAX: usize = 2000;
 
 /// A byte that a detector did not see.
@@ -22,14 +23,14 @@ pub(super) const UNSEEN: u8 = 255;
 /// The level of the hottest byte of a packet.
 const HOTTEST: f32 = 254.0;
 
-/// Most bytes of windows that are explained for a report, which bounds the time that takes.
+/// Maximum bytes of windows that are explained for a report, which bounds the time.
 const EXPLAINED_BYTES_MAX: usize = 1 << 19;
 /// So many packets are explained however long their windows are.
 const EXPLAINED_LEAST: usize = 16;
 
 /// The packets that a report shows in full: of every event the one with the highest score and the first few, as far as there is room. Of them,
 /// as many are explained as there is time for, with windows of this many bytes.
-pub fn packets_to_exhibit(events: &[Event], window_size: usize) -> Wanted {
+pub fn packets_to_show(events: &[Event], window_size: usize) -> Wanted {
     let packets = ranked(events);
     let explained = (EXPLAINED_BYTES_MAX / window_size.max(1)).max(EXPLAINED_LEAST);
     Wanted { explained: packets.iter().take(explained).copied().collect(), shown: packets.into_iter().collect() }
@@ -96,7 +97,7 @@ fn of_packet(alert: &Alert, packet_evidence: Option<&PacketEvidence>, explained:
         "connection_score": alert.connection_score.map(shortest),
         "shares": alert.shares.iter().map(|(name, share)| (name, *share)).collect::<Vec<_>>(),
         "label": label(alert.label),
-        "bytes": packet_evidence.map(|packet_evidence| encoded(&packet_evidence.bytes)),
+        "bytes": packet_evidence.map(|packet_evidence| BASE64_STANDARD.encode(&packet_evidence.bytes)),
         "length": packet_evidence.map(|packet_evidence| packet_evidence.length),
         "fields": packet_evidence.map(fields),
         "heat": packet_evidence.map(|packet_evidence| packet_evidence.heat.iter().map(of_heat).collect::<Vec<_>>()),
@@ -126,7 +127,7 @@ fn fields(packet_evidence: &PacketEvidence) -> Vec<(&'static str, usize, usize)>
     packet_evidence.fields.iter().map(|(field, range)| (field.name(), range.start, range.end)).collect()
 }
 
-/// A level a byte, up to the last one seen: 0 for what is not odd at all, 254 for the oddest of the packet.
+/// A level for each byte up to the last one seen: 0 for the most normal, 254 for the most anomalous of the packet.
 fn of_heat(heat: &Heat) -> Value {
     let hottest = heat.of_bytes.iter().copied().fold(0.0, f32::max);
     let level = |value: &f32| match (value.is_nan(), hottest > 0.0) {
@@ -139,7 +140,7 @@ fn of_heat(heat: &Heat) -> Value {
     json!({
         "detector": heat.detector,
         "hottest": shortest(hottest),
-        "levels": encoded(&levels),
+        "levels": BASE64_STANDARD.encode(&levels),
         "past_end": shortest(heat.past_end),
     })
 }
@@ -152,13 +153,13 @@ mod tests {
     fn levels_are_shares_of_the_hottest_byte_and_end_with_the_last_one_seen() {
         let of_bytes = vec![2.0, -3.0, f32::NAN, 4.0, f32::NAN, f32::NAN];
         let heat = of_heat(&Heat { detector: "PositionHistogram", of_bytes, past_end: 0.25 });
-        assert_eq!(heat["levels"], encoded(&[127, 0, 255, 254]));
+        assert_eq!(heat["levels"], BASE64_STANDARD.encode([127, 0, 255, 254]));
         assert_eq!((heat["hottest"].as_f64(), heat["past_end"].as_f64()), (Some(4.0), Some(0.25)));
     }
 
     #[test]
     fn nothing_odd_is_level_0() {
         let heat = of_heat(&Heat { detector: "Autoencoder", of_bytes: vec![0.0, -1.0], past_end: 0.0 });
-        assert_eq!(heat["levels"], encoded(&[0, 0]));
+        assert_eq!(heat["levels"], BASE64_STANDARD.encode([0, 0]));
     }
 }

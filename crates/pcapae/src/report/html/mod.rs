@@ -1,6 +1,4 @@
-//! A detection as one HTML page that needs nothing else: no network, no other file.
-
-mod base64;
+//! A detection as one HTML page that needs no network and no other file.
 
 mod evidence;
 
@@ -12,20 +10,21 @@ mod view;
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, Value};
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::Event;
 use crate::explain::ExplainedWindow;
-use crate::monitor::{Alert, Bundle, Detection, Evidence};
+use crate::monitor::{Alert, Bundle, Detection, Event, Evidence};
 use crate::{Error, Result};
 use relevance::Explained;
 use timeline::Timeline;
 use view::View;
 
-pub use evidence::packets_to_exhibit;
+pub use evidence::packets_to_show;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
@@ -37,21 +36,21 @@ const EVENTS_MAX: usize = 2000;
 /// Where the bytes of alert packets are.
 #[derive(Debug, Clone, Copy)]
 pub enum ReportEvidence<'a> {
-    /// The captures were read again, [`Bundle::evidence`] with [`packets_to_exhibit`], and what was to be explained was:
+    /// The captures were read again, [`Bundle::evidence`] with [`packets_to_show`], and what was to be explained was:
     /// [`explain_windows`](crate::explain::explain_windows).
     Shown(&'a Evidence, &'a [ExplainedWindow<'a>]),
     /// They were not kept; why, as a sentence.
     NotKept(&'a str),
 }
 
-/// What the page is made of.
+/// The inputs of the page.
 #[derive(Debug, Clone, Copy)]
 pub struct HtmlReport<'a> {
     /// The bundle, and its name.
     pub bundle: (&'a Bundle, &'a str),
-    /// What it said of the captures.
+    /// The detection.
     pub detection: &'a Detection,
-    /// Its alerts, merged.
+    /// Its events.
     pub events: &'a [Event],
     /// Bytes of some of the alert packets.
     pub evidence: ReportEvidence<'a>,
@@ -61,11 +60,12 @@ impl HtmlReport<'_> {
     /// The page.
     ///
     /// Everything from captures, their names included, is escaped. A content security policy with the hash of the page's own script keeps
-    /// the browser from running any other, and from asking any server for anything.
+    /// the browser from running any other, and from making any request.
     pub fn render(&self) -> Result<String> {
         let shown = strongest(self.events);
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_template("page", TEMPLATE).map_err(unwritable)?;
         let template = environment.get_template("page").map_err(unwritable)?;
         let page = minijinja::context! {
@@ -82,7 +82,7 @@ impl HtmlReport<'_> {
     /// What the script draws, as JSON inside a `script` element: no `<` in it can end the element.
     fn data(&self, shown: &[&Event]) -> String {
         let bundle = self.bundle.0;
-        let wanted = packets_to_exhibit(self.events, 0).shown;
+        let wanted = packets_to_show(self.events, 0).shown;
         let windows = match self.evidence {
             ReportEvidence::Shown(_, windows) => windows,
             ReportEvidence::NotKept(_) => &[],
@@ -111,9 +111,9 @@ fn strongest(events: &[Event]) -> Vec<&Event> {
     strongest
 }
 
-/// As a content security policy names what may run.
+/// The source expression of a content security policy for this text.
 fn hash(text: &str) -> String {
-    format!("sha256-{}", base64::encoded(&Sha256::digest(text.as_bytes())))
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 
 fn unwritable(error: minijinja::Error) -> Error {

@@ -433,7 +433,7 @@
       parts.push(make("p", { className: "note" }, `${percent(heat.past_end)} of all that is odd lies behind the packet's end: it is shorter than usual.`));
     }
     const missing = packet.length - seen.length;
-    if (missing > 0) parts.push(make("p", { className: "note" }, `${missing} of ${packet.length} bytes were not looked at; those shown are in italics.`));
+    if (missing > 0) parts.push(make("p", { className: "note" }, `${missing} of ${packet.length} bytes were not scored; they are in italics.`));
     const level = (i) => (i < levels.length && levels[i] < 255 ? levels[i] : null);
     parts.push(hexDump(packet, bytes, {
       top: new Set(top),
@@ -517,7 +517,7 @@
     const tell = (i) => {
       const field = fieldOf(packet, i);
       const printable = bytes[i] > 32 && bytes[i] < 127 ? ` "${String.fromCharCode(bytes[i])}"` : "";
-      const odd = !heat ? "" : heat.isSeen(i) ? `, ${heat.tell(i)}` : ", not looked at";
+      const odd = !heat ? "" : heat.isSeen(i) ? `, ${heat.tell(i)}` : ", not scored";
       readout.textContent = `Byte ${i} (0x${hex(i, 4)}): 0x${hex(bytes[i], 2)} = ${bytes[i]}${printable}${field ? `, ${field}` : ""}${odd}`;
     };
     for (let start = 0; start < bytes.length; start += width) {

@@ -1,8 +1,9 @@
-//! The relevance of a packet's bytes, and the normal fragment that is most like it, as the page takes them.
+//! The relevance of a packet's bytes, and the most similar normal fragment, as the page takes them.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::base64::encoded;
 use super::evidence::UNSEEN;
 use crate::explain::ExplainedWindow;
 use crate::fragment::Mode;
@@ -13,7 +14,7 @@ use crate::report::json::shortest;
 /// The level of no relevance; up to 254 it speaks for a higher score, down to 0 for a lower one.
 const NEUTRAL: f64 = 127.0;
 
-/// What the windows of the packets that are explained say.
+/// Explanations of the windows of packets.
 pub(super) struct Explained<'a> {
     windows: &'a [ExplainedWindow<'a>],
     mode: Mode,
@@ -66,7 +67,7 @@ impl<'a> Explained<'a> {
         let mut levels: Vec<u8> = relevance.iter().map(level).collect();
         levels.truncate(levels.iter().rposition(|level| *level != UNSEEN).map_or(0, |last| last + 1));
         json!({
-            "levels": encoded(&levels),
+            "levels": BASE64_STANDARD.encode(&levels),
             "greatest": shortest(greatest as f32),
             "rule": rule,
             "elsewhere": if all > 0.0 { shortest((1.0 - own / all) as f32) } else { 0.0 },
@@ -88,8 +89,8 @@ impl<'a> Explained<'a> {
         json!({
             "packet": nearest.packet,
             "distance": shortest(nearest.distance as f32),
-            "bytes": encoded(nearest.bytes),
-            "own": encoded(own),
+            "bytes": BASE64_STANDARD.encode(nearest.bytes),
+            "own": BASE64_STANDARD.encode(own),
         })
     }
 }

@@ -1,14 +1,15 @@
 //! The score of every packet over time, small enough for a page.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::base64::encoded;
 use crate::calibration::Trigger;
 use crate::label::Label;
 use crate::monitor::Detection;
 use crate::report::timestamp;
 
-/// Most points of a timeline. Where there are more packets, each point stands for equally many of them.
+/// Maximum number of points of a timeline. Where there are more packets, each point stands for equally many of them.
 const POINTS_MAX: usize = 200_000;
 
 /// A bit of a point: one of its packets is an alert by itself.
@@ -68,23 +69,25 @@ impl Timeline {
 
     /// Arrays are little-endian and base64.
     pub fn to_json(&self) -> Value {
-        let floats = |values: &[f32]| encoded(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>());
+        let floats = |values: &[f32]| {
+            BASE64_STANDARD.encode(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+        };
         let times: Vec<u8> = self.times.iter().flat_map(|time| time.to_le_bytes()).collect();
         json!({
             "packets": self.packets,
             "packets_per_point": self.packets_per_point,
             "start": timestamp(self.start_ns),
             "start_ms": self.start_ns.div_euclid(1_000_000),
-            "times": encoded(&times),
+            "times": BASE64_STANDARD.encode(&times),
             "low": if self.packets_per_point == 1 { Value::Null } else { floats(&self.low).into() },
             "high": floats(&self.high),
-            "flags": encoded(&self.flags),
+            "flags": BASE64_STANDARD.encode(&self.flags),
             "thresholds": self.thresholds,
         })
     }
 }
 
-/// One where packets and connections have the same.
+/// One threshold where packets and connections have the same.
 fn thresholds(detection: &Detection) -> Vec<(&'static str, f32)> {
     let packet = detection.packet_threshold().value;
     match detection.connection_threshold() {

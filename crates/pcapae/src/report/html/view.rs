@@ -1,15 +1,14 @@
-//! What the page says in words and numbers, ready to be put into the template.
+//! The texts and numbers of the page, as the template takes them.
 
 use serde::Serialize;
 
 use super::evidence::{PACKETS_MAX, PACKETS_OF_EVENT, protocol};
 use super::{HtmlReport, ReportEvidence};
-use crate::calibration::Threshold;
-use crate::calibration::Trigger;
+use crate::calibration::{Threshold, Trigger};
 use crate::capture::{CaptureSummary, Source};
-use crate::metrics::Confusion;
-use crate::monitor::{Bundle, EVIDENCE_BYTES};
-use crate::report::{Event, Summary, timestamp};
+use crate::metrics::{Confusion, Summary};
+use crate::monitor::{Bundle, EVIDENCE_BYTES, Event};
+use crate::report::timestamp;
 
 /// All of it.
 #[derive(Debug, Serialize)]

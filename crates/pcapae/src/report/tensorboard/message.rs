@@ -1,6 +1,6 @@
 //! The protocol buffers of TensorBoard's event files, as far as we write them.
 //!
-//! NamedArrays of fields are those of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `tensor_shape.proto`, of the
+//! Numbers of fields are those of TensorFlow's `event.proto`, `summary.proto`, `tensor.proto` and `tensor_shape.proto`, of the
 //! HParams plugin's `plugin_data.proto` and `api.proto`, and of protobuf's `struct.proto`.
 
 use std::collections::BTreeMap;
@@ -11,7 +11,7 @@ use prost::{Message, Oneof};
 pub const FLOAT: i32 = 1;
 /// `DT_STRING` of `types.proto`.
 pub const STRING: i32 = 7;
-/// The colour space of a picture in red, green and blue.
+/// The colour space of an image in red, green and blue.
 pub const RGB: i32 = 3;
 /// `STATUS_SUCCESS` of `api.proto`.
 pub const SUCCESS: i32 = 1;

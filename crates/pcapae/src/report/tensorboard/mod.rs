@@ -1,4 +1,4 @@
-//! Event files, in which TensorBoard shows a training: curves, pictures, texts and hyperparameters.
+//! Event files, in which TensorBoard shows a training: curves, images, texts and hyperparameters.
 
 mod message;
 
@@ -8,10 +8,10 @@ use std::io::{self, Write};
 
 use prost::Message;
 
-use super::Picture;
+use super::Image;
 use message::{
-    Data, Dim, Event, FAILURE, FLOAT, HParamsPluginData, Image, Kind, Metadata, Plugin, RGB, STRING, SUCCESS, Session,
-    SessionEnd, SessionStart, Setting, Shape, Summary, Tensor, Value, What,
+    Data, Dim, Event, FAILURE, FLOAT, HParamsPluginData, Image as ImageMessage, Kind, Metadata, Plugin, RGB, STRING,
+    SUCCESS, Session, SessionEnd, SessionStart, Setting, Shape, Summary, Tensor, Value, What,
 };
 use record::write_record;
 
@@ -20,7 +20,7 @@ const FILE_VERSION: &str = "brain.Event:2";
 
 /// When something happened, in the training's count and in the world's.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Moment {
+pub struct EventTime {
     /// The horizontal axis in TensorBoard: an epoch, or a step of the optimiser.
     pub step: i64,
     /// Seconds since 1970.
@@ -61,25 +61,25 @@ impl<W: Write> TensorBoardFile<W> {
     /// Begins a file at `wall_time`, in seconds since 1970.
     pub fn begin(out: W, wall_time: f64) -> io::Result<TensorBoardFile<W>> {
         let mut file = TensorBoardFile { out };
-        file.event(Moment { step: 0, wall_time }, What::FileVersion(FILE_VERSION.into()))?;
+        file.event(EventTime { step: 0, wall_time }, What::FileVersion(FILE_VERSION.into()))?;
         Ok(file)
     }
 
     /// A point of the curve `tag`.
-    pub fn scalar(&mut self, at: Moment, tag: &str, value: f64) -> io::Result<()> {
+    pub fn scalar(&mut self, at: EventTime, tag: &str, value: f64) -> io::Result<()> {
         // TensorBoard keeps scalars as f32 whatever it is given.
         self.value(at, tag, None, Data::Scalar(value as f32))
     }
 
-    /// A picture of the series `tag`.
-    pub fn image(&mut self, at: Moment, tag: &str, picture: &Picture) -> io::Result<()> {
+    /// An image of the series `tag`.
+    pub fn image(&mut self, at: EventTime, tag: &str, image: &Image) -> io::Result<()> {
         let size = |pixels: usize| i32::try_from(pixels).map_err(io::Error::other);
-        let (height, width) = (size(picture.height())?, size(picture.width())?);
-        self.value(at, tag, None, Data::Image(Image { height, width, colorspace: RGB, encoded: picture.png()? }))
+        let (height, width) = (size(image.height())?, size(image.width())?);
+        self.value(at, tag, None, Data::Image(ImageMessage { height, width, colorspace: RGB, encoded: image.png()? }))
     }
 
     /// A text of the series `tag`; TensorBoard reads it as Markdown.
-    pub fn text(&mut self, at: Moment, tag: &str, text: &str) -> io::Result<()> {
+    pub fn text(&mut self, at: EventTime, tag: &str, text: &str) -> io::Result<()> {
         let tensor = Tensor { dtype: STRING, shape: Some(Shape::default()), strings: vec![text.into()] };
         self.value(at, tag, Some(Plugin { name: "text".into(), content: Vec::new() }), Data::Tensor(tensor))
     }
@@ -121,15 +121,15 @@ impl<W: Write> TensorBoardFile<W> {
         let content = HParamsPluginData { session: Some(session) }.encode_to_vec();
         let nothing = Tensor { dtype: FLOAT, shape: Some(Shape { dim: vec![Dim { size: 0 }] }), strings: Vec::new() };
         let plugin = Plugin { name: "hparams".into(), content };
-        self.value(Moment { step: 0, wall_time }, tag, Some(plugin), Data::Tensor(nothing))
+        self.value(EventTime { step: 0, wall_time }, tag, Some(plugin), Data::Tensor(nothing))
     }
 
-    fn value(&mut self, at: Moment, tag: &str, plugin: Option<Plugin>, data: Data) -> io::Result<()> {
+    fn value(&mut self, at: EventTime, tag: &str, plugin: Option<Plugin>, data: Data) -> io::Result<()> {
         let metadata = plugin.map(|plugin| Metadata { plugin: Some(plugin) });
         self.event(at, What::Summary(Summary { value: vec![Value { tag: tag.into(), metadata, data: Some(data) }] }))
     }
 
-    fn event(&mut self, at: Moment, what: What) -> io::Result<()> {
+    fn event(&mut self, at: EventTime, what: What) -> io::Result<()> {
         let event = Event { wall_time: at.wall_time, step: at.step, what: Some(what) };
         write_record(&mut self.out, &event.encode_to_vec())
     }
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn a_file_is_the_version_and_then_what_was_written() {
         let mut file = TensorBoardFile::begin(Vec::new(), 1.5).unwrap();
-        file.scalar(Moment { step: 7, wall_time: 2.5 }, "loss/training", 0.25).unwrap();
+        file.scalar(EventTime { step: 7, wall_time: 2.5 }, "loss/training", 0.25).unwrap();
         let found = events(&file.out);
         assert_eq!(found.len(), 2);
         assert_eq!((found[0].wall_time, &found[0].what), (1.5, &Some(What::FileVersion(FILE_VERSION.into()))));

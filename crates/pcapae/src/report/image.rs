@@ -1,4 +1,4 @@
-//! A picture in red, green and blue, and what can be drawn in it: rectangles, lines, letters.
+//! An image in red, green and blue, and what can be drawn in it: rectangles, lines, letters.
 
 use std::io;
 
@@ -43,16 +43,16 @@ impl Letters {
 
 /// Pixels in rows from the top, each row from the left.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Picture {
+pub struct Image {
     width: usize,
     height: usize,
     rgb: Vec<u8>,
 }
 
-impl Picture {
-    /// A white picture.
-    pub(super) fn blank(width: usize, height: usize) -> Picture {
-        Picture { width, height, rgb: vec![255; width * height * 3] }
+impl Image {
+    /// A white image.
+    pub(super) fn blank(width: usize, height: usize) -> Image {
+        Image { width, height, rgb: vec![255; width * height * 3] }
     }
 
     /// Pixels in a row.
@@ -70,7 +70,7 @@ impl Picture {
         &self.rgb
     }
 
-    /// The picture as a PNG file. Refused are only sizes that PNG does not know, from 2^31 pixels a side.
+    /// The image as a PNG file. Refused are only sizes that PNG does not know, from 2^31 pixels a side.
     pub fn png(&self) -> io::Result<Vec<u8>> {
         let size = |pixels: usize| u32::try_from(pixels).map_err(io::Error::other);
         let mut bytes = Vec::new();
@@ -82,7 +82,7 @@ impl Picture {
         Ok(bytes)
     }
 
-    /// Lays a colour over a pixel: `cover` 0 leaves the pixel as it is, 1 hides it. Outside of the picture nothing happens, here
+    /// Lays a colour over a pixel: `cover` 0 leaves the pixel as it is, 1 hides it. Outside of the image nothing happens, here
     /// and below.
     pub(super) fn blend(&mut self, x: i32, y: i32, colour: Colour, cover: f64) {
         let inside = |at: i32, end: usize| usize::try_from(at).ok().filter(|&at| at < end);
@@ -104,8 +104,8 @@ impl Picture {
         }
     }
 
-    /// Puts a picture over this one, its upper left corner at (`x`, `y`).
-    pub(super) fn paste(&mut self, (x, y): (usize, usize), other: &Picture) {
+    /// Puts an image over this one, its upper left corner at (`x`, `y`).
+    pub(super) fn paste(&mut self, (x, y): (usize, usize), other: &Image) {
         for (at, pixel) in other.rgb.chunks_exact(3).enumerate() {
             let (x, y) = ((x + at % other.width) as i32, (y + at / other.width) as i32);
             self.blend(x, y, [pixel[0], pixel[1], pixel[2]], 1.0);
@@ -182,49 +182,49 @@ fn distance(point: (i32, i32), from: (i32, i32), to: (i32, i32)) -> f64 {
 mod tests {
     use super::*;
 
-    /// Pixels of a picture that are not white.
-    fn drawn(picture: &Picture) -> Vec<(usize, usize)> {
-        let pixels = picture.rgb().chunks(3).enumerate().filter(|(_, pixel)| pixel != &[255, 255, 255]);
-        pixels.map(|(at, _)| (at % picture.width(), at / picture.width())).collect()
+    /// Pixels of an image that are not white.
+    fn drawn(image: &Image) -> Vec<(usize, usize)> {
+        let pixels = image.rgb().chunks(3).enumerate().filter(|(_, pixel)| pixel != &[255, 255, 255]);
+        pixels.map(|(at, _)| (at % image.width(), at / image.width())).collect()
     }
 
     #[test]
     fn a_png_holds_the_pixels_of_the_picture() {
-        let mut picture = Picture::blank(5, 3);
-        picture.fill((1, 1), (2, 9), [1, 2, 3]);
-        let bytes = picture.png().unwrap();
+        let mut image = Image::blank(5, 3);
+        image.fill((1, 1), (2, 9), [1, 2, 3]);
+        let bytes = image.png().unwrap();
         let mut reader = png::Decoder::new(std::io::Cursor::new(bytes)).read_info().unwrap();
         let mut pixels = vec![0; 5 * 3 * 3];
         reader.next_frame(&mut pixels).unwrap();
-        assert_eq!(pixels, picture.rgb());
-        assert_eq!(drawn(&picture), [(1, 1), (2, 1), (1, 2), (2, 2)]);
+        assert_eq!(pixels, image.rgb());
+        assert_eq!(drawn(&image), [(1, 1), (2, 1), (1, 2), (2, 2)]);
     }
 
     #[test]
     fn nothing_is_drawn_outside_of_the_picture() {
-        let mut picture = Picture::blank(8, 8);
-        picture.write("letters", Letters::Large, -30, -12, INK);
-        picture.write_upwards("letters?", Letters::Small, 6, 5, INK);
-        picture.stroke(&[(-100, -3), (100, 50)], 3.0, INK, 1.0);
-        picture.fill((7, 7), (100, 100), INK);
-        assert_eq!(picture.rgb().len(), 8 * 8 * 3);
+        let mut image = Image::blank(8, 8);
+        image.write("letters", Letters::Large, -30, -12, INK);
+        image.write_upwards("letters?", Letters::Small, 6, 5, INK);
+        image.stroke(&[(-100, -3), (100, 50)], 3.0, INK, 1.0);
+        image.fill((7, 7), (100, 100), INK);
+        assert_eq!(image.rgb().len(), 8 * 8 * 3);
     }
 
     #[test]
     fn a_line_is_as_wide_as_it_should_be_and_a_point_is_a_dot() {
-        let mut line = Picture::blank(20, 9);
+        let mut line = Image::blank(20, 9);
         line.stroke(&[(-5, 4), (10, 4), (30, 4)], 3.0, INK, 1.0);
         assert_eq!(drawn(&line).len(), 20 * 3);
-        let mut dot = Picture::blank(9, 9);
+        let mut dot = Image::blank(9, 9);
         dot.stroke(&[(4, 4)], 5.0, INK, 1.0);
         assert!(drawn(&dot).contains(&(4, 4)) && drawn(&dot).contains(&(2, 4)) && !drawn(&dot).contains(&(1, 1)));
     }
 
     #[test]
     fn upright_letters_turned_are_the_same_letters() {
-        let mut level = Picture::blank(40, 16);
+        let mut level = Image::blank(40, 16);
         level.write("Loss", Letters::Small, 0, 0, INK);
-        let mut upright = Picture::blank(16, 40);
+        let mut upright = Image::blank(16, 40);
         upright.write_upwards("Loss", Letters::Small, 0, 0, INK);
         let length = Letters::Small.width("Loss");
         let mut turned: Vec<_> = drawn(&level).into_iter().map(|(x, y)| (y, length - 1 - x)).collect();

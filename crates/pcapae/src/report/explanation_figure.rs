@@ -1,6 +1,6 @@
 //! An explanation as the thesis wanted to see it: input, code, relevance, and the bytes with their heat.
 
-use super::picture::{Colour, INK, Letters, Picture};
+use super::image::{Colour, INK, Image, Letters};
 use super::tiles::{FRAME, code_panel, diverging, frames_panel, grey, scale};
 use crate::explain::Explanation;
 use crate::{Error, Result};
@@ -19,7 +19,7 @@ const PALE: Colour = [120, 128, 138];
 
 /// An explained window.
 #[derive(Debug, Clone, Copy)]
-pub struct ExplanationPicture<'a> {
+pub struct ExplanationFigure<'a> {
     /// What was found.
     pub explanation: &'a Explanation,
     /// The bytes of the window, frame after frame.
@@ -32,13 +32,13 @@ pub struct ExplanationPicture<'a> {
     pub notes: &'a [String],
 }
 
-impl ExplanationPicture<'_> {
+impl ExplanationFigure<'_> {
     /// Four panels from left to right: the frames in grey, the code from blue (−1) to red (1), the relevance from blue (speaks for a lower
     /// value) to red (for a higher one), and the frame's bytes in hexadecimal and as letters over the colour of their relevance. Colours are
     /// as deep as the square root of a byte's share of the greatest |relevance|, so that lesser ones can be seen.
     ///
     /// Refused: a window of another length than the explanation's, a frame that it does not have.
-    pub fn draw(&self) -> Result<Picture> {
+    pub fn draw(&self) -> Result<Image> {
         self.check()?;
         let side = self.explanation.side;
         let pixels: Vec<f32> = self.window.iter().map(|byte| f32::from(*byte) / 255.0).collect();
@@ -54,7 +54,7 @@ impl ExplanationPicture<'_> {
             (format!("relevance, {}", self.explanation.rule), frames_panel(&heat.concat(), side, diverging)),
             (format!("bytes of frame {}", self.frame + 1), self.dump(&heat[self.frame])),
         ];
-        let widest = |(caption, panel): &(String, Picture)| panel.width().max(Letters::Small.width(caption));
+        let widest = |(caption, panel): &(String, Image)| panel.width().max(Letters::Small.width(caption));
         let title = GAP / 2 + Letters::Large.height() + 8;
         let top = title + Letters::Small.height() + 6;
         let tallest = panels.iter().map(|(_, panel)| panel.height()).max().unwrap_or(0);
@@ -65,25 +65,25 @@ impl ExplanationPicture<'_> {
         let left_of_dump: usize = panels[..3].iter().map(|panel| widest(panel) + GAP).sum::<usize>() + GAP;
         let left_of_dump = left_of_dump.max(notes_width + 2 * GAP);
         let width = (left_of_dump + widest(&panels[3]) + GAP).max(Letters::Large.width(self.title) + 2 * GAP);
-        let mut picture = Picture::blank(width, height);
-        picture.write(self.title, Letters::Large, GAP as i32, GAP as i32 / 2, INK);
+        let mut image = Image::blank(width, height);
+        image.write(self.title, Letters::Large, GAP as i32, GAP as i32 / 2, INK);
         let mut left = GAP;
         for (at, panel) in panels.iter().enumerate() {
             let x = if at == 3 { left_of_dump } else { left };
-            picture.write(&panel.0, Letters::Small, x as i32, title as i32, INK);
-            picture.paste((x, top), &panel.1);
+            image.write(&panel.0, Letters::Small, x as i32, title as i32, INK);
+            image.paste((x, top), &panel.1);
             match at {
-                0 => scale(&mut picture, (x, top + below), ["0", "255"], grey),
-                1 => scale(&mut picture, (x, top + below), ["-1", "1"], |share| diverging(share * 2.0 - 1.0)),
-                2 => scale(&mut picture, (x, top + below), ["lower", "higher"], |share| diverging(share * 2.0 - 1.0)),
+                0 => scale(&mut image, (x, top + below), ["0", "255"], grey),
+                1 => scale(&mut image, (x, top + below), ["-1", "1"], |share| diverging(share * 2.0 - 1.0)),
+                2 => scale(&mut image, (x, top + below), ["lower", "higher"], |share| diverging(share * 2.0 - 1.0)),
                 _ => {}
             }
             left += widest(panel) + GAP;
         }
         for (line, note) in self.notes.iter().take(NOTES).enumerate() {
-            picture.write(note, Letters::Small, GAP as i32, (top + notes + line * LINE) as i32, INK);
+            image.write(note, Letters::Small, GAP as i32, (top + notes + line * LINE) as i32, INK);
         }
-        Ok(picture)
+        Ok(image)
     }
 
     fn check(&self) -> Result<()> {
@@ -103,7 +103,7 @@ impl ExplanationPicture<'_> {
     }
 
     /// The bytes of the shown frame, sixteen a row.
-    fn dump(&self, heat: &[f32]) -> Picture {
+    fn dump(&self, heat: &[f32]) -> Image {
         let bytes = &self.window[self.frame * heat.len()..(self.frame + 1) * heat.len()];
         let letter = Letters::Small.width(" ");
         let rows = bytes.len().div_ceil(ROW);
@@ -111,25 +111,25 @@ impl ExplanationPicture<'_> {
         let shown = rows.min(ROWS);
         let hex = 6 * letter;
         let ascii = hex + (ROW * 3 + 1) * letter;
-        let mut picture = Picture::blank(ascii + ROW * letter + 4, shown * LINE + 2);
+        let mut image = Image::blank(ascii + ROW * letter + 4, shown * LINE + 2);
         for row in first..first + shown {
             let y = (row - first) * LINE + 1;
-            picture.write(&format!("{:04x}", row * ROW), Letters::Small, 2, y as i32 + 1, PALE);
+            image.write(&format!("{:04x}", row * ROW), Letters::Small, 2, y as i32 + 1, PALE);
             for (column, at) in (row * ROW..((row + 1) * ROW).min(bytes.len())).enumerate() {
                 let (x_hex, x_ascii) = (hex + column * 3 * letter, ascii + column * letter);
                 let ink = if heat[at].abs() > 0.6 { [255, 255, 255] } else { INK };
                 let shade = diverging(heat[at]);
-                picture.fill((x_hex - letter / 2, y), (3 * letter, LINE), shade);
-                picture.fill((x_ascii, y), (letter, LINE), shade);
-                picture.write(&format!("{:02x}", bytes[at]), Letters::Small, x_hex as i32, y as i32 + 1, ink);
+                image.fill((x_hex - letter / 2, y), (3 * letter, LINE), shade);
+                image.fill((x_ascii, y), (letter, LINE), shade);
+                image.write(&format!("{:02x}", bytes[at]), Letters::Small, x_hex as i32, y as i32 + 1, ink);
                 let shown = if bytes[at].is_ascii_graphic() { char::from(bytes[at]) } else { '.' };
-                picture.write(&shown.to_string(), Letters::Small, x_ascii as i32, y as i32 + 1, ink);
+                image.write(&shown.to_string(), Letters::Small, x_ascii as i32, y as i32 + 1, ink);
             }
         }
-        let (width, height) = (picture.width() - hex, picture.height());
-        picture.fill((hex - letter / 2 - 1, 0), (width, 1), FRAME);
-        picture.fill((hex - letter / 2 - 1, height - 1), (width, 1), FRAME);
-        picture
+        let (width, height) = (image.width() - hex, image.height());
+        image.fill((hex - letter / 2 - 1, 0), (width, 1), FRAME);
+        image.fill((hex - letter / 2 - 1, height - 1), (width, 1), FRAME);
+        image
     }
 }
 
@@ -166,16 +166,16 @@ mod tests {
             let explanation = explanation(side, frames);
             let window = vec![65; frames * side * side];
             let notes = vec!["a note".to_owned(); 9];
-            let picture = ExplanationPicture {
+            let image = ExplanationFigure {
                 explanation: &explanation,
                 window: &window,
                 frame: frames - 1,
                 title: "t",
                 notes: &notes,
             };
-            assert!(picture.draw().unwrap().width() > 1000);
-            assert!(ExplanationPicture { frame: frames, ..picture }.draw().is_err());
-            assert!(ExplanationPicture { window: &window[1..], ..picture }.draw().is_err());
+            assert!(image.draw().unwrap().width() > 1000);
+            assert!(ExplanationFigure { frame: frames, ..image }.draw().is_err());
+            assert!(ExplanationFigure { window: &window[1..], ..image }.draw().is_err());
         }
     }
 

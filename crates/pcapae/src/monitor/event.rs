@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::Alert;
 use crate::calibration::Trigger;
 use crate::capture::headers::Endpoint;
 use crate::label::Label;
-use crate::monitor::Alert;
 
 /// Alerts further apart in time than this, 10 s, are never one event.
 pub const EVENT_GAP_NS: u64 = 10_000_000_000;
@@ -15,7 +15,7 @@ pub const EVENT_GAP_NS: u64 = 10_000_000_000;
 pub struct Event {
     /// Its number among all events of a detection, from 1.
     pub number: usize,
-    /// NamedArrays of the packets above the threshold, in order.
+    /// Numbers of the packets above the threshold, in order.
     pub packets: Vec<u64>,
     /// Capture time of the first of them, in nanoseconds since 1970.
     pub first_ns: i64,
@@ -39,16 +39,16 @@ pub struct Event {
 /// at most [`EVENT_GAP_NS`] away in time. So the packets of a scan from one host are one event, and those of a flood from
 /// many forged addresses to one host are, too.
 pub fn events(alerts: impl IntoIterator<Item = Alert>) -> Vec<Event> {
-    let mut open: Vec<Growing> = Vec::new();
-    let mut closed: Vec<Growing> = Vec::new();
+    let mut open: Vec<OpenEvent> = Vec::new();
+    let mut closed: Vec<OpenEvent> = Vec::new();
     for alert in alerts {
-        let is_near = |event: &Growing| event.last_ns.abs_diff(alert.time_ns) <= EVENT_GAP_NS;
+        let is_near = |event: &OpenEvent| event.last_ns.abs_diff(alert.time_ns) <= EVENT_GAP_NS;
         let (near, far): (Vec<_>, Vec<_>) = open.into_iter().partition(is_near);
         open = near;
         closed.extend(far);
         match open.iter_mut().rev().find(|event| event.takes(&alert)) {
             Some(event) => event.add(&alert),
-            None => open.push(Growing::new(&alert)),
+            None => open.push(OpenEvent::new(&alert)),
         }
     }
     closed.extend(open);
@@ -57,7 +57,7 @@ pub fn events(alerts: impl IntoIterator<Item = Alert>) -> Vec<Event> {
 }
 
 /// An event to which alerts may still be added.
-struct Growing {
+struct OpenEvent {
     packets: Vec<u64>,
     first_ns: i64,
     last_ns: i64,
@@ -75,9 +75,9 @@ fn hosts(alert: &Alert) -> [Endpoint; 2] {
     [alert.conversation.source.host(), alert.conversation.destination.host()]
 }
 
-impl Growing {
-    fn new(alert: &Alert) -> Growing {
-        let mut event = Growing {
+impl OpenEvent {
+    fn new(alert: &Alert) -> OpenEvent {
+        let mut event = OpenEvent {
             packets: Vec::new(),
             first_ns: alert.time_ns,
             last_ns: alert.time_ns,
@@ -127,7 +127,7 @@ impl Growing {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::capture::headers::Conversation;
     use std::net::Ipv4Addr;

@@ -1,4 +1,4 @@
-//! A picture of what is in captures: traffic over time, lengths, values of bytes, services; of two, over each other.
+//! An image of what is in captures: traffic over time, lengths, values of bytes, services; of two, over each other.
 
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::*;
@@ -7,11 +7,11 @@ use super::axis::{
     Area, BLUE, DARK, Drawn, SMALL, TITLE, VERMILION, decades, draw_legend, draw_mesh, short, time_unit,
 };
 use super::chart::Chart;
-use super::picture::Picture;
+use super::image::Image;
 use crate::inspect::{Inspection, ServiceName};
 use crate::{Error, Result};
 
-/// Width and height of the picture, in pixels.
+/// Width and height of the image, in pixels.
 const SIZE: (usize, usize) = (1400, 880);
 /// Services shown.
 const BARS: usize = 8;
@@ -22,16 +22,16 @@ const NAMES: [&str; 2] = ["first", "second"];
 /// Four panels, 1400 × 880 pixels: packets a second over the time since the beginning; the share of packets that are no longer than a length; the
 /// share of each value among all bytes, on a logarithmic axis; the services with the most packets. Two inspections are drawn over each other.
 /// Panics without an inspection.
-pub fn inspection_picture(inspections: &[&Inspection]) -> Result<Picture> {
+pub fn inspection_figure(inspections: &[&Inspection]) -> Result<Image> {
     assert!(!inspections.is_empty(), "there is nothing to draw");
-    let mut picture = Picture::blank(SIZE.0, SIZE.1);
-    let drawn = draw(&mut picture, inspections);
+    let mut image = Image::blank(SIZE.0, SIZE.1);
+    let drawn = draw(&mut image, inspections);
     drawn.map_err(Error::unwritable("picture of captures"))?;
-    Ok(picture)
+    Ok(image)
 }
 
-fn draw(picture: &mut Picture, inspections: &[&Inspection]) -> Drawn {
-    let root = Chart(picture).into_drawing_area();
+fn draw(image: &mut Image, inspections: &[&Inspection]) -> Drawn {
+    let root = Chart(image).into_drawing_area();
     let areas = root.split_evenly((2, 2));
     over_time(&areas[0], inspections)?;
     lengths(&areas[1], inspections)?;
@@ -228,7 +228,7 @@ fn services(area: &Area, inspections: &[&Inspection]) -> Drawn {
     Ok(())
 }
 
-/// Writes at a place of the picture, wherever the area is in it.
+/// Writes at a place of the image, wherever the area is in it.
 fn area_text(area: &Area, text: &str, (x, y): (i32, i32), style: TextStyle<'_>) -> Drawn {
     let (left, top) = (area.get_pixel_range().0.start, area.get_pixel_range().1.start);
     // Longer names would run out of their column.
@@ -242,8 +242,8 @@ mod tests {
     use super::*;
     use crate::inspect::Traffic;
 
-    fn has(picture: &Picture, colour: RGBColor) -> bool {
-        picture.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
+    fn has(image: &Image, colour: RGBColor) -> bool {
+        image.rgb().chunks(3).any(|pixel| pixel == [colour.0, colour.1, colour.2])
     }
 
     #[test]
@@ -258,11 +258,11 @@ mod tests {
         some.byte_values.add(&[0, 0, 7]);
         let name = ServiceName { protocol: "TCP", service: None, port: Some(502) };
         some.services.add(name, Traffic { packets: 2, bytes: 9 });
-        assert!(!has(&inspection_picture(&[&some]).unwrap(), VERMILION));
+        assert!(!has(&inspection_figure(&[&some]).unwrap(), VERMILION));
         for inspections in [vec![&nothing], vec![&nothing, &some], vec![&some, &some]] {
-            let picture = inspection_picture(&inspections).unwrap();
-            assert_eq!((picture.width(), picture.height()), SIZE);
-            assert!(has(&picture, BLUE));
+            let image = inspection_figure(&inspections).unwrap();
+            assert_eq!((image.width(), image.height()), SIZE);
+            assert!(has(&image, BLUE));
         }
     }
 }

@@ -1,11 +1,11 @@
 //! The numbers of a detection against its labels.
 
+use super::{Confusion, average_precision};
 use crate::calibration::Trigger;
 use crate::label::Label;
-use crate::metrics::{Confusion, average_precision};
 use crate::monitor::Detection;
 
-/// How good the verdicts and scores of a detection are, per packet.
+/// How good the alerts and scores of a detection are, per packet.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     /// Packets read.
@@ -18,7 +18,7 @@ pub struct Summary {
     pub by_packet: u64,
     /// Those of which the connection did; those with both count here and there.
     pub by_connection: u64,
-    /// Verdicts against labels, if there are labels. Packets without a score count as not flagged.
+    /// Alerts against labels, if there are labels. Packets without a score count as not flagged.
     pub confusion: Option<Confusion>,
     /// Area under the precision-recall curve, over the packets with a score.
     pub average_precision: Option<f64>,

@@ -1,6 +1,6 @@
 //! What the autoencoder makes of one window, side by side: input, code, reconstruction, target.
 
-use super::picture::{Colour, INK, Letters, Picture};
+use super::image::{Colour, INK, Image, Letters};
 use super::tiles::{code_panel, diverging, frames_panel, grey, scale};
 use crate::code::{ENTROPY_BINS, shannon_entropy};
 use crate::{Error, Result};
@@ -25,7 +25,7 @@ pub fn entropy_of_code(code: &[f32]) -> f64 {
 /// One window and what became of it. All frames are `side`² values from 0 to 1, row by row, one frame after the other;
 /// a fragment in one dimension is folded to the square.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TrainingPicture<'a> {
+pub struct TrainingFigure<'a> {
     /// Rows of a frame.
     pub side: usize,
     /// The frames that the encoder was given.
@@ -38,13 +38,13 @@ pub struct TrainingPicture<'a> {
     pub target: &'a [f32],
 }
 
-impl TrainingPicture<'_> {
+impl TrainingFigure<'_> {
     /// Four panels from left to right, each about 320 pixels wide, under captions: the frames in grey, in reading order; the
     /// code's channels from blue (−1) over white to red (1), with its [entropy](entropy_of_code); the reconstruction with its
     /// mean squared error.
     ///
     /// Refused: no frame, a part of a frame, a reconstruction of another length than the target's.
-    pub fn draw(&self) -> Result<Picture> {
+    pub fn draw(&self) -> Result<Image> {
         self.check()?;
         let error = self.reconstruction.iter().zip(self.target).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>();
         let error = error / self.target.len() as f64;
@@ -54,21 +54,21 @@ impl TrainingPicture<'_> {
             (format!("reconstruction, mse {error:.5}"), frames_panel(self.reconstruction, self.side, grey)),
             (format!("target{}", self.frames(self.target)), frames_panel(self.target, self.side, grey)),
         ];
-        let widest = |(caption, panel): &(String, Picture)| panel.width().max(Letters::Small.width(caption));
+        let widest = |(caption, panel): &(String, Image)| panel.width().max(Letters::Small.width(caption));
         let width = panels.iter().map(|panel| widest(panel) + GAP).sum::<usize>() + GAP;
         let tallest = panels.iter().map(|(_, panel)| panel.height()).max().unwrap_or(0);
         let top = GAP / 2 + Letters::Small.height() + 6;
-        let mut picture = Picture::blank(width, top + tallest + 10 + Letters::Small.height() + GAP / 2);
+        let mut image = Image::blank(width, top + tallest + 10 + Letters::Small.height() + GAP / 2);
         let mut left = GAP;
         for (at, panel) in panels.iter().enumerate() {
-            picture.write(&panel.0, Letters::Small, left as i32, GAP as i32 / 2, INK);
-            picture.paste((left, top), &panel.1);
+            image.write(&panel.0, Letters::Small, left as i32, GAP as i32 / 2, INK);
+            image.paste((left, top), &panel.1);
             let (ends, shade): ([&str; 2], fn(f32) -> Colour) =
                 if at == 1 { (["-1", "1"], |share| diverging(share * 2.0 - 1.0)) } else { (["0", "255"], grey) };
-            scale(&mut picture, (left, top + tallest + 10), ends, shade);
+            scale(&mut image, (left, top + tallest + 10), ends, shade);
             left += widest(panel) + GAP;
         }
-        Ok(picture)
+        Ok(image)
     }
 
     fn check(&self) -> Result<()> {
@@ -117,11 +117,11 @@ mod tests {
         let input: Vec<f32> = (0..256).map(|at| at as f32 / 255.0).collect();
         let code: Vec<f32> = (0..64).map(|at| if at < 32 { -1.0 } else { 1.0 }).collect();
         let black = vec![-3.0; 256];
-        let picture = TrainingPicture { side: 16, input: &input, code: &code, reconstruction: &black, target: &input };
-        let picture = picture.draw().unwrap();
+        let image = TrainingFigure { side: 16, input: &input, code: &code, reconstruction: &black, target: &input };
+        let image = image.draw().unwrap();
         let at = |x: usize, y: usize| {
-            let start = (y * picture.width() + x) * 3;
-            picture.rgb()[start..start + 3].to_vec()
+            let start = (y * image.width() + x) * 3;
+            image.rgb()[start..start + 3].to_vec()
         };
         let top = GAP / 2 + Letters::Small.height() + 6;
         let panel = PANEL + 2 + GAP;
@@ -137,7 +137,7 @@ mod tests {
     fn what_is_no_window_is_refused() {
         let frames = [0.0; 64];
         let draw = |side, input, reconstruction, target| {
-            TrainingPicture { side, input, code: &[], reconstruction, target }.draw().is_ok()
+            TrainingFigure { side, input, code: &[], reconstruction, target }.draw().is_ok()
         };
         assert!(draw(8, &frames, &frames, &frames));
         assert!(!draw(8, &[], &[], &[]));
@@ -158,11 +158,11 @@ mod tests {
             let input = vec![value; side * side * inputs];
             let target = vec![0.5; side * side * targets];
             let code = vec![value; code];
-            let picture = TrainingPicture { side, input: &input, code: &code, reconstruction: &target, target: &target };
-            let picture = picture.draw().unwrap();
-            prop_assert_eq!(picture.rgb().len(), 3 * picture.width() * picture.height());
+            let image = TrainingFigure { side, input: &input, code: &code, reconstruction: &target, target: &target };
+            let image = image.draw().unwrap();
+            prop_assert_eq!(image.rgb().len(), 3 * image.width() * image.height());
             let (widest, tallest) = (columns(targets) * side, targets.div_ceil(columns(targets)) * side);
-            prop_assert!(picture.width() > 2 * widest && picture.height() > tallest);
+            prop_assert!(image.width() > 2 * widest && image.height() > tallest);
         }
     }
 }
