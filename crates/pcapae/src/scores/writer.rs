@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::column::decimal;
 use super::{HEADER, ScoreRow};
 use crate::label::Label;
 use crate::{Error, Result};
@@ -49,9 +50,4 @@ impl<W: Write> ScoreWriter<W> {
 
 fn unwritable(error: impl std::fmt::Display) -> Error {
     Error::Unwritable { what: "scores", reason: error.to_string() }
-}
-
-/// The number with as many digits as it needs to be read back the same, in powers of ten where it would be long.
-pub(super) fn decimal(number: f64) -> String {
-    if number == 0.0 || (1e-5..1e16).contains(&number.abs()) { number.to_string() } else { format!("{number:e}") }
 }
