@@ -45,6 +45,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("std::io::stdin", &["capture"]),
     ("std::env", &["fragment"]),
     ("rust_hdf5", &["dataset", "code"]),
+    // `detectors` only asks which kind of file one is.
+    ("crate::dataset::hdf5_file", &["dataset", "code", "detectors"]),
     ("safetensors", &["tensor_file", "named_arrays", "model", "train", "detectors", "reduce", "monitor"]),
     ("bhtsne", &["reduce"]),
     ("plotters", &["report"]),
