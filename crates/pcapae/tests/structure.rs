@@ -37,6 +37,26 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
 
 /// What only these rooms may use, of the standard library and of crates.
 const ONLY: &[(&str, &[&str])] = &[
+    (
+        "std::fs",
+        &[
+            "atomic_file",
+            "append_table",
+            "tensor_file",
+            "fragment",
+            "capture",
+            "label",
+            "dataset",
+            "model",
+            "scores",
+            "detectors",
+            "reduce",
+            "monitor",
+            // Only to read the history of a training.
+            "report",
+            "experiment",
+        ],
+    ),
     ("std::process", &[]),
     ("std::time::Instant", &[]),
     ("std::time::SystemTime", &[]),
