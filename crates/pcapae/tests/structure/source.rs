@@ -64,7 +64,7 @@ impl Source {
     fn module(&mut self, tokens: &[TokenTree], module: &[String]) -> usize {
         let name = word_of(&tokens[1]);
         if let TokenTree::Group(body) = &tokens[2] {
-            self.scan(body.stream(), &[module, &[name.clone()]].concat(), true);
+            self.scan(body.stream(), &below(module, &name), true);
             self.defines.insert(name);
         } else {
             self.modules.push(name);
@@ -122,6 +122,11 @@ impl Source {
             self.imports.push(Import { name, path: absolute(path, module), re_export });
         }
     }
+}
+
+/// The path of a module in another.
+pub fn below(module: &[String], name: &str) -> Vec<String> {
+    module.iter().map(String::as_str).chain([name]).map(str::to_owned).collect()
 }
 
 fn word_of(token: &TokenTree) -> String {

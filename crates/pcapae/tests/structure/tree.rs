@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 use std::path::Path;
 
-use super::source::Source;
+use super::source::{Source, below};
 
 /// A module's path from the root of the crate, whose own is empty.
 pub type Module = Vec<String>;
@@ -40,7 +40,7 @@ impl Tree {
             };
             let text = names.iter().find_map(|name| file(name)).unwrap_or_else(|| panic!("no file for {module:?}"));
             let source = Source::read(&text, &module);
-            to_read.extend(source.modules.iter().map(|name| [&*module, &[name.clone()]].concat()));
+            to_read.extend(source.modules.iter().map(|name| below(&module, name)));
             tree.0.insert(module, source);
         }
         tree
@@ -89,19 +89,19 @@ impl Tree {
         if source.defines.contains(name) {
             return Some(Some(module.clone()));
         }
-        let through = |below: &[String], rest: &[String]| {
-            let path = self.written(module, &[below, rest].concat(), 0);
+        let through = |first: &[String], rest: &[String]| {
+            let path = self.written(module, &[first, rest].concat(), 0);
             (path[0] == "crate").then(|| self.find(&Vec::new(), &path[1..], all, depth + 1)).flatten()
         };
         let import =
             source.imports.iter().find(|import| import.name == *name).and_then(|import| through(&import.path, rest));
-        let child = || source.modules.contains(name).then(|| [&**module, &[name.clone()]].concat());
-        let below = || child().and_then(|child| self.find(&child, rest, all, depth));
+        let child = || source.modules.contains(name).then(|| below(module, name));
+        let in_child = || child().and_then(|child| self.find(&child, rest, all, depth));
         let all_of =
             || source.imports.iter().filter(|import| import.name == "*").find_map(|import| through(&import.path, path));
         match rest.is_empty() {
-            true => import.or_else(below).or_else(all_of),
-            false => below().or(import).or_else(all_of),
+            true => import.or_else(in_child).or_else(all_of),
+            false => in_child().or(import).or_else(all_of),
         }
     }
 
