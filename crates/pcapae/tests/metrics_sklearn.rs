@@ -16,8 +16,10 @@ use serde_json::Value;
 const METRICS: &str = r#"
 import csv, json, sys
 import numpy as np
-from faster_etapr import evaluate_from_preds
 from sklearn import metrics
+# A package below faster_etapr imports this, which scikit-learn 1.9 has no more; eTaP and eTaR do not use it.
+metrics._ranking._binary_clf_curve = None
+from faster_etapr import evaluate_from_preds
 rows = list(csv.DictReader(open(sys.argv[1])))
 x = np.array([float(row["score"]) for row in rows])
 y = np.array([row["label"] == "1" for row in rows]).astype(int)

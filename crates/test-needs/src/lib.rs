@@ -32,12 +32,15 @@ impl Python {
     }
 }
 
+const FIND: &str = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
+
 /// The Python that `PCAPAE_TEST_PYTHON` names, else `python3`, if it has these modules.
 #[track_caller]
 #[must_use]
 pub fn python(modules: &[&str]) -> Option<Python> {
     let python = env::var_os("PCAPAE_TEST_PYTHON").map_or_else(|| "python3".into(), PathBuf::from);
-    let lacking = |module: &&&str| !succeeds(&python, &["-c", &format!("import {module}")]);
+    // Only looked for, not imported: a package that is there and broken is to fail the test, not to skip it.
+    let lacking = |module: &&&str| !succeeds(&python, &["-c", FIND, module]);
     let Some(module) = modules.iter().find(lacking) else { return Some(Python(python)) };
     skip(&format!("{} has no {module} (PCAPAE_TEST_PYTHON names the Python to use)", python.display()))
 }
