@@ -1,6 +1,6 @@
 //! The files of `pcapae detect -o FOLDER`, read back by other programs where they are there.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod support;
 
@@ -148,27 +148,18 @@ fn lengths_on_the_wire_and_interfaces_are_kept() {
 fn every_line_is_what_the_schema_says() {
     let plant = plant();
     plant.detected();
-    let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    if !Command::new(&python).args(["-c", "import jsonschema"]).output().is_ok_and(|run| run.status.success()) {
-        eprintln!(
-            "skipped: {python} has no jsonschema (pip install jsonschema, or name another Python in PCAPAE_TEST_PYTHON)"
-        );
-        return;
-    }
+    let Some(python) = test_needs::python(&["jsonschema"]) else { return };
     let check = "import json, sys, jsonschema\nfor line in open(sys.argv[2]): jsonschema.validate(json.loads(line), json.load(open(sys.argv[1])))";
     let schema = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/alerts.schema.json");
-    let run = Command::new(python).args(["-c", check, schema]).arg(plant.path("alerts/alerts.jsonl")).output().unwrap();
-    assert!(run.status.success(), "{}", stderr(&run));
+    python.run(check, [Path::new(schema), &plant.path("alerts/alerts.jsonl")], "");
 }
 
 /// The fields of every packet, as tshark reads them; `None` where it is not there.
+#[track_caller]
 fn tshark(capture: &Path, fields: &[&str]) -> Option<String> {
-    if Command::new("tshark").arg("--version").output().is_err() {
-        eprintln!("skipped: tshark is not here (apt install tshark)");
-        return None;
-    }
+    let tshark = test_needs::program("PCAPAE_TEST_TSHARK", &["tshark"])?;
     let fields = fields.iter().flat_map(|field| ["-e", field]);
-    let run = Command::new("tshark").args(["-T", "fields"]).args(fields).arg("-r").arg(capture).output().unwrap();
+    let run = Command::new(tshark).args(["-T", "fields"]).args(fields).arg("-r").arg(capture).output().unwrap();
     assert!(run.status.success(), "{}", stderr(&run));
     Some(String::from_utf8(run.stdout).unwrap())
 }

@@ -1,18 +1,17 @@
 //! `pcapae dataset` as a user runs it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use support::{pcapae, sentence, shared, stderr, write_capture};
+use support::{pcapae, sentence, stderr, write_capture};
 
 #[test]
 fn every_shared_capture_ends_in_a_dataset_or_a_sentence_and_leaves_nothing_else() {
-    let Some(captures) = shared("captures") else { return };
+    let Some(captures) = test_needs::shared("captures") else { return };
     let mut files: Vec<PathBuf> = ["robust", "ics"]
         .iter()
         .flat_map(|folder| fs::read_dir(captures.join(folder)).unwrap().map(|entry| entry.unwrap().path()))
@@ -145,11 +144,7 @@ assert flow["fragments"].shape == (0, 32, 32) and flow["flow"].shape == (0,)
 
 #[test]
 fn h5py_reads_both_layouts() {
-    let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    if !Command::new(&python).args(["-c", "import h5py"]).output().is_ok_and(|run| run.status.success()) {
-        eprintln!("skipped: {python} has no h5py (pip install h5py, or name another Python in PCAPAE_TEST_PYTHON)");
-        return;
-    }
+    let Some(python) = test_needs::python(&["h5py"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let packets: Vec<Vec<u8>> = (0..60usize).map(|i| vec![(i % 251) as u8; 40 + 13 * i]).collect();
     let packets: Vec<&[u8]> = packets.iter().map(Vec::as_slice).collect();
@@ -163,6 +158,5 @@ fn h5py_reads_both_layouts() {
     let arrays = build("arrays.h5", &["--fragment-size", "256", "--label", "anomaly"]);
     let original = build("original.h5", &["--fragment-size", "256", "--bad", "--compat", "--layout", "original"]);
     let flow = build("flow.h5", &["-m", "flow"]);
-    let run = Command::new(&python).args(["-c", READ_BACK]).args([arrays, original, flow]).output().unwrap();
-    assert!(run.status.success(), "{}", stderr(&run));
+    python.run(READ_BACK, [arrays, original, flow], "");
 }

@@ -1,12 +1,12 @@
 //! `pcapae encode` and `pcapae export` as a user runs them.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use pcapae::code::Codes;
 use pcapae::fragment::Mode;
@@ -170,19 +170,12 @@ assert got.shape == expected.shape and np.abs(got - expected).max() < 1e-4, np.a
 
 #[test]
 fn an_exported_encoder_gives_the_codes_of_encode() {
-    let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    if !Command::new(&python).args(["-c", "import h5py, onnxruntime"]).output().is_ok_and(|run| run.status.success()) {
-        eprintln!(
-            "skipped: {python} has no h5py or no onnxruntime (pip install them, or name another Python in PCAPAE_TEST_PYTHON)"
-        );
-        return;
-    }
+    let Some(python) = test_needs::python(&["h5py", "onnxruntime"]) else { return };
     let plant = Plant::new(&[]);
     plant.model(2);
     plant.codes("model.safetensors", &[]);
     let onnx = plant.path("encoder.onnx");
     assert!(export(&plant.path("model.safetensors"), &onnx, &["--part", "encoder"]).status.success());
     let files = [onnx, plant.path("in.h5"), plant.path("codes.h5")];
-    let run = Command::new(&python).args(["-c", COMPARE]).args(files).output().unwrap();
-    assert!(run.status.success(), "{}", stderr(&run));
+    python.run(COMPARE, files, "");
 }

@@ -1,6 +1,6 @@
 //! `pcapae explain` as a user runs it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod support;
 
@@ -11,7 +11,7 @@ use std::process::Output;
 
 use pcapae::model::{Autoencoder, Cell, Frames, ModelConfig, Side};
 use serde_json::Value;
-use support::{assert_refused, pcapae, shared, stderr, stdout, write_capture};
+use support::{assert_refused, pcapae, stderr, stdout, write_capture};
 
 /// A Modbus request over TCP over IPv4 over Ethernet.
 fn request(i: u8) -> Vec<u8> {
@@ -272,7 +272,7 @@ fn fields_of_recorded_industrial_traffic_are_named() {
         ("captures/ics/enip_cip_example.pcap", 9, "EtherNet/IP command"),
         ("captures/igbe_dnp3/fit.pcap", 100, "DNP3 function code"),
     ] {
-        let Some(capture) = shared(capture) else { return };
+        let Some(capture) = test_needs::shared(capture) else { return };
         let plant = Plant::of(&capture, "packet", ModelConfig::new(Side::Sixteen), &[]);
         // Near that packet there is one with the protocol's own header.
         let found = (packet..packet + 20).any(|packet| {

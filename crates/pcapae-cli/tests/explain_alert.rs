@@ -1,6 +1,6 @@
 //! `pcapae explain --alert` as a user runs it.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod support;
 

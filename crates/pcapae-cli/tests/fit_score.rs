@@ -1,6 +1,6 @@
 //! `pcapae fit`, `pcapae score` and `pcapae grid-search` as a user runs them.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod support;
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use serde_json::Value;
-use support::{pcapae, sentence, shared, stderr, stdout, write_capture};
+use support::{pcapae, sentence, stderr, stdout, write_capture};
 
 /// A UDP packet between two hosts of a plant.
 fn udp(from: u8, to: u8, port: u16, length: usize) -> Vec<u8> {
@@ -152,7 +152,7 @@ fn damage_is_a_warning_and_what_is_no_capture_is_refused() {
 
 #[test]
 fn captures_of_every_kind_end_in_tables_or_in_one_sentence() {
-    let Some(folder) = shared("captures/robust") else { return };
+    let Some(folder) = test_needs::shared("captures/robust") else { return };
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let run = inspect(&[&path], &["--quiet", "--compare", path.to_str().unwrap()]);

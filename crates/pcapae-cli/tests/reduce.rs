@@ -1,6 +1,6 @@
 //! `pcapae reduce` as a user runs it: fitted on normal traffic, applied to other, drawn as a map.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod support;
 

@@ -1,10 +1,9 @@
 //! `pcapae detect --report` and `pcapae report`: the page is whole, keeps to itself, and can be used.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 
 mod support;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -234,26 +233,11 @@ fn alerts_have_relevance_fields_and_a_normal_fragment_beside_them() {
     assert!(self::data(&page)["events"][0]["packets"][0]["normal"].is_null());
 }
 
-/// The first of these programs that can be started.
-fn program(variable: &str, names: &[&str]) -> Option<PathBuf> {
-    let there = |name: &PathBuf| {
-        Command::new(name)
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|s| s.success())
-    };
-    env::var_os(variable).into_iter().map(PathBuf::from).chain(names.iter().map(PathBuf::from)).find(there)
-}
-
 #[test]
 fn the_report_can_be_used_in_a_browser() {
-    let chromium = program("PCAPAE_TEST_CHROMIUM", &["chromium", "chromium-browser", "google-chrome"]);
-    let (Some(chromium), Some(node)) = (chromium, program("PCAPAE_TEST_NODE", &["node"])) else {
-        eprintln!("skipped: needs Chromium (PCAPAE_TEST_CHROMIUM) and Node.js (PCAPAE_TEST_NODE)");
-        return;
-    };
+    let chromium = test_needs::program("PCAPAE_TEST_CHROMIUM", &["chromium", "chromium-browser", "google-chrome"]);
+    let node = test_needs::program("PCAPAE_TEST_NODE", &["node"]);
+    let (Some(chromium), Some(node)) = (chromium, node) else { return };
     let plant = plant();
     assert_eq!(plant.report(&[]).status.code(), Some(0));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/report_browser/drive.mjs");

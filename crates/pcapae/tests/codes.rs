@@ -1,6 +1,6 @@
 //! Codes are read back as they were written; what is damaged or holds no codes is refused.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 #[path = "shared/fixtures.rs"]
 mod fixtures;

@@ -1,14 +1,11 @@
 //! Local outlier factor against numbers of scikit-learn 1.9 where they are at hand (see `golden/README.md` of the shared material), and the
 //! distance and covariance detectors against scikit-learn itself, where a Python has it.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
-
-mod shared;
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use npyz::NpyFile;
 use npyz::npz::NpzArchive;
@@ -48,7 +45,7 @@ fn array_of(file: NpyFile<impl std::io::Read>) -> Vec<f64> {
 
 #[test]
 fn outlier_factors_are_those_of_scikit_learn() {
-    let Some(folder) = shared::folder("reference/golden/ad") else { return };
+    let Some(folder) = test_needs::shared("reference/golden/ad") else { return };
     let training = samples(&folder, "train_500x64.npy");
     let ten = LocalOutlierFactorConfig { n_neighbors: 10, ..Default::default() };
     let small = Contamination::Share(0.00001);
@@ -120,19 +117,12 @@ json.dump({
 
 #[test]
 fn scores_are_those_of_scikit_learn_on_fresh_data() {
-    let Some(python) = std::env::var_os("PCAPAE_TEST_PYTHON") else {
-        eprintln!("skipped: PCAPAE_TEST_PYTHON names no Python with scikit-learn");
-        return;
-    };
+    let Some(python) = test_needs::python(&["sklearn"]) else { return };
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     let (train, new) = (cloud(&mut rng, 700, 12), cloud(&mut rng, 90, 12));
-    let mut python =
-        Command::new(python).args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let given = serde_json::json!({ "train": train, "new": new }).to_string();
-    python.stdin.take().unwrap().write_all(given.as_bytes()).unwrap();
-    let output = python.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let expected: std::collections::BTreeMap<String, Vec<f64>> = serde_json::from_slice(&output.stdout).unwrap();
+    let output = python.run(SCRIPT, [""; 0], &given);
+    let expected: std::collections::BTreeMap<String, Vec<f64>> = serde_json::from_str(&output).unwrap();
     assert_eq!(expected.len(), 9);
     let (train, new) = (Samples::of_numbers(train, 12), Samples::of_numbers(new, 12));
     for (detector, expected) in expected {

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
-mod shared;
-
 use std::fs::File;
 use std::io::BufReader;
 use std::sync::OnceLock;
@@ -186,7 +184,7 @@ fn npy(path: std::path::PathBuf) -> Vec<f32> {
 /// What the original's LRP gave: its rules were never called, so that it is the plain gradient of the brightest output.
 #[test]
 fn the_gradient_of_the_brightest_pixel_is_what_the_original_gave() {
-    let Some(folder) = shared::folder("reference/golden/lrp") else { return };
+    let Some(folder) = test_needs::shared("reference/golden/lrp") else { return };
     let mut model = Autoencoder::new(ModelConfig::new(Side::ThirtyTwo), 0);
     let mut weights = NpzArchive::open(folder.join("model_state.npz")).unwrap();
     for tensor in model.parameters().shapes().to_vec() {

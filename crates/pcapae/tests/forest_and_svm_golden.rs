@@ -3,12 +3,9 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
 
-mod shared;
-
 use std::fs::File;
-use std::io::{BufReader, Write};
+use std::io::BufReader;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use npyz::npz::NpzArchive;
 use npyz::{Deserialize, NpyFile};
@@ -82,7 +79,7 @@ fn golden_forest(folder: &Path, name: &str, max_samples: usize, offset: f64) -> 
 
 #[test]
 fn the_same_trees_give_scikit_learns_scores() {
-    let Some(folder) = shared::folder("reference/golden/ad") else { return };
+    let Some(folder) = test_needs::shared("reference/golden/ad") else { return };
     compare("if_auto", &folder, &golden_forest(&folder, "if_auto", 256, 0.5), 0.5, TOLERANCE);
     let offset = 0.514_631_037_309_845_3;
     compare("if_boot_half", &folder, &golden_forest(&folder, "if_boot_half", 250, offset), offset, TOLERANCE);
@@ -90,7 +87,7 @@ fn the_same_trees_give_scikit_learns_scores() {
 
 #[test]
 fn support_vectors_are_those_of_scikit_learn() {
-    let Some(folder) = shared::folder("reference/golden/ad") else { return };
+    let Some(folder) = test_needs::shared("reference/golden/ad") else { return };
     let training = samples(&folder, "train_500x64.npy");
     let auto = Gamma::Rule(GammaRule::Auto);
     let tight = OneClassSvmConfig { nu: 0.2, tol: 1e-5, ..Default::default() };
@@ -136,32 +133,14 @@ scores = [IsolationForest(random_state=seed, **more).fit(train).score_samples(te
 json.dump([(-s).tolist() for s in scores], sys.stdout)
 ";
 
-/// What a script of Python gives for an input; `None`, with a message, where that Python lacks scikit-learn.
-fn python(script: &str, input: &str) -> Option<String> {
-    let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    let available = Command::new(&python).args(["-c", "import sklearn, numpy"]).output();
-    if !available.is_ok_and(|output| output.status.success()) {
-        eprintln!(
-            "skipped: {python} has no scikit-learn (pip install it, or name another Python in PCAPAE_TEST_PYTHON)"
-        );
-        return None;
-    }
-    let mut child =
-        Command::new(&python).args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    Some(String::from_utf8(output.stdout).unwrap())
-}
-
 #[test]
 fn our_forests_rank_as_scikit_learns_do_among_themselves() {
-    let Some(folder) = shared::folder("reference/golden/ad") else { return };
+    let Some(folder) = test_needs::shared("reference/golden/ad") else { return };
+    let Some(python) = test_needs::python(&["sklearn"]) else { return };
     let [training, test] = ["train_500x64.npy", "test_200x64.npy"].map(|name| samples(&folder, name));
     for bootstrap in [false, true] {
         let input = serde_json::json!([*training.numbers(), *test.numbers(), bootstrap]).to_string();
-        let Some(theirs) = python(FORESTS, &input) else { return };
-        let theirs: Vec<Vec<f64>> = serde_json::from_str(&theirs).unwrap();
+        let theirs: Vec<Vec<f64>> = serde_json::from_str(&python.run(FORESTS, [""; 0], &input)).unwrap();
         let fit = |seed| {
             let base = IsolationForestConfig { random_state: Some(seed), ..Default::default() };
             let config = match bootstrap {

@@ -2,9 +2,7 @@
 //!
 //! The digests are not part of the project: where the folder with them is absent, the test says so and passes.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
-
-mod shared;
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 use std::fmt::Write;
 use std::path::Path;
@@ -72,7 +70,7 @@ fn run_case(captures_folder: &Path, case: &Value) -> Digests {
 
 #[test]
 fn compat_equals_the_original_in_every_golden_case() {
-    let Some(golden) = shared::folder("reference/golden/pcap2ds") else { return };
+    let Some(golden) = test_needs::shared("reference/golden/pcap2ds") else { return };
     let index: Value = serde_json::from_slice(&std::fs::read(golden.join("index.json")).unwrap()).unwrap();
     let mut compared = 0;
     for (name, case) in index.as_object().unwrap() {

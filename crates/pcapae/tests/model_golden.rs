@@ -3,9 +3,7 @@
 //! `golden/gru16_f1` is part of the repository. The other configurations, and whole training runs, are compared where the
 //! full set of golden files is at hand; elsewhere those tests say so and pass.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
-
-mod shared;
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -29,7 +27,7 @@ fn committed() -> PathBuf {
 }
 
 fn full_set(below: &str) -> Option<PathBuf> {
-    shared::folder(&format!("reference/golden/{below}"))
+    test_needs::shared(&format!("reference/golden/{below}"))
 }
 
 fn npy<T: Deserialize>(path: PathBuf) -> Vec<T> {

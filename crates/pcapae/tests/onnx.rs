@@ -1,11 +1,10 @@
 //! Networks written out as ONNX, run by ONNX Runtime and compared with the engine.
 
 #![cfg(feature = "torch")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use pcapae::engine::Engine;
 use pcapae::fragment::Shape;
@@ -44,16 +43,6 @@ for path in cases:
 print(len(cases))
 "#;
 
-/// The Python to test with, if it has ONNX Runtime.
-fn python() -> Option<String> {
-    let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    if Command::new(&python).args(["-c", "import onnxruntime"]).output().is_ok_and(|run| run.status.success()) {
-        return Some(python);
-    }
-    eprintln!("skipped: {python} has no onnxruntime (pip install it, or name another Python in PCAPAE_TEST_PYTHON)");
-    None
-}
-
 fn write_floats(path: &Path, values: impl IntoIterator<Item = f32>) {
     fs::write(path, values.into_iter().flat_map(f32::to_le_bytes).collect::<Vec<u8>>()).unwrap();
 }
@@ -85,7 +74,7 @@ fn write_case(folder: &Path, number: usize, config: ModelConfig, part: Part) {
 
 #[test]
 fn onnx_runtime_gives_the_engines_numbers() {
-    let Some(python) = python() else { return };
+    let Some(python) = test_needs::python(&["onnxruntime"]) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut cases = Vec::new();
     for cell in [Cell::Gru, Cell::Lstm] {
@@ -112,9 +101,7 @@ fn onnx_runtime_gives_the_engines_numbers() {
     for (number, (config, part)) in cases.iter().enumerate() {
         write_case(folder.path(), number, *config, *part);
     }
-    let run = Command::new(&python).args(["-c", COMPARE]).arg(folder.path()).output().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    assert_eq!(String::from_utf8_lossy(&run.stdout).trim(), cases.len().to_string());
+    assert_eq!(python.run(COMPARE, [folder.path()], "").trim(), cases.len().to_string());
 }
 
 #[test]

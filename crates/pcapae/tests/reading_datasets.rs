@@ -1,8 +1,6 @@
 //! Datasets that our writers and the thesis's code wrote are read back; what is damaged or no dataset is refused.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
-
-mod shared;
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 #[path = "shared/fixtures.rs"]
 mod fixtures;
@@ -207,7 +205,7 @@ proptest! {
 /// Datasets that the thesis's code wrote, beside arrays of what is in them.
 #[test]
 fn files_of_the_original_are_read() {
-    let Some(golden) = shared::folder("reference/golden/pcap2ds") else { return };
+    let Some(golden) = test_needs::shared("reference/golden/pcap2ds") else { return };
     for (file, arrays) in [("small_byte_1024", "small_byte_1024"), ("small_flow_256_t2", "small_flow_256")] {
         let dataset = Dataset::open(&golden.join("hdf5").join(file).with_extension("hdf5")).unwrap();
         let mut expected = npyz::npz::NpzArchive::open(golden.join(arrays).with_extension("npz")).unwrap();

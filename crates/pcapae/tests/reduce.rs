@@ -1,16 +1,14 @@
 //! Reducers are fitted, kept, read back and applied; their codes are those of scikit-learn where that has the method, and come with their packets.
 
 #![cfg(feature = "research")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 #[path = "shared/fixtures.rs"]
 mod fixtures;
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use fixtures::{PacketFixture, cutting, packets, write};
 use pcapae::code::Codes;
@@ -206,20 +204,13 @@ json.dump({
 
 #[test]
 fn codes_are_those_of_scikit_learn_up_to_their_signs() {
-    let Some(python) = std::env::var_os("PCAPAE_TEST_PYTHON") else {
-        eprintln!("skipped: PCAPAE_TEST_PYTHON names no Python with scikit-learn");
-        return;
-    };
+    let Some(python) = test_needs::python(&["sklearn"]) else { return };
     let files = Files::new(400);
     files.write("new.h5", &packets(470)[400..], Mode::Packet, 64);
     let (train, new) = (bytes(&files.dataset("in.h5")), bytes(&files.dataset("new.h5")));
-    let mut python =
-        Command::new(python).args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let given = serde_json::json!({ "train": train, "new": new }).to_string();
-    python.stdin.take().unwrap().write_all(given.as_bytes()).unwrap();
-    let output = python.wait_with_output().unwrap();
-    assert!(output.status.success());
-    let expected: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let output = python.run(SCRIPT, [""; 0], &given);
+    let expected: BTreeMap<String, serde_json::Value> = serde_json::from_str(&output).unwrap();
     assert_eq!(expected.len(), 6);
     for (json, expected) in expected {
         let reducer = files.fit(&json, 1);

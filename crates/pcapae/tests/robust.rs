@@ -1,12 +1,6 @@
 //! Reads other people's captures, which lie beside the repository and are not part of it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "clippy allows it in test functions only, not in their helpers"
-)]
-
-mod shared;
+#![allow(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in their helpers")]
 
 use std::fs;
 use std::path::Path;
@@ -43,7 +37,7 @@ fn count(path: &Path) -> Result<u64, String> {
 
 #[test]
 fn robust_captures_give_as_many_packets_as_capinfos_counts() {
-    let Some(captures) = shared::folder("captures") else { return };
+    let Some(captures) = test_needs::shared("captures") else { return };
     let folder = captures.join("robust");
     let index = fs::read_to_string(folder.join("INDEX.tsv")).unwrap();
     let mut files = 0;
@@ -63,7 +57,7 @@ fn robust_captures_give_as_many_packets_as_capinfos_counts() {
 
 #[test]
 fn industrial_captures_are_read_whole() {
-    let Some(captures) = shared::folder("captures") else { return };
+    let Some(captures) = test_needs::shared("captures") else { return };
     for (file, expected) in [
         ("bacnet_example.pcap", 3257),
         ("enip_cip_example.pcap", 776),

@@ -1,11 +1,9 @@
 //! Event files, read by TensorBoard's own readers.
 
 #![cfg(feature = "report")]
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, reason = "this is test code")]
 
 use std::fs::File;
-use std::path::Path;
-use std::process::Command;
 
 use pcapae::report::{
     Ending, EpochRow, EventTime, HyperParameter, TensorBoardFile, TrainingFigure, loss_curve, tensorboard_file_name,
@@ -80,17 +78,6 @@ metrics = {(value["name"]["tag"], value["value"]) for value in group["metricValu
 assert ("loss/training", 0.125) in metrics, metrics
 "#;
 
-fn has_tensorboard(python: &str) -> bool {
-    let found = Command::new(python).args(["-c", "import tensorboard"]).output();
-    let found = found.is_ok_and(|run| run.status.success());
-    if !found {
-        eprintln!(
-            "skipped: {python} has no tensorboard (pip install tensorboard, or name another Python in PCAPAE_TEST_PYTHON)"
-        );
-    }
-    found
-}
-
 fn write_training(file: File) {
     let at = |epoch: i64| EventTime { step: epoch, wall_time: 100.25 + epoch as f64 };
     let mut board = TensorBoardFile::begin(file, 100.25).unwrap();
@@ -129,10 +116,7 @@ fn write_training(file: File) {
 
 #[test]
 fn tensorboard_reads_and_serves_what_was_written() {
-    let python = std::env::var("PCAPAE_TEST_PYTHON").unwrap_or_else(|_| "python3".into());
-    if !has_tensorboard(&python) {
-        return;
-    }
+    let Some(python) = test_needs::python(&["tensorboard"]) else { return };
     let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let training = folder.path().join("training");
     std::fs::create_dir(&training).unwrap();
@@ -150,10 +134,6 @@ fn tensorboard_reads_and_serves_what_was_written() {
     let stopped = elsewhere.path().join(tensorboard_file_name(100.25, "pcapae"));
     std::fs::write(&stopped, &bytes[..ends[2] + 20]).unwrap();
 
-    let read = |script: &str, arguments: &[&Path]| {
-        let run = Command::new(&python).args(["-c", script]).args(arguments).output().unwrap();
-        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    };
-    read(READ_BACK, &[&training, &stopped]);
-    read(SERVE, &[folder.path()]);
+    python.run(READ_BACK, [&training, &stopped], "");
+    python.run(SERVE, [folder.path()], "");
 }

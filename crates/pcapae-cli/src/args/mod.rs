@@ -20,7 +20,7 @@ pub use inspect::InspectArgs;
 pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
 pub use reduce::{ApplyArgs, FitReducerArgs, MapArgs, MapMethodArg, ReduceArgs, ReduceCommand};
 pub use report::ReportArgs;
-pub use train::{CellArg, LossArg, OptimizerArg, SchedulerArg, TrainArgs};
+pub use train::{CellArg, OptimizerArg, SchedulerArg, TrainArgs};
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -265,6 +265,16 @@ pub enum ModeArg {
     Packet,
     /// Per TCP or UDP flow, the first 64 bytes of each packet from its transport header on.
     Flow,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum LossArg {
+    /// The mean squared error.
+    Mse,
+    /// The binary cross-entropy, behind a sigmoid.
+    Bce,
+    /// The cross-entropy of each byte's 256 values: the model says how probable each is.
+    Ce,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
-use super::{ThreadsArg, positive};
+use super::{LossArg, ThreadsArg, positive};
 
 /// Train an autoencoder on a dataset.
 ///
@@ -155,14 +155,4 @@ pub enum SchedulerArg {
     Plateau,
     /// The peak rate throughout.
     Constant,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum LossArg {
-    /// The mean squared error.
-    Mse,
-    /// The binary cross-entropy, behind a sigmoid.
-    Bce,
-    /// The cross-entropy over each byte's 256 values: the model gives their probabilities.
-    Ce,
 }

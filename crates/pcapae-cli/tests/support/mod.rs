@@ -1,6 +1,6 @@
 //! Running the program, and captures to run it on.
 #![allow(dead_code, reason = "each test file uses its part")]
-#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,16 +31,6 @@ pub fn sentence(run: &Output) {
     assert_eq!(refusals, 1, "{console}");
     assert!(kinds.iter().all(|kind| ["error", "hint", "warning"].contains(kind)), "{console}");
     assert!(!console.contains("panicked") && !console.contains('\x1b'), "{console}");
-}
-
-/// A folder of the shared material beside the repository; where it is absent, says that the test is skipped.
-pub fn shared(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared")).join(name);
-    if path.exists() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is not here", path.display());
-    None
 }
 
 /// Writes a pcap of Ethernet frames, 10 ms apart.

@@ -24,5 +24,5 @@ mod trial;
 mod results;
 
 pub use grid::{Candidate, Grid};
-pub use search::{Criterion, Search, SearchConfig, check_files, search};
-pub use trial::{Marks, Trial};
+pub use search::{Search, SearchConfig, check_files, search};
+pub use trial::{Criterion, Marks, Trial};

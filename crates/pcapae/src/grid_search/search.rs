@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::projection::{Projection, measure};
 use super::trial::rank;
-use super::{Candidate, Grid, Marks, Trial};
+use super::{Candidate, Criterion, Grid, Marks, Trial};
 use crate::detectors::{Blueprint, Detector, SampleFile, Samples};
 use crate::label::Label;
 use crate::metrics::{Ranking, rank_correlation};
@@ -28,15 +28,6 @@ impl Default for SearchConfig {
     fn default() -> Self {
         SearchConfig { parts: 3, draws: 10, points: 10_000, seed: 1994 }
     }
-}
-
-/// What decides which combination is best.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Criterion {
-    /// The area under the precision-recall curve.
-    AveragePrecision,
-    /// The mean of the ranks in stability, excess mass and mass volume.
-    MeanRank,
 }
 
 /// All combinations with their marks and ranks.

@@ -1,6 +1,6 @@
 //! One combination of a grid and how it did; the order of all of them.
 
-use super::{Candidate, Criterion};
+use super::Candidate;
 use crate::Result;
 use crate::metrics::ranks;
 
@@ -28,6 +28,15 @@ pub struct Marks {
     pub mass_volume: Option<f64>,
     /// Why something is undefined.
     pub remarks: Vec<String>,
+}
+
+/// What decides which combination is best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Criterion {
+    /// The area under the precision-recall curve.
+    AveragePrecision,
+    /// The mean of the ranks in stability, excess mass and mass volume.
+    MeanRank,
 }
 
 /// Gives every trial that was fitted its rank.

@@ -37,8 +37,13 @@ impl ByteValues {
     /// Entropy H = −Σ p log₂ p of the values, in bits a byte: 0 if all are equal, 8 if all values occur equally often. `None` without bytes.
     pub fn entropy(&self) -> Option<f64> {
         let all = self.counts.iter().sum::<u64>();
-        (all > 0).then(|| super::comparison::entropy(self.counts.iter().map(|count| *count as f64 / all as f64)))
+        (all > 0).then(|| entropy(self.counts.iter().map(|count| *count as f64 / all as f64)))
     }
+}
+
+/// H = −Σ p log₂ p, in bits.
+pub(super) fn entropy(shares: impl Iterator<Item = f64>) -> f64 {
+    shares.filter(|share| *share > 0.0).map(|share| -share * share.log2()).sum::<f64>().max(0.0)
 }
 
 impl Default for ByteValues {

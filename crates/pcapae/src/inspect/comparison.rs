@@ -5,6 +5,7 @@ use std::hash::Hash;
 
 use serde::Serialize;
 
+use super::byte_values::entropy;
 use super::{Counts, Inspection, Traffic};
 
 /// What a first and a second inspection do not have in common.
@@ -102,11 +103,6 @@ pub fn divergence(pairs: &[(u64, u64)]) -> Option<f64> {
     let second = || pairs.iter().map(|pair| pair.1 as f64 / all.1 as f64);
     let middle = entropy(first().zip(second()).map(|(p, q)| (p + q) / 2.0));
     Some((middle - (entropy(first()) + entropy(second())) / 2.0).clamp(0.0, 1.0))
-}
-
-/// H = −Σ p log₂ p, in bits.
-pub(super) fn entropy(shares: impl Iterator<Item = f64>) -> f64 {
-    shares.filter(|share| *share > 0.0).map(|share| -share * share.log2()).sum::<f64>().max(0.0)
 }
 
 /// Packets in the first and in the second of everything that is in either, in its own order.

@@ -217,8 +217,6 @@ fn lasso(products: &DMatrix<f64>, wanted: &[f64], alpha: f64, coefficients: &mut
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::io::Write;
-    use std::process::{Command, Stdio};
 
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
@@ -250,12 +248,8 @@ json.dump({str(alpha): reached(alpha) for alpha in (0.5, 1, 3)}, sys.stdout)
 "#;
 
     #[test]
-    #[allow(clippy::print_stderr, reason = "a skipped test says so")]
     fn the_cost_is_as_small_as_scikit_learns() {
-        let Some(python) = std::env::var_os("PCAPAE_TEST_PYTHON") else {
-            eprintln!("skipped: PCAPAE_TEST_PYTHON names no Python with scikit-learn");
-            return;
-        };
+        let Some(python) = test_needs::python(&["sklearn"]) else { return };
         let mut rng = ChaCha8Rng::seed_from_u64(8);
         let (hidden, noise) = ([0, 1, 2, 3, 4], 0.1);
         let rows: Vec<f64> = (0..150)
@@ -264,12 +258,8 @@ json.dump({str(alpha): reached(alpha) for alpha in (0.5, 1, 3)}, sys.stdout)
                 (0..20).map(|i| hidden[i / 4] + noise * normal(&mut rng)).collect::<Vec<f64>>()
             })
             .collect();
-        let mut run =
-            Command::new(python).args(["-c", SCRIPT]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        run.stdin.take().unwrap().write_all(serde_json::to_string(&rows).unwrap().as_bytes()).unwrap();
-        let output = run.wait_with_output().unwrap();
-        assert!(output.status.success());
-        let expected: BTreeMap<String, (f64, usize)> = serde_json::from_slice(&output.stdout).unwrap();
+        let output = python.run(SCRIPT, [""; 0], &serde_json::to_string(&rows).unwrap());
+        let expected: BTreeMap<String, (f64, usize)> = serde_json::from_str(&output).unwrap();
         assert_eq!(expected.len(), 3);
         let matrix = DMatrix::from_vec(20, 150, rows);
         let mean = matrix.column_mean();

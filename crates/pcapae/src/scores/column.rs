@@ -1,7 +1,5 @@
 //! A further column of a table of scores, kept as it is written.
 
-use super::writer::decimal;
-
 /// One cell a row, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Column {
@@ -67,6 +65,11 @@ impl Column {
         };
         (0..self.len()).map(number).collect()
     }
+}
+
+/// The number with as many digits as it needs to be read back the same, in powers of ten where it would be long.
+pub(super) fn decimal(number: f64) -> String {
+    if number == 0.0 || (1e-5..1e16).contains(&number.abs()) { number.to_string() } else { format!("{number:e}") }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::column::decimal;
 use super::{HEADER, ScoreRow};
 use crate::label::Label;
 use crate::{Error, Result};
@@ -61,9 +62,4 @@ impl<W: Write> ScoreWriter<W> {
 
 fn unwritable(error: impl std::fmt::Display) -> Error {
     Error::unwritable("scores")(error)
-}
-
-/// The number with as many digits as it needs to be read back the same, in powers of ten where it would be long.
-pub(super) fn decimal(number: f64) -> String {
-    if number == 0.0 || (1e-5..1e16).contains(&number.abs()) { number.to_string() } else { format!("{number:e}") }
 }
