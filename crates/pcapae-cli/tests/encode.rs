@@ -109,7 +109,7 @@ fn what_cannot_be_encoded_is_refused_in_one_sentence() {
     fs::write(plant.path("other.safetensors"), other).unwrap();
     plant.refused("other.safetensors", &[], "16 × 16 bytes, but the model has an input of 32 × 32 bytes");
     plant.refused("model.safetensors", &["--frames", "2"], "expected 3, as the model was trained");
-    plant.refused("bare.safetensors", &[], "without the number of frames");
+    plant.refused("bare.safetensors", &[], "its number of frames is missing");
     plant.refused("bare.safetensors", &["--frames", "41"], "shorter than 41 frames");
     plant.refused("absent.safetensors", &[], "absent.safetensors");
     plant.refused("a.pcap", &[], "a.pcap cannot be read as a model");

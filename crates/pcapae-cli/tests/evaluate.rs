@@ -226,7 +226,7 @@ fn what_cannot_be_evaluated_is_refused_in_one_sentence() {
     };
     let output = ["-o", folder.to_str().unwrap()];
     let run = |scores: &Path, further: &[&str]| tables.evaluate(scores, &[&output[..], further].concat());
-    refused(run(&infinite, &[]), "line 3: the score is inf");
+    refused(run(&infinite, &[]), "line 3: `score` is inf");
     refused(run(&normal, &[]), "all 2 rows with a label are normal");
     refused(run(&anomalous, &[]), "all 1 rows with a label are anomalous");
     refused(run(&none, &[]), "none of their 2 rows has a label");

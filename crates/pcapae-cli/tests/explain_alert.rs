@@ -161,7 +161,7 @@ fn in_byte_mode_with_several_frames_alerts_are_explained_too() {
 #[test]
 fn what_cannot_be_explained_is_refused_and_leaves_nothing() {
     let plant = plant(&["--detectors", "position-histogram"]);
-    plant.refused(&["--alert", "1"], "without a model");
+    plant.refused(&["--alert", "1"], "its model is missing");
     let plant = self::plant(&[]);
     let picture = plant.path("a.png");
     let last = plant.events().len();

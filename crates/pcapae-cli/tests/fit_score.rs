@@ -220,7 +220,7 @@ fn what_cannot_be_fitted_or_scored_is_refused_in_one_sentence() {
     unfit(&forest("trees: 3"), "train-codes.h5", "unknown parameter `trees`");
     unfit(&forest("n_estimators: 0"), "train-codes.h5", "n_estimators 0");
     unfit(&forest("max_features: 65"), "train-codes.h5", "max_features 65");
-    unfit(&blueprint("Forest:"), "train-codes.h5", "only IsolationForest, LocalOutlierFactor, OneClassSVM");
+    unfit(&blueprint("Forest:"), "train-codes.h5", "expected one of IsolationForest, LocalOutlierFactor, OneClassSVM");
     unfit(&blueprint("LocalOutlierFactor:\n  n_neighbors: 60"), "train-codes.h5", "60");
     unfit(&blueprint("LengthRarity"), "train-codes.h5", "facts of packets");
     unfit(&forest("verbose: 1"), "train.pcap", "train.pcap");

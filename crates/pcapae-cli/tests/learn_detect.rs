@@ -230,8 +230,8 @@ fn refusals_are_one_sentence_and_leave_nothing_behind() {
     };
     let scores = plant.folder.path().join("scores.csv");
     let scores = ["--scores", scores.to_str().unwrap()];
-    refused(detect(&text, &plant.odd, &scores), "no bundle");
-    refused(detect(&plant.odd, &plant.odd, &scores), "no bundle");
+    refused(detect(&text, &plant.odd, &scores), "cannot be read as a bundle");
+    refused(detect(&plant.odd, &plant.odd, &scores), "cannot be read as a bundle");
     refused(detect(&absent, &plant.odd, &scores), "absent");
     refused(detect(&bundle, &absent, &scores), "absent");
     refused(detect(&bundle, &text, &scores), "not a capture");

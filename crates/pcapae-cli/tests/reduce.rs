@@ -194,7 +194,7 @@ fn what_cannot_be_reduced_or_drawn_is_refused_in_one_sentence_and_leaves_nothing
     }
     plant.refused(&["pca", "train.h5", "-o", "x.h5", "--components", "300"], "n_components 300: expected at most 256");
     plant.refused(&["pca", "train.h5", "-o", "x.h5", "--frames", "61"], "there is no window");
-    plant.refused(&["pca", "codes.h5", "-o", "x.h5"], "it holds codes already");
+    plant.refused(&["pca", "codes.h5", "-o", "x.h5"], "found a file of codes");
     plant.refused(&["pca", "train.pcap", "-o", "x.h5"], "train.pcap");
     plant.refused(&["pca", "absent.h5", "-o", "x.h5"], "absent.h5");
     plant.refused(&["pca", "train.h5", "-o", "codes.h5"], "exists already");

@@ -290,7 +290,7 @@ fn a_record_that_contradicts_itself_is_refused() {
     refused(&record_with(r#""side":16"#, r#""side":17"#), "side");
     refused(&record_with(r#""mode":"packet""#, r#""mode":"colour""#), "colour");
     refused(&record_with(r#""false_alarm_rate":0.001"#, r#""false_alarm_rate":1.5"#), "false-alarm rate");
-    refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "expected packet mode, since it looks at packets");
+    refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "expected fragments of 256 bytes in flow mode");
     refused(
         &record_with(r#""blueprint":{"LengthRarity""#, r#""blueprint":{"LengthRarities""#),
         "detectors: found \"LengthRarities\", expected a detector that this version knows",

@@ -399,7 +399,7 @@ fn what_does_not_fit_together_is_refused_with_what_was_expected() {
     check_by_hand(|f| f.labels = vec![3], "`packets/label` holds 3, expected -1, 0 or 1");
     check_by_hand(|f| f.labels = vec![1, 1], "`packets/label` has the shape [2], expected [1]");
     check_by_hand(|f| f.mode = "flow", "`flow` is missing");
-    check_by_hand(|f| f.flow = Some(vec![0, 0]), "`flow` holds flows, expected nothing in packet mode");
+    check_by_hand(|f| f.flow = Some(vec![0, 0]), "`flow` holds flows, expected nothing in byte mode");
 }
 
 /// A file in the original's layout with one group by hand.

@@ -21,7 +21,6 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("dataset", &["model"]),
     ("code", &["model", "detectors"]),
     ("model", &["capture", "label", "scores"]),
-    ("engine", &["capture", "train", "label"]),
     ("encode", &["label", "detectors"]),
     ("train", &["capture", "label"]),
     ("scores", &["model", "engine", "dataset", "code"]),
@@ -74,7 +73,7 @@ const ONLY: &[(&str, &[&str])] = &[
 ];
 
 /// Where there are still circles of three files or more.
-const CIRCLES_LEFT: &[&str] = &["pcapae::engine", "pcapae::model", "pcapae::report"];
+const CIRCLES_LEFT: &[&str] = &["pcapae-engine", "pcapae::report"];
 
 /// Names that say nothing.
 const EMPTY_NAMES: [&str; 7] = ["utils", "util", "common", "helpers", "types", "base", "manager"];
@@ -142,7 +141,8 @@ fn rooms_use_only_what_they_may() {
     let rooms = &tree.0[&Module::new()].modules;
     let mut named =
         MUST_NOT_USE.iter().flat_map(|row| row.1.iter().chain([&row.0])).chain(ONLY.iter().flat_map(|row| row.1));
-    let unknown = named.find(|name| !name.starts_with("pcapae") && !rooms.iter().any(|room| room == *name));
+    let unknown =
+        named.find(|name| **name != "engine" && !name.starts_with("pcapae") && !rooms.iter().any(|room| room == *name));
     assert_eq!(unknown, None, "a room of the tables is not in lib.rs");
     let found = forbidden_uses(&tree, MUST_NOT_USE, ONLY);
     assert!(found.is_empty(), "{}", found.join("\n"));

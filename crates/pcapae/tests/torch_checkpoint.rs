@@ -152,14 +152,14 @@ fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
 fn a_zip_that_would_unpack_is_refused() {
     let packed = replaced(bytes("hostile.pth"), b"PK\x01\x02\0\0\0\0\x08\x08\0\0", b"PK\x01\x02\0\0\0\0\x08\x08\x08\0");
     let refusal = refusal(&packed);
-    assert!(refusal.contains("is packed, which those of torch.save never are"), "{refusal}");
+    assert!(refusal.ends_with("found compressed bytes, expected uncompressed ones, as torch.save writes"), "{refusal}");
 }
 
 #[test]
 fn a_wrong_checksum_is_refused() {
     let damaged = replaced(bytes("hostile.pth"), b"posix", b"Posix");
     let refusal = refusal(&damaged);
-    assert!(refusal.starts_with("the checksum of the entry ") && refusal.ends_with(" is wrong"), "{refusal}");
+    assert!(refusal.starts_with("entry ") && refusal.contains("its checksum is "), "{refusal}");
 }
 
 #[test]

@@ -131,8 +131,8 @@ mod tests {
     fn what_is_not_a_history_is_refused_with_its_row() {
         let twice = history_csv(&[ROW, ROW]).unwrap();
         for (bytes, said) in [
-            (b"" as &[u8], "history.csv is not a history of a training: its header is not epoch"),
-            (b"epoch,loss\n1,2\n", "its header is not epoch"),
+            (b"" as &[u8], "history.csv cannot be read as a training history: its header is "),
+            (b"epoch,loss\n1,2\n", "its header is epoch,loss, expected epoch,steps"),
             (&twice, "row 2: epoch 1 follows epoch 1"),
             (&twice[..twice.len() - 25], "row 2: "),
         ] {
