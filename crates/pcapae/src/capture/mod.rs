@@ -37,7 +37,7 @@ pub use captures::Captures;
 pub use compression::Compression;
 use headers::Dissection;
 pub use link_type::LinkType;
-pub(crate) use pcapng::PcapNgWriter;
+pub use pcapng::PcapNgWriter;
 pub use summary::{CaptureSummary, Container, Position, Source, Warning};
 
 /// The longest packet that is accepted, in bytes: Wireshark's limit, far above any frame a network carries.

@@ -14,6 +14,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+#[cfg(test)]
+use super::row_mean::{RowMean, RowMeanConfig};
 use super::{Detector, Samples};
 use super::{
     InterArrival, InterArrivalConfig, IsolationForest, IsolationForestConfig, LengthRarity, LengthRarityConfig,
@@ -116,6 +118,8 @@ detectors! {
     "PositionHistogram": PositionHistogram(PositionHistogramConfig) => PositionHistogram on Packets,
     "LengthRarity": LengthRarity(LengthRarityConfig) => LengthRarity on Packets,
     "InterArrival": InterArrival(InterArrivalConfig) => InterArrival on Packets,
+    #[cfg(test)]
+    "RowMean": RowMean(RowMeanConfig) => RowMean on Numbers,
 }
 
 impl Blueprint {
@@ -132,6 +136,7 @@ impl Blueprint {
 
     /// The blueprint of the detector `name` with these parameters; otherwise, in a few words, what is wrong with them.
     pub fn from_parameters(name: &str, parameters: Map<String, Value>) -> Result<Blueprint, Fault> {
+        let name = registered(name);
         let blueprint = Self::of_name(name, parameters)?;
         blueprint.check().map_err(|refusal| Fault::from(refusal).within(Place::Part(name.into())))?;
         Ok(blueprint)
@@ -139,9 +144,7 @@ impl Blueprint {
 
     /// The detector of this name, with its defaults. Case, hyphens and underscores do not matter: `isolation-forest` is `IsolationForest`.
     pub fn named(name: &str) -> Result<Blueprint> {
-        let same = |known: &&&str| plain(known) == plain(name);
-        let known = Self::NAMES.iter().find(same).copied().unwrap_or(name);
-        Self::of_name(known, Map::new()).map_err(|_| Error::Setting {
+        Self::of_name(registered(name), Map::new()).map_err(|_| Error::Setting {
             setting: "detector",
             got: format!("{name:?}"),
             expected: format!("one of {}", Self::NAMES.join(", ")),
@@ -171,6 +174,11 @@ impl Blueprint {
             _ => Map::new(),
         }
     }
+}
+
+/// The name in the registry that is meant, or the name itself where none is.
+fn registered(name: &str) -> &str {
+    Blueprint::NAMES.iter().find(|known| plain(known) == plain(name)).copied().unwrap_or(name)
 }
 
 /// A name as it is compared: its letters and digits, in lower case.

@@ -32,6 +32,9 @@ mod length_rarity;
 
 mod inter_arrival;
 
+#[cfg(test)]
+mod row_mean;
+
 mod blueprint;
 
 mod sample_file;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Bundle, Detectors, FittedDetector, NormalFragments, TrainingSummary};
+use crate::atomic_file::{AtomicFile, Existing};
 use crate::calibration::{Combination, Conformal, Connections, DecisionRule, FalseAlarmRate};
 use crate::detectors::{Blueprint, Fitted, FittedRecord, Input, ScoringHead};
 use crate::error::{Fault, FileKind, Place};
@@ -134,6 +135,15 @@ impl Bundle {
             arrays.put(CONNECTION, connection.scores().to_vec());
         }
         arrays
+    }
+
+    /// Writes the bundle to `path`, whole or not at all, in the place of what is there.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        AtomicFile::create(path, Existing::Replace)?.write(&self.to_bytes()?)
     }
 
     /// Whether the file at `path` says that it is a bundle; it may be damaged for all that. Reads no more than its header.

@@ -7,7 +7,7 @@ mod reader;
 mod writer;
 
 pub(super) use reader::{BadStart, PcapNgReader};
-pub(crate) use writer::PcapNgWriter;
+pub use writer::PcapNgWriter;
 
 /// The block type of a section header, the same in both byte orders.
 pub(super) const SECTION_HEADER: u32 = 0x0a0d_0d0a;

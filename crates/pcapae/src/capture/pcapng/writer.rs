@@ -18,7 +18,7 @@ const NANOSECONDS: u8 = 9;
 
 /// Writes a pcapng file in one section, in little-endian order.
 #[derive(Debug)]
-pub(crate) struct PcapNgWriter<W> {
+pub struct PcapNgWriter<W> {
     writer: W,
     interfaces: u32,
 }
