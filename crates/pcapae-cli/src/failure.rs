@@ -32,10 +32,6 @@ fn hint(error: &Error) -> Option<String> {
         }
         Error::Unevaluable { remedy, .. } => return remedy.clone(),
         Error::Unreadable { kind, fault, .. } => return hint_for_file(*kind, fault).map(str::to_owned),
-        Error::NotACapture { .. } => {
-            "a capture is a pcap or pcapng file, plain or compressed with gzip, zstd or lz4, or a text file that lists some"
-        }
-        Error::UnsupportedCapture { .. } => "convert it with `editcap -F pcap`",
         Error::Exists { .. } => "give --force to replace it",
         Error::GroundTruthShort { .. } | Error::GroundTruthLong { .. } => {
             "a ground truth has one row per packet, in file order, without a header"
@@ -71,6 +67,12 @@ fn options_for(setting: &str) -> Option<&'static str> {
 fn hint_for_file(kind: FileKind, fault: &Fault) -> Option<&'static str> {
     let missing = |name: &str| fault.problem == Problem::Missing && fault.places == [Place::Entry(name.to_owned())];
     Some(match kind {
+        FileKind::Capture if fault.places == [Place::Entry("version".to_owned())] => {
+            "convert it with `editcap -F pcap`"
+        }
+        FileKind::Capture => {
+            "a capture is a pcap or pcapng file, plain or compressed with gzip, zstd or lz4, or a text file that lists some"
+        }
         FileKind::Dataset | FileKind::Samples => "datasets are made by `pcapae dataset`",
         FileKind::Codes => "codes are made by `pcapae encode`",
         FileKind::Scores => {

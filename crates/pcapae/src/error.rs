@@ -26,33 +26,15 @@ pub enum Error {
         source: io::Error,
     },
 
-    /// A file of the library's own formats is not what it should be, or is damaged.
+    /// A file is not what it should be, or is damaged.
     #[error("{} cannot be read as {kind}: {fault}", path.display())]
     Unreadable {
         /// What the file should be.
         kind: FileKind,
-        /// The file.
+        /// The file; `-` for standard input.
         path: PathBuf,
         /// Where in it, what was expected there, and what was found.
         fault: Fault,
-    },
-
-    /// A file given as a capture is none.
-    #[error("{} is not a capture: it is {found}", path.display())]
-    NotACapture {
-        /// The file, or `-` for standard input.
-        path: PathBuf,
-        /// What it seems to be.
-        found: String,
-    },
-
-    /// A capture in a version of its format that is not read.
-    #[error("{} is written in {found}, which is not read", path.display())]
-    UnsupportedCapture {
-        /// The file, or `-` for standard input.
-        path: PathBuf,
-        /// The format and its version.
-        found: String,
     },
 
     /// A list of captures names one that is not there.

@@ -397,14 +397,14 @@ mod tests {
     #[test]
     fn what_is_no_capture_is_refused_in_one_sentence() {
         for (bytes, found) in [
-            (&b""[..], "it is empty"),
-            (b"time,value\n1,2\n", "it is text"),
+            (&b""[..], "an empty file"),
+            (b"time,value\n1,2\n", "found text"),
             (b"\xd4\xc3\xb2\xa1", "cut within its header, 4 of 24 bytes"),
             (b"\xfd7zXZ\0", "an xz file"),
             (b"\x7fELF\x02\x01", "begins with 7f 45 4c 46"),
         ] {
             let refusal = read(bytes.to_vec()).1.unwrap_err().to_string();
-            assert!(refusal.starts_with("test is not a capture") && refusal.contains(found), "{refusal}");
+            assert!(refusal.starts_with("test cannot be read as a capture") && refusal.contains(found), "{refusal}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Fault, FileKind};
 use crate::{Error, Result};
 
 /// The first bytes, which decide whether a file is text, as in the original.
@@ -38,11 +39,9 @@ pub(super) fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     }
     match (missing, captures.is_empty()) {
         (None, false) => Ok(captures),
-        (None, true) => Err(not_a_list(path, "text that names no capture".to_owned())),
+        (None, true) => Err(not_a_list(path, "text that names no capture")),
         // If no line names a file, the text was probably not meant as a list.
-        (Some((line, name)), true) => {
-            Err(not_a_list(path, format!("text, and its line {line} ({name:?}) names no file")))
-        }
+        (Some((line, name)), true) => Err(not_a_list(path, format!("text whose line {line} ({name:?}) names no file"))),
         (Some((line, entry)), false) => Err(Error::ListedMissing { list: path.to_owned(), line, entry }),
     }
 }
@@ -53,9 +52,9 @@ fn names(path: &Path) -> Result<Vec<(usize, String)>> {
     let file = File::open(path).map_err(Error::io("open", path))?;
     file.take(LONGEST_LIST + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
     if bytes.len() as u64 > LONGEST_LIST {
-        return Err(not_a_list(path, "text that is too long for a list of captures".to_owned()));
+        return Err(not_a_list(path, "text that is too long"));
     }
-    let text = String::from_utf8(bytes).map_err(|_| not_a_list(path, "text in an unknown encoding".to_owned()))?;
+    let text = String::from_utf8(bytes).map_err(|_| not_a_list(path, "text in an unknown encoding"))?;
     let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
     Ok(lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')).map(|(n, l)| (n, l.to_owned())).collect())
 }
@@ -65,13 +64,13 @@ fn locate(list: &Path, name: &str) -> Option<PathBuf> {
     [beside, PathBuf::from(name)].into_iter().find(|path| path.is_file())
 }
 
-fn not_a_list(path: &Path, found: String) -> Error {
-    Error::NotACapture { path: path.to_owned(), found }
+fn not_a_list(path: &Path, found: impl ToString) -> Error {
+    FileKind::Capture.unreadable(path)(Fault::found(found, "a capture, or a list of captures"))
 }
 
 fn is_text(path: &Path) -> Result<bool> {
     if path.is_dir() {
-        return Err(Error::NotACapture { path: path.to_owned(), found: "a folder".to_owned() });
+        return Err(not_a_list(path, "a folder"));
     }
     // Opening a pipe would wait for its writer, and peeking would take bytes from the capture.
     if !path.metadata().map_err(Error::io("open", path))?.is_file() {
@@ -130,7 +129,10 @@ mod tests {
     fn text_that_lists_nothing_is_no_capture() {
         let folder = folder(&[("prose", b"this is not a capture\n"), ("blank", b"\n# nothing\n")]);
         for name in ["prose", "blank"] {
-            assert!(matches!(expand(&folder.path().join(name)), Err(Error::NotACapture { .. })), "{name}");
+            assert!(
+                matches!(expand(&folder.path().join(name)), Err(Error::Unreadable { kind: FileKind::Capture, .. })),
+                "{name}"
+            );
         }
     }
 

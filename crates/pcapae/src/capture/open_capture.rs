@@ -11,6 +11,7 @@ use super::pcap::{self, Pcap};
 use super::pcapng::{self, BadStart, PcapNgReader};
 use super::raw::Raw;
 use super::{Container, LinkType, Position, Record, Source, Stop, Warning};
+use crate::error::{Fault, FileKind};
 use crate::{Error, Result};
 
 /// The name of standard input among paths.
@@ -116,13 +117,12 @@ impl OpenCapture {
 
 /// Reads a capture's own header, or says what the file is instead.
 fn recognise(path: &Path, stream: &mut Decompressed, buffer: &mut Buffer) -> Result<Format> {
-    let refuse = |found: String| Error::NotACapture { path: path.to_owned(), found };
-    let unsupported = |found: String| Error::UnsupportedCapture { path: path.to_owned(), found };
+    let unreadable = FileKind::Capture.unreadable(path);
     let head = buffer.fill(stream, pcap::HEADER);
     let result = match head {
         &[a, b, c, d, ..] if pcap::is_pcap([a, b, c, d]) => match head.first_chunk() {
             Some(header) => {
-                let format = Pcap::new(header).map_err(unsupported)?;
+                let format = Pcap::new(header).map_err(unreadable)?;
                 buffer.consume(pcap::HEADER);
                 return Ok(Format::Pcap(format));
             }
@@ -131,7 +131,7 @@ fn recognise(path: &Path, stream: &mut Decompressed, buffer: &mut Buffer) -> Res
         &[a, b, c, d, ..] if u32::from_be_bytes([a, b, c, d]) == pcapng::SECTION_HEADER => {
             match PcapNgReader::open(buffer, stream) {
                 Ok(section) => return Ok(Format::PcapNg(section)),
-                Err(BadStart::Unsupported(found)) => return Err(unsupported(found)),
+                Err(BadStart::Unsupported(fault)) => return Err(unreadable(fault)),
                 Err(BadStart::NoHeader(found)) => found.to_owned(),
             }
         }
@@ -140,25 +140,26 @@ fn recognise(path: &Path, stream: &mut Decompressed, buffer: &mut Buffer) -> Res
     if let Some(failure) = stream.raw().failure.take() {
         return Err(Error::io("read", path)(failure));
     }
-    Err(refuse(match (buffer.failure(), stream.compression()) {
+    let found = match (buffer.failure(), stream.compression()) {
         (Some(failure), compression) => format!("a damaged {compression} file ({failure})"),
         (None, Compression::Plain) => result,
         (None, compression) => format!("a {compression} file with {result} inside"),
-    }))
+    };
+    Err(unreadable(Fault::found(found, "a capture")))
 }
 
 /// What a file that is not a capture seems to be.
 fn describe(head: &[u8], compression: Compression) -> String {
     let known = match head {
-        [] if compression == Compression::Plain => "empty",
+        [] if compression == Compression::Plain => "an empty file",
         [] => "nothing",
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => "an xz file; decompress it first",
-        [b'B', b'Z', b'h', ..] => "a bzip2 file; decompress it first",
-        [b'P', b'K', 3, 4, ..] => "a zip file; unzip it first",
+        [0xfd, b'7', b'z', b'X', b'Z', ..] => "an xz file, which must be decompressed first",
+        [b'B', b'Z', b'h', ..] => "a bzip2 file, which must be decompressed first",
+        [b'P', b'K', 3, 4, ..] => "a zip file, which must be unzipped first",
         head if head.iter().all(|byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace()) => "text",
         head => {
             let first: String = head.iter().take(4).map(|byte| format!(" {byte:02x}")).collect();
-            return format!("of an unknown format that begins with{first}");
+            return format!("an unknown format that begins with{first}");
         }
     };
     known.to_owned()

@@ -7,6 +7,7 @@ use std::io::Read;
 
 use super::buffer::Buffer;
 use super::{LONGEST_PACKET, LinkType, Record, Stop};
+use crate::error::{Fault, Place};
 
 /// Length of the file header in bytes.
 pub(super) const HEADER: usize = 24;
@@ -56,14 +57,14 @@ pub(super) fn is_pcap(magic: [u8; 4]) -> bool {
 }
 
 impl Pcap {
-    /// Reads the file header. The error says what is not supported.
-    pub(super) fn new(header: &[u8; HEADER]) -> Result<Pcap, String> {
+    /// Reads the file header.
+    pub(super) fn new(header: &[u8; HEADER]) -> Result<Pcap, Fault> {
         let Some((order, unit_ns, record_header)) = variant([header[0], header[1], header[2], header[3]]) else {
-            return Err("no pcap magic".to_owned());
+            return Err(Fault::found("another format", "pcap"));
         };
         let (major, minor) = (order.u16(header, 4), order.u16(header, 6));
         if major != 2 {
-            return Err(format!("pcap version {major}.{minor}"));
+            return Err(Place::Entry("version".into()).found(format!("pcap {major}.{minor}"), "pcap 2.x"));
         }
         // The upper 16 bits hold the length of the frame check sequence and reserved flags.
         let link = LinkType(order.u32(header, 20) & 0xffff);

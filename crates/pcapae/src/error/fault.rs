@@ -5,10 +5,12 @@ use std::path::Path;
 
 use super::Error;
 
-/// The kinds of files that the library reads, apart from captures.
+/// The kinds of files that the library reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileKind {
+    /// Packets: pcap or pcapng, or a text that lists such files.
+    Capture,
     /// Fragments with their labels: HDF5.
     Dataset,
     /// Codes of windows: HDF5.
@@ -48,6 +50,7 @@ impl FileKind {
 impl fmt::Display for FileKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            FileKind::Capture => "a capture",
             FileKind::Dataset => "a dataset",
             FileKind::Codes => "codes",
             FileKind::Samples => "a dataset or codes",

@@ -11,6 +11,7 @@ use super::super::{LONGEST_PACKET, LinkType, Record, Stop};
 use super::{
     BLOCK_FRAME, BYTE_ORDER_MAGIC, ENHANCED_PACKET, INTERFACE_DESCRIPTION, OPTION_TIME_RESOLUTION, SECTION_HEADER,
 };
+use crate::error::{Fault, Place};
 
 const OBSOLETE_PACKET: u32 = 2;
 const SIMPLE_PACKET: u32 = 3;
@@ -50,7 +51,7 @@ enum Resolution {
 /// Why a file's first section cannot be read.
 pub(in crate::capture) enum BadStart {
     /// A version of the format that is not known.
-    Unsupported(String),
+    Unsupported(Fault),
     /// Not a section header at all, or only its beginning.
     NoHeader(&'static str),
 }
@@ -82,7 +83,7 @@ impl PcapNgReader {
                 _ => {
                     match kind {
                         SECTION_HEADER => {
-                            self.begin(block).map_err(|what| Stop::Damage(format!("a section in {what}")))?
+                            self.begin(block).map_err(|fault| Stop::Damage(format!("a section: {fault}")))?
                         }
                         INTERFACE_DESCRIPTION => self.interfaces.push(interface(self.order, body)?),
                         _ => {}
@@ -128,15 +129,16 @@ impl PcapNgReader {
         Ok((kind, length))
     }
 
-    /// Starts a section: its interfaces count from 0 again. The error names the version.
-    fn begin(&mut self, block: &[u8]) -> Result<(), String> {
+    /// Starts a section: its interfaces count from 0 again.
+    fn begin(&mut self, block: &[u8]) -> Result<(), Fault> {
         let Ok(order) = section_order(block) else {
-            return Err("an unknown byte order".to_owned());
+            return Err(Fault::found("an unknown byte order", "little or big endian"));
         };
         let (major, minor) = (order.u16(block, 12), order.u16(block, 14));
         // 1.2 was written by some programs and is 1.0.
         if major != 1 || !(minor == 0 || minor == 2) {
-            return Err(format!("pcapng version {major}.{minor}"));
+            let version = format!("pcapng {major}.{minor}");
+            return Err(Place::Entry("version".into()).found(version, "pcapng 1.0"));
         }
         self.order = order;
         self.interfaces_before = self.interfaces_before.saturating_add(self.interfaces.len() as u32);
