@@ -130,7 +130,10 @@ fn what_is_wrong_with_a_plan_is_said_before_any_work() {
     refused(&PLAN.replace("to: 0.12", "to: 0.05"), "validation: `from` is 0.1 and `to` is 0.05");
     refused(&PLAN.replace("n_estimators: 20", "n_estimators: 0"), "n_estimators");
     refused(&PLAN.replace("n_components: 16", "n_components: 0"), "PCA: n_components 0");
-    refused(&PLAN.replace("modes:", "cells: []\nmodes:"), "`residual` needs a model");
-    refused(&PLAN.replace("codes: [{ IsolationForest: { n_estimators: 20 } }]", ""), "`reducers` make codes");
+    refused(&PLAN.replace("modes:", "cells: []\nmodes:"), "expected a model for `residual`");
+    refused(
+        &PLAN.replace("codes: [{ IsolationForest: { n_estimators: 20 } }]", ""),
+        "a detector for the codes of `reducers`",
+    );
     refused("[]", "cannot be read as a plan");
 }

@@ -235,8 +235,8 @@ fn what_cannot_be_fitted_or_scored_is_refused_in_one_sentence() {
     unscored("cut.safetensors", "test-codes.h5", "cut.safetensors cannot be read as a detector");
     fs::write(plant.path("foreign.safetensors"), "precious").unwrap();
     unscored("foreign.safetensors", "test-codes.h5", "foreign.safetensors");
-    unscored("model.safetensors", "test-codes.h5", "it holds codes, and a model scores fragments");
-    unscored("bare.safetensors", "test.h5", "without the number of frames");
+    unscored("model.safetensors", "test-codes.h5", "found a file of codes, expected fragments, which a model scores");
+    unscored("bare.safetensors", "test.h5", "its number of frames is missing");
     plant.refused(&["score", "--scoring", "mean"], &["detector.safetensors", "test-codes.h5"], "--scoring is given");
     plant.fit("Mahalanobis", "train.h5");
     plant.dataset("byte", 0, &["-m", "byte"]);

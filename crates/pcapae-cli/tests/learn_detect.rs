@@ -234,7 +234,7 @@ fn refusals_are_one_sentence_and_leave_nothing_behind() {
     refused(detect(&plant.odd, &plant.odd, &scores), "cannot be read as a bundle");
     refused(detect(&absent, &plant.odd, &scores), "absent");
     refused(detect(&bundle, &absent, &scores), "absent");
-    refused(detect(&bundle, &text, &scores), "not a capture");
+    refused(detect(&bundle, &text, &scores), "cannot be read as a capture");
     let labels = [&scores[..], &["-g", short.to_str().unwrap()]].concat();
     refused(detect(&bundle, &plant.odd, &labels), "2 rows, fewer than");
 

@@ -1,5 +1,7 @@
 //! A detector that exists in the tests only goes everywhere, and is named in three places: its file, the room, the registry.
 
+#![allow(clippy::unwrap_used, reason = "clippy allows it in test functions only, not in their helpers")]
+
 use std::fs;
 use std::io::Cursor;
 use std::path::Path;

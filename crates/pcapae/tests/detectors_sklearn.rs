@@ -34,7 +34,7 @@ fn close(what: &str, got: &[f64], expected: &[f64]) {
     }
 }
 
-/// NamedArrays of either precision.
+/// Numbers of either precision.
 fn array_of(file: NpyFile<impl std::io::Read>) -> Vec<f64> {
     if file.dtype().descr().contains("f4") {
         file.into_vec::<f32>().unwrap().into_iter().map(f64::from).collect()

@@ -10,9 +10,9 @@ use pcapae::capture::Captures;
 /// Files that are refused, and why: none of them has a count in the index.
 const REFUSED: &[(&str, &str)] = &[
     ("far-future-time_1__shb-option-too-long.pcapng", "damaged section header"),
-    ("capinfos-error_5__pcap-invalid-version-1.pcap", "pcap version 1.4"),
-    ("invalid-version-or-option_0__pcapng-invalid-vers-1.pcapng", "pcapng version 0.1"),
-    ("invalid-version-or-option_1__pcapng-invalid-vers-2.pcapng", "pcapng version 1.1"),
+    ("capinfos-error_5__pcap-invalid-version-1.pcap", "its version is pcap 1.4"),
+    ("invalid-version-or-option_0__pcapng-invalid-vers-1.pcapng", "its version is pcapng 0.1"),
+    ("invalid-version-or-option_1__pcapng-invalid-vers-2.pcapng", "its version is pcapng 1.1"),
     ("empty-file_0__zero.pcap", "empty"),
     ("magic-only_0__4bytes.pcap", "cut within its header"),
     ("header-cut_0__23bytes.pcap", "cut within its header"),

@@ -30,7 +30,7 @@ const MUST_NOT_USE: &[(&str, &[&str])] = &[
     ("reduce", &["engine", "report"]),
     ("monitor", &["metrics", "report"]),
     ("explain", &["train", "metrics", "report"]),
-    ("metrics", &["detectors", "model", "engine", "monitor"]),
+    ("metrics", &["detectors", "model", "engine"]),
     ("grid_search", &["model", "engine", "train"]),
 ];
 

@@ -12,7 +12,7 @@ use crate::progress::Progress;
 use crate::scores::ScoreRow;
 use crate::{Error, Result};
 
-/// NamedArrays of rows that are scored at a time: 16 MiB of them.
+/// Numbers of rows that are scored at a time: 16 MiB of them.
 const NUMBERS_AT_ONCE: usize = 1 << 22;
 
 /// Takes the scores of rows, in their order, with the cells of their [further columns](SampleFile::further_columns).

@@ -12,7 +12,7 @@ use crate::{Error, Result};
 
 const NAME: &str = "length rarity";
 
-/// NamedArrays of a kind of packet in a file: service and direction, two hosts, length.
+/// Numbers of a kind of packet in a file: service and direction, two hosts, length.
 const COLUMNS: usize = 4 + 5 + 5 + 1;
 
 /// Which facts make two packets of one kind; all by default.

@@ -275,7 +275,7 @@ impl OneClassSvm {
         self.gamma
     }
 
-    /// NamedArrays in a row.
+    /// Numbers in a row.
     pub fn width(&self) -> usize {
         self.width
     }

@@ -34,7 +34,7 @@ pub enum SampleFile {
 pub enum Rows {
     /// Codes.
     Codes {
-        /// NamedArrays in a code.
+        /// Numbers in a code.
         width: usize,
         /// The model, as its codes' file names it in JSON; `None` for a file with codes alone.
         model: Option<String>,
@@ -209,7 +209,7 @@ impl Rows {
         }
     }
 
-    /// NamedArrays or bytes in a row.
+    /// Numbers or bytes in a row.
     pub fn width(&self) -> usize {
         match self {
             Rows::Codes { width, .. } => *width,

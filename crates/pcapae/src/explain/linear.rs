@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::engine::Grid;
 
-    /// NamedArrays of both signs without order, the same every time.
+    /// Numbers of both signs without order, the same every time.
     fn numbers(count: usize, seed: usize) -> Vec<f64> {
         let number = |i: usize| ((i + seed * 31).wrapping_mul(2_654_435_761) % 2001) as f64 / 1000.0 - 1.0;
         (1..=count).map(number).collect()

@@ -87,7 +87,7 @@ pub(super) struct Run<'a> {
     pub bytes: &'a [u8],
 }
 
-/// NamedArrays for every frame of a window.
+/// Numbers for every frame of a window.
 pub(super) type Frames = Vec<Vec<f64>>;
 
 impl Run<'_> {

@@ -27,7 +27,7 @@ pub struct EvaluationInput<'a> {
 }
 
 /// How to measure.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct EvaluationConfig {
     /// The rule for the threshold. Default `conformal:0.001`.
     pub threshold: ThresholdRule,
@@ -35,16 +35,6 @@ pub struct EvaluationConfig {
     pub time_aware: TimeAwareConfig,
     /// Longest buffer of VUS-PR, in rows; `None` leaves VUS-PR out, which takes as many passes over the anomalous rows. Default `None`.
     pub buffer_max: Option<usize>,
-}
-
-impl Default for EvaluationConfig {
-    fn default() -> Self {
-        EvaluationConfig {
-            threshold: ThresholdRule::default(),
-            time_aware: TimeAwareConfig::default(),
-            buffer_max: None,
-        }
-    }
 }
 
 /// An evaluation, and the tables that it was made from.

@@ -81,7 +81,7 @@ impl Neighbourhood {
         self.rows.len() / self.width
     }
 
-    /// NamedArrays in a row.
+    /// Numbers in a row.
     pub fn width(&self) -> usize {
         self.width
     }

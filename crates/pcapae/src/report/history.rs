@@ -133,7 +133,7 @@ mod tests {
         for (bytes, said) in [
             (b"" as &[u8], "history.csv cannot be read as a training history: its header is "),
             (b"epoch,loss\n1,2\n", "its header is epoch,loss, expected epoch,steps"),
-            (&twice, "row 2: epoch 1 follows epoch 1"),
+            (&twice, "row 2: `epoch` is 1, expected a number above 1"),
             (&twice[..twice.len() - 25], "row 2: "),
         ] {
             let message = parsed(bytes).unwrap_err().to_string();

@@ -82,7 +82,7 @@ impl<'a> RowPackets<'a> {
         Ok(packets)
     }
 
-    /// NamedArrays of the packets of a row, by its index from 0.
+    /// Numbers of the packets of a row, by its index from 0.
     pub fn ranges(&self, row: usize) -> impl Iterator<Item = RangeInclusive<u64>> + use<'a> {
         let listed = self.lists.map_or("", |lists| lists.text(row)).split_whitespace().filter_map(range);
         listed.chain(if self.lists.is_some() { None } else { whole(&self.table.row(row)) })
@@ -171,7 +171,7 @@ fn is_interleaved(table: &ScoreTable) -> bool {
     !single && !ranges().is_sorted_by(|a, b| a.start() <= b.start() && a.end() <= b.end())
 }
 
-/// NamedArrays of packets as [`PACKETS_COLUMN`] lists them, in rising order: `3-5 9`.
+/// Numbers of packets as [`PACKETS_COLUMN`] lists them, in rising order: `3-5 9`.
 pub fn packet_list(mut packets: Vec<u64>) -> String {
     packets.sort_unstable();
     packets.dedup();

@@ -70,7 +70,7 @@ impl Timeline {
     /// Arrays are little-endian and base64.
     pub fn to_json(&self) -> Value {
         let floats = |values: &[f32]| {
-            BASE64_STANDARD.encode(&values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+            BASE64_STANDARD.encode(values.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
         };
         let times: Vec<u8> = self.times.iter().flat_map(|time| time.to_le_bytes()).collect();
         json!({
