@@ -16,10 +16,10 @@ fuzz_target!(|text: &str| {
             let written = blueprint.to_yaml().expect("what is read is written");
             assert_eq!(Blueprint::from_yaml(&written).as_ref(), Ok(&blueprint), "{written}");
         }
-        Err(reason) => one_sentence(&reason),
+        Err(reason) => one_sentence(&reason.to_string()),
     }
     match Grid::from_yaml(text) {
         Ok(grid) => assert!(grid.candidates.iter().all(|candidate| candidate.blueprint.check().is_ok())),
-        Err(reason) => one_sentence(&reason),
+        Err(reason) => one_sentence(&reason.to_string()),
     }
 });

@@ -7,9 +7,9 @@ use pcapae::monitor::Bundle;
 fuzz_target!(|bytes: &[u8]| {
     match Bundle::from_bytes(bytes) {
         Ok(bundle) => {
-            assert!(bundle.judge.packet_threshold().value.is_finite());
+            assert!(bundle.decision.packet_threshold().value.is_finite());
             assert!(bundle.to_bytes().is_ok());
         }
-        Err(reason) => assert!(!reason.is_empty()),
+        Err(fault) => assert!(!fault.to_string().is_empty()),
     }
 });

@@ -18,6 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
                 let _ = fitted.score(&samples);
             }
         }
-        Err(reason) => assert!(!reason.is_empty()),
+        Err(fault) => assert!(!fault.to_string().is_empty()),
     }
 });

@@ -18,6 +18,6 @@ fuzz_target!(|bytes: &[u8]| {
                 let _ = reducer.codes(&[&window, &window]);
             }
         }
-        Err(reason) => assert!(!reason.is_empty()),
+        Err(fault) => assert!(!fault.to_string().is_empty()),
     }
 });
