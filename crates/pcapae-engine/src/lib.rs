@@ -10,7 +10,7 @@
 //! in the first step the encoder's cells have no state.
 //!
 //! * [`Network`] is a [configuration](ModelConfig) with [parameters](Parameters).
-//! * [`reference`] computes it in double precision, layer by layer, as a graph that can be walked backwards.
+//! * [`reference`](mod@reference) computes it in double precision, layer by layer, as a graph that can be walked backwards.
 //! * [`Engine`] computes the same numbers about a thousand times faster: inference, loss and gradient.
 //! * [`simd`] has the vector types that the kernels are written against.
 //!

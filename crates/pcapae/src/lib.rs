@@ -45,95 +45,95 @@
 
 #![forbid(unsafe_code)]
 
-/// Every way the library refuses, with the place.
+// Every way the library refuses, with the place.
 pub mod error;
 
-/// How long work reports its progress and is asked to stop.
+// How long work reports its progress and is asked to stop.
 pub mod progress;
 
-/// Files that appear whole or not at all.
+// Files that appear whole or not at all.
 pub mod atomic_file;
 
-/// CSV files that gain a row a run.
+// CSV files that gain a row a run.
 pub mod append_table;
 
-/// safetensors files with metadata.
+// safetensors files with metadata.
 pub mod tensor_file;
 
-/// Arrays by name: the state of a fitted detector or reducer.
+// Arrays by name: the state of a fitted detector or reducer.
 pub mod named_arrays;
 
-/// Distances, neighbours, moments, eigenvectors, kernels.
+// Distances, neighbours, moments, eigenvectors, kernels.
 pub mod numeric;
 
-/// Captures to packets, packets to headers.
+// Captures to packets, packets to headers.
 pub mod capture;
 
-/// The five-tuple as a key that sorts.
+// The five-tuple as a key that sorts.
 pub mod flow;
 
-/// Normal, anomalous, unknown; ground-truth files.
+// Normal, anomalous, unknown; ground-truth files.
 pub mod label;
 
-/// What is in captures, and how two differ.
+// What is in captures, and how two differ.
 pub mod inspect;
 
-/// Packets to fragments of a fixed size.
+// Packets to fragments of a fixed size.
 pub mod fragment;
 
-/// The HDF5 file of fragments; windows over them.
+// The HDF5 file of fragments; windows over them.
 pub mod dataset;
 
-/// The HDF5 file of codes.
+// The HDF5 file of codes.
 pub mod code;
 
-/// The autoencoder, its configuration and its files.
+// The autoencoder, its configuration and its files.
 pub mod model;
 
-/// A dataset and a model to codes.
+// A dataset and a model to codes.
 pub mod encode;
 
-/// Optimisers, schedules, early stopping, and a training that can be resumed.
+// Optimisers, schedules, early stopping, and a training that can be resumed.
 pub mod train;
 
-/// The table of scores and its CSV file.
+// The table of scores and its CSV file.
 pub mod scores;
 
-/// Detectors: a registry, fitted ones in files, scores of rows and of streams.
+// Detectors: a registry, fitted ones in files, scores of rows and of streams.
 pub mod detectors;
 
-/// p-values, thresholds, and when scores are an alert.
+// p-values, thresholds, and when scores are an alert.
 pub mod calibration;
 
-/// The autoencoder as a detector: a fragment's window and its score.
+// The autoencoder as a detector: a fragment's window and its score.
 pub mod residual;
 
-/// Other ways from windows to codes; maps of them.
+// Other ways from windows to codes; maps of them.
 #[cfg(feature = "research")]
 pub mod reduce;
 
-/// Learn, detect, alerts, events, evidence, and the bundle file.
+// Learn, detect, alerts, events, evidence, and the bundle file.
 pub mod monitor;
 
-/// Which bytes made a score.
+// Which bytes made a score.
 pub mod explain;
 
-/// How good alerts and scores are.
+// How good alerts and scores are.
 pub mod metrics;
 
-/// All combinations of a detector's parameters.
+// All combinations of a detector's parameters.
 #[cfg(feature = "research")]
 pub mod grid_search;
 
-/// Events, explanations and results as JSON, CSV, charts and pages.
+// Events, explanations and results as JSON, CSV, charts and pages.
 #[cfg(feature = "report")]
 pub mod report;
 
-/// Plans of whole experiments.
+// Plans of whole experiments.
 #[cfg(feature = "research")]
 pub mod experiment;
 
-/// What most programs need: `use pcapae::prelude::*`.
+// What most programs need: `use pcapae::prelude::*`.
 pub mod prelude;
 
 #[cfg(all(test, feature = "report"))]
