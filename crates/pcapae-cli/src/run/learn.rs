@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use pcapae::Error;
-use pcapae::calibration::Connections;
-use pcapae::calibration::FalseAlarmRate;
+use pcapae::calibration::{Connections, FalseAlarmRate};
 use pcapae::capture::Captures;
 use pcapae::detectors::{Blueprint, Fitted, ScoringHead};
 use pcapae::fragment::Mode;

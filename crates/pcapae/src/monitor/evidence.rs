@@ -107,7 +107,7 @@ impl Bundle {
 /// Keeps what is wanted while packets and fragments go by.
 struct EvidenceCollector<'a> {
     scorers: Vec<(&'static str, Box<dyn FragmentScorer + 'a>)>,
-    /// Of the last packet, in packet mode.
+    /// Of the last packet, in packet mode, where it is wanted: others go to scorers of windows only, which need none.
     facts: Option<PacketFacts>,
     collected: Collected<'a>,
     bytes: u64,
@@ -132,9 +132,8 @@ impl EvidenceCollector<'_> {
 impl Receiver for EvidenceCollector<'_> {
     fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> Result<()> {
         self.bytes += packet.data.len() as u64;
-        if self.collected.mode == Mode::Packet {
-            self.facts = Some(headers.facts(packet.data.len() as u32, packet.time_ns));
-        }
+        let wanted = self.collected.mode == Mode::Packet && self.collected.wanted.has(packet.number);
+        self.facts = wanted.then(|| headers.facts(packet.data.len() as u32, packet.time_ns));
         if self.collected.wanted.shown.contains(&packet.number) {
             self.collected.shown.insert(packet.number, PacketEvidence::of(packet, headers));
         }

@@ -101,7 +101,7 @@ impl LearnConfig {
                 return other("model", said(&self.model), format!("{}, as it was trained", said(model.config())));
             }
             if let Some([got, expected]) = TrainedOn::from(Some(cutting)).difference(model.trained_on()) {
-                return other("cutting", got, format!("{expected}, on which the model was trained"));
+                return other("learning from", got, format!("{expected}, on which the model was trained"));
             }
         }
         self.head.check()
