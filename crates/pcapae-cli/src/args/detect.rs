@@ -11,7 +11,7 @@ use super::{CaptureArgs, ThreadsArg};
 #[command(after_help = "\
 Examples:
   pcapae detect plant.pcapae today.pcap
-  pcapae detect plant.pcapae today.pcap --json | jq 'select(.pcapae).pcapae.multiple'
+  pcapae detect plant.pcapae today.pcap --json | jq -r 'select(.pcapae).pcapae.reason'
   pcapae detect plant.pcapae exercise.pcap -g exercise.labels.csv
   pcapae detect plant.pcapae today.pcap --report report.html
   pcapae detect plant.pcapae today.pcap -o alerts --syslog
@@ -46,17 +46,17 @@ pub struct DetectArgs {
     #[arg(long, requires = "output")]
     pub cef: bool,
 
-    /// Also write the score of every packet.
+    /// Also write the strength of every packet, its event, and the scores of all detectors.
     #[arg(long, value_name = "SCORES.csv")]
     pub scores: Option<PathBuf>,
 
-    /// Also write a report for the browser: scores over time, events, and the bytes of alerts. It needs no network.
+    /// Also write a report for the browser: strength over time, events, and the bytes of alerts. It needs no network.
     ///
     /// Captures that are files are read a second time for the bytes; of standard input none are shown.
     #[arg(long, value_name = "REPORT.html")]
     pub report: Option<PathBuf>,
 
-    /// Show at most this many events in the table, those with the highest scores.
+    /// Show at most this many events in the table, the strongest.
     #[arg(long, value_name = "N", default_value_t = 40)]
     pub top: usize,
 

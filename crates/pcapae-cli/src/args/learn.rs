@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use pcapae::fragment::Mask;
+use pcapae::monitor::Exclusion;
 
 use super::{CaptureArgs, LossArg, ModeArg, ThreadsArg, positive};
 
@@ -13,11 +14,12 @@ use super::{CaptureArgs, LossArg, ModeArg, ThreadsArg, positive};
 Examples:
   pcapae learn monday.pcap.gz tuesday.pcapng -o plant.pcapae
   tcpdump -i eth0 -w - | pcapae learn - -o plant.pcapae
-  pcapae learn week.pcap -o plant.pcapae --detectors position-histogram,length-rarity --false-alarm-rate 0.0001
+  pcapae learn week.pcap -o plant.pcapae --exclude 10.0.0.66 --exclude 2026-03-01T10:00:00Z..2026-03-01T10:20:00Z
+  pcapae learn week.pcap -o plant.pcapae --detectors novelty,position-histogram --margin 5
   pcapae learn week.pcap -o plant.pcapae --model training/best.safetensors --detectors isolation_forest.yaml
 
-The detectors are fitted to the first 60 % of the packets, the next 10 % decide when to stop, 10 % calibrate each detector, and the
-last 20 % what they say together, which decides what is an alert.")]
+Every packet is learned. The packets are divided into ten blocks of time, and each is scored as if only the others had been learned: what
+blocks reach so sets the limits. learn tells what of the captures would have been alerts; leave out what was not normal.")]
 pub struct LearnArgs {
     #[command(flatten)]
     pub input: CaptureArgs,
@@ -38,19 +40,22 @@ pub struct LearnArgs {
     #[arg(long, value_name = "FIELDS")]
     pub mask: Option<Mask>,
 
-    /// What scores packets, with commas between: Autoencoder, any detector that fit knows (PositionHistogram, LengthRarity, InterArrival,
-    /// IsolationForest, ...) by its name, a blueprint, or a detector that fit made [default: Autoencoder,PositionHistogram; in byte and
-    /// flow mode Autoencoder].
+    /// What raises alerts, with commas between: any detector that fit knows by its name, Autoencoder, a blueprint, or a detector that fit made
+    /// [default: Novelty,LengthBackOff,Sequence,ClosedPositions,Rate].
     ///
     /// Upper and lower case, hyphens and underscores do not matter: isolation-forest is IsolationForest. PositionHistogram, LengthRarity and
-    /// InterArrival look at packets, and go with packet mode only. The others look at the model's codes where there is a model, as there is with
-    /// Autoencoder or --model, and else at the bytes of fragments.
+    /// InterArrival go with packet mode only. IsolationForest and the others of numbers look at the model's codes where there is a model, and
+    /// else at the bytes of fragments.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub detectors: Option<Vec<String>>,
 
+    /// Whether an autoencoder is trained that explains and ranks alerts [default: on, but off where --detectors names what raises alerts].
+    #[arg(long, value_name = "WHETHER")]
+    pub explainer: Option<SwitchArg>,
+
     /// A model that pcapae train made, or a bundle that holds one, instead of a new one: of either cell, with any number of frames, predicting or not.
     ///
-    /// It should not have been trained on these captures: calibrated on packets that it knows, it would raise more alerts than is promised.
+    /// Where the autoencoder raises alerts, it should not have been trained on these captures: its limits would rest on packets that it knows.
     #[arg(long, value_name = "MODEL", conflicts_with_all = ["loss", "epochs", "batch", "learning_rate"])]
     pub model: Option<PathBuf>,
 
@@ -62,17 +67,18 @@ pub struct LearnArgs {
     #[arg(long, value_name = "LOSS", default_value = "mse")]
     pub loss: LossArg,
 
-    /// Whether the last packets of a connection are scored together, beside each packet by itself.
-    #[arg(long, value_name = "WHETHER", default_value = "on")]
-    pub connections: ConnectionsArg,
-
     /// Fragments in a window, 1 to 256 [default: 1, or as the model of --model was trained].
     #[arg(long, alias = "finput", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub frames: Option<u16>,
 
-    /// Share of normal packets that may raise an alert.
-    #[arg(long, value_name = "SHARE", default_value_t = 0.001, allow_negative_numbers = true)]
-    pub false_alarm_rate: f64,
+    /// How far above what normal traffic reached a score must be, in scales of how much blocks of time differ: more gives fewer alerts.
+    #[arg(long, value_name = "SCALES", default_value_t = 3.0, allow_negative_numbers = true)]
+    pub margin: f64,
+
+    /// Leave packets out: of a host (IP or hardware address), of a time (FROM..TO as 2026-03-01T10:00:00Z), or of an event that learn told
+    /// of the same captures (event:N). May be given more than once.
+    #[arg(long, value_name = "WHAT", value_parser = exclusion)]
+    pub exclude: Vec<Exclusion>,
 
     /// Keep this many different normal fragments in the bundle, at most, which the report shows beside odd ones; 0 keeps none.
     ///
@@ -114,10 +120,30 @@ pub enum ScoringArg {
     Top8,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum ConnectionsArg {
-    /// They are, and half of the false-alarm rate is for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SwitchArg {
     On,
-    /// Packets are scored by themselves only.
     Off,
+}
+
+/// What is left out of the captures, as the user writes it.
+fn exclusion(text: &str) -> Result<Exclusion, String> {
+    if let Some(number) = text.strip_prefix("event:") {
+        return number.parse().map(Exclusion::Event).map_err(|_| format!("{number:?} is no number of an event"));
+    }
+    if let Some((from, to)) = text.split_once("..") {
+        let time = |text: &str| {
+            let time: jiff::Timestamp = text.parse().map_err(|_| format!("{text:?} is no time as 2026-03-01T10:00:00Z"))?;
+            i64::try_from(time.as_nanosecond()).map_err(|_| format!("{text} is out of range"))
+        };
+        return Ok(Exclusion::Time(time(from)?, time(to)?));
+    }
+    if let Ok(address) = text.parse() {
+        return Ok(Exclusion::Address(address));
+    }
+    let bytes: Vec<u8> = text.split([':', '-']).map_while(|byte| u8::from_str_radix(byte, 16).ok()).collect();
+    match bytes.try_into() {
+        Ok(address) if text.len() == 17 => Ok(Exclusion::Hardware(address)),
+        _ => Err("expected an IP address, a hardware address, FROM..TO, or event:N".into()),
+    }
 }

@@ -17,7 +17,7 @@ pub use evaluate::EvaluateArgs;
 pub use experiment::ExperimentArgs;
 pub use explain::{BaselineArg, ErrorArg, ExplainArgs, GatesArg, MethodArg, TargetArg};
 pub use inspect::InspectArgs;
-pub use learn::{ConnectionsArg, LearnArgs, ScoringArg};
+pub use learn::{LearnArgs, ScoringArg, SwitchArg};
 pub use reduce::{ApplyArgs, FitReducerArgs, MapArgs, MapMethodArg, ReduceArgs, ReduceCommand};
 pub use report::ReportArgs;
 pub use train::{CellArg, OptimizerArg, SchedulerArg, TrainArgs};

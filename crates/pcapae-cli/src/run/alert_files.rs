@@ -46,12 +46,12 @@ impl AlertFiles {
     }
 
     /// Writes them all; `objects` are the events as JSON.
-    pub fn write(self, events: &[Event], objects: &[String], detection: &Detection) -> Result<()> {
+    pub fn write(self, objects: &[String], detection: &Detection) -> Result<()> {
         let lines = |line: &dyn Fn(&Event) -> String| -> Vec<u8> {
-            events.iter().flat_map(|event| (line(event) + "\n").into_bytes()).collect()
+            detection.events.iter().flat_map(|event| (line(event) + "\n").into_bytes()).collect()
         };
         let file = File::create(self.pcapng.path()).map_err(Error::io("write", self.pcapng.place()))?;
-        alert_capture(detection, events, Captures::open(&self.captures)?, BufWriter::new(file))?;
+        alert_capture(detection, Captures::open(&self.captures)?, BufWriter::new(file))?;
         self.pcapng.keep()?;
         if let Some(syslog) = self.syslog {
             syslog.write(&lines(&syslog_line))?;

@@ -8,7 +8,7 @@ use pcapae::atomic_file::AtomicFile;
 use pcapae::capture::Captures;
 use pcapae::label::{Labels, PacketLabels};
 use pcapae::metrics::{Observation, episodes};
-use pcapae::monitor::{LearnConfig, events, learn};
+use pcapae::monitor::{Keep, LearnConfig, learn};
 
 use super::detect::text;
 use super::evaluation_table::attacks;
@@ -40,11 +40,12 @@ pub fn run(args: DemoArgs, console: &Console) -> anyhow::Result<ExitCode> {
     console.say("\ndetecting on attack.pcap: the same plant, attacked from a third host\n");
     let captures = Captures::from_reader("attack.pcap.zst", Cursor::new(ATTACK));
     let truth = PacketLabels::from_reader(Path::new("attack.labels.csv"), LABELS)?;
-    let detection = learned.bundle.detect(captures, Labels::of_packets(truth.clone()), console)?;
+    let detection = learned.bundle.detect(captures, Labels::of_packets(truth.clone()), Keep::Packets, console)?;
     console.clear();
-    let events = events(detection.alerts());
-    let (episodes, measures) = episodes(&Observation::of_detection(&detection, &events, &truth));
-    print(&format!("{}\n{}\n", text(&events, &detection, Some(&measures), EVENTS_SHOWN), attacks(&episodes)))?;
+    if let Some(records) = &detection.records {
+        let (episodes, measures) = episodes(&Observation::of_detection(records, &detection.events, &truth));
+        print(&format!("{}\n{}\n", text(&detection, Some(&measures), EVENTS_SHOWN), attacks(&episodes)))?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use pcapae::capture::Captures;
 use pcapae::label::{Label, Labels, PacketLabels};
 use pcapae::metrics::{EpisodeMeasures, Observation, Summary, episodes};
-use pcapae::monitor::{Bundle, Detection, Event, events};
+use pcapae::monitor::{Bundle, Detection, Event, Keep};
 use pcapae::report::{ReportEvidence, event_json, scores_csv, summary_json, top_fields};
 
 use super::alert_files::AlertFiles;
@@ -28,13 +28,16 @@ pub fn run(args: DetectArgs, console: &Console) -> anyhow::Result<ExitCode> {
     let scores = args.scores.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
     let report = args.report.as_ref().map(|place| output(place, args.force, inputs())).transpose()?;
     let files = args.output.as_deref().map(|folder| AlertFiles::begin(folder, &args)).transpose()?;
-    let detection = bundle.detect(captures, labels, console)?;
-    if let Some(file) = scores {
-        file.write(&scores_csv(&detection)?)?;
+    let keep = match truth.is_some() || scores.is_some() || report.is_some() {
+        true => Keep::Packets,
+        false => Keep::Events,
+    };
+    let detection = bundle.detect(captures, labels, keep, console)?;
+    if let Some((file, records)) = scores.zip(detection.records.as_ref()) {
+        file.write(&scores_csv(records)?)?;
     }
-    let events = events(detection.alerts());
     let evidence = match report.is_some() || files.is_some() {
-        true => second_look::evidence(&bundle, (&detection, &events), &args.input.captures, console)?,
+        true => second_look::evidence(&bundle, &detection, &args.input.captures, console)?,
         false => Err(""),
     };
     let explained = second_look::explained(&bundle, evidence.as_ref().ok(), console)?;
@@ -43,47 +46,50 @@ pub fn run(args: DetectArgs, console: &Console) -> anyhow::Result<ExitCode> {
         Err(why) => ReportEvidence::NotKept(why),
     };
     if let Some(file) = report {
-        html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, console)?;
+        html_report::write(file, (&bundle, &args.bundle), &detection, evidence, console)?;
     }
     console.clear();
     warn_of(&detection.captures, console);
     say_skipped(&detection.skipped, &detection.captures, console);
     warn_of_flood(&Summary::of(&detection), console);
 
-    let attacks = truth.map(|truth| episodes(&Observation::of_detection(&detection, &events, &truth)).1);
-    let objects = objects(&events, &detection, evidence);
+    let attacks = truth.zip(detection.records.as_ref()).map(|(truth, records)| {
+        episodes(&Observation::of_detection(records, &detection.events, &truth)).1
+    });
+    let objects = objects(&bundle, &detection, evidence);
     if let Some(files) = files {
-        files.write(&events, &objects, &detection)?;
+        files.write(&objects, &detection)?;
     }
     let printed = match args.json {
         true => json_lines(objects, &detection, attacks.as_ref()),
-        false => text(&events, &detection, attacks.as_ref(), args.top),
+        false => text(&detection, attacks.as_ref(), args.top),
     };
     print(&printed)?;
-    Ok(if args.fail_on_alert && !events.is_empty() { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
+    let alerts = args.fail_on_alert && !detection.events.is_empty();
+    Ok(if alerts { ExitCode::from(ALERTS) } else { ExitCode::SUCCESS })
 }
 
 /// Where most of the traffic raises alerts, an attack is only one of the reasons that come to mind.
 fn warn_of_flood(summary: &Summary, console: &Console) {
     const FEW: u64 = 100;
-    if summary.scored >= FEW && summary.alerts > summary.scored / 2 {
+    if summary.packets >= FEW && summary.alerts > summary.packets / 2 {
         console.warn(format_args!(
             "{} of {} packets raise alerts: if that is no attack, this is no longer the network that was learned, as after a change of hardware; learn again from its normal traffic, or without addresses by --mask volatile,addresses",
-            summary.alerts, summary.scored
+            summary.alerts, summary.packets
         ));
     }
 }
 
 /// The events as JSON, with the fields that mattered where there was a second look.
-fn objects(events: &[Event], detection: &Detection, evidence: ReportEvidence<'_>) -> Vec<String> {
+fn objects(bundle: &Bundle, detection: &Detection, evidence: ReportEvidence<'_>) -> Vec<String> {
     let object = |event: &Event| {
         let fields = match evidence {
             ReportEvidence::Shown(evidence, explained) => Some(top_fields(event, evidence, explained)),
             ReportEvidence::NotKept(_) => None,
         };
-        event_json(event, &detection.captures, fields.as_deref()).to_string()
+        event_json(event, &bundle.id, &detection.captures, fields.as_deref()).to_string()
     };
-    events.iter().map(object).collect()
+    detection.events.iter().map(object).collect()
 }
 
 fn json_lines(mut lines: Vec<String>, detection: &Detection, attacks: Option<&EpisodeMeasures>) -> String {
@@ -92,34 +98,26 @@ fn json_lines(mut lines: Vec<String>, detection: &Detection, attacks: Option<&Ep
 }
 
 /// The table of events and the numbers, as the user reads them.
-pub fn text(events: &[Event], detection: &Detection, attacks: Option<&EpisodeMeasures>, top: usize) -> String {
+pub fn text(detection: &Detection, attacks: Option<&EpisodeMeasures>, top: usize) -> String {
     let summary = Summary::of(detection);
     let mut text = String::new();
-    if !events.is_empty() {
-        let mut shown: Vec<&Event> = events.iter().collect();
-        shown.sort_by(|a, b| b.peak.multiple().total_cmp(&a.peak.multiple()));
-        shown.truncate(top);
-        shown.sort_by_key(|event| event.packets.first());
-        if !shown.is_empty() {
-            text += &format!("{}\n", event_table(&shown));
-        }
-        if shown.len() < events.len() {
-            text += &format!(
-                "… and {} events with lower scores (--top {} shows all)\n",
-                events.len() - shown.len(),
-                events.len()
-            );
-        }
+    let events = &detection.events;
+    let mut shown: Vec<&Event> = events.iter().collect();
+    shown.sort_by(|a, b| b.peak.strength().total_cmp(&a.peak.strength()));
+    shown.truncate(top);
+    shown.sort_by_key(|event| event.number);
+    if !shown.is_empty() {
+        text += &format!("{}\n", event_table(&shown));
+    }
+    if shown.len() < events.len() {
+        text +=
+            &format!("… and {} weaker events (--top {} shows all)\n", events.len() - shown.len(), events.len());
     }
     text += &format!(
-        "{} in {} among {}, {} of them scored; {} by the packet, {} by its connection; threshold {:.2}\n",
-        counted(summary.alerts, "alert"),
-        counted(events.len() as u64, "event"),
+        "{}; {} of {} raise alerts\n",
+        counted(summary.events, "event"),
+        summary.alerts,
         counted(summary.packets, "packet"),
-        summary.scored,
-        summary.by_packet,
-        summary.by_connection,
-        detection.packet_threshold().value
     );
     text += &metrics(&summary);
     text + &attacks.map_or(String::new(), |attacks| format!("  {}\n", noticed(attacks)))

@@ -2,13 +2,15 @@
 
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
-use pcapae::monitor::{Alert, Event};
+use pcapae::monitor::Event;
 use pcapae::report::timestamp;
+
+use super::input::counted;
 
 /// The events, one a row; a column for the labels where they are known.
 pub fn event_table(events: &[&Event]) -> Table {
     let labelled = events.iter().any(|event| event.anomalous.is_some());
-    let mut header = vec!["no.", "time (UTC)", "packets", "alerts", "from", "to", "protocol", "score", "by"];
+    let mut header = vec!["no.", "time (UTC)", "what", "packets"];
     if labelled {
         header.push("attack");
     }
@@ -18,7 +20,7 @@ pub fn event_table(events: &[&Event]) -> Table {
     for event in events {
         table.add_row(row(event, labelled));
     }
-    for column in [0, 3, 7] {
+    for column in [0, 3] {
         if let Some(column) = table.column_mut(column) {
             column.set_cell_alignment(CellAlignment::Right);
         }
@@ -27,53 +29,33 @@ pub fn event_table(events: &[&Event]) -> Table {
 }
 
 fn row(event: &Event, labelled: bool) -> Vec<Cell> {
-    let conversation = &event.peak.conversation;
     let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
     let start = timestamp(event.first_ns).replace('T', " ").chars().take(19).collect::<String>();
     let time = if seconds < 1.0 { start } else { format!("{start} +{seconds:.0}s") };
-    let packets = match (event.packets.first(), event.packets.last()) {
-        (Some(first), Some(last)) if first != last => format!("{first}–{last}"),
-        (Some(first), _) => first.to_string(),
-        _ => String::new(),
-    };
-    let to = match event.hosts {
-        0..=2 => conversation.destination.to_string(),
-        hosts => format!("{} (of {hosts} hosts)", conversation.destination),
-    };
-    let protocol = match conversation.service {
-        Some(service) => format!("{} {service}", conversation.protocol),
-        None => conversation.protocol.to_string(),
-    };
-    let mut row = vec![
-        Cell::new(event.number),
-        Cell::new(time),
-        Cell::new(packets),
-        Cell::new(event.packets.len()),
-        Cell::new(conversation.source),
-        Cell::new(to),
-        Cell::new(protocol),
-        Cell::new(format!("{:.1}×", event.peak.multiple())),
-        Cell::new(by(&event.peak)),
-    ];
+    let mut row =
+        vec![Cell::new(event.number), Cell::new(time), Cell::new(what(event)), Cell::new(event.packet_count)];
     if labelled {
         row.push(Cell::new(match event.anomalous {
             Some(0) => "no".into(),
-            Some(count) if count == event.packets.len() => "yes".into(),
-            Some(count) => format!("{count} of {}", event.packets.len()),
+            Some(count) if count == event.packet_count => "yes".into(),
+            Some(count) => format!("{count} of {}", event.packet_count),
             None => String::from("?"),
         }));
     }
     row
 }
 
-/// What raised the alert, and the shares of the detectors, the largest first: `packet: histograms 71 %, autoencoder 29 %`.
-fn by(alert: &Alert) -> String {
-    let fired = alert.trigger.name();
-    let mut shares = alert.shares.clone();
-    if shares.len() < 2 {
-        return fired.to_owned();
+/// The reason, and what else an operator wants to know at a glance.
+pub fn what(event: &Event) -> String {
+    let mut parts = vec![event.reason.clone()];
+    if event.hosts > 2 {
+        parts.push(format!("{} hosts take part", event.hosts));
     }
-    shares.sort_by(|(_, a), (_, b)| b.total_cmp(a));
-    let shares: Vec<String> = shares.iter().map(|(name, share)| format!("{} {:.0} %", name, share * 100.0)).collect();
-    format!("{fired}: {}", shares.join(", "))
+    if event.recurrences > 0 {
+        parts.push(format!("came back {}", counted(event.recurrences, "time")));
+    }
+    if let Some(before) = event.again {
+        parts.push(format!("as in event {before}"));
+    }
+    parts.join("; ")
 }

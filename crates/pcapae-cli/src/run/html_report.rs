@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use pcapae::atomic_file::AtomicFile;
-use pcapae::monitor::{Bundle, Detection, Event};
+use pcapae::monitor::{Bundle, Detection};
 use pcapae::report::{HtmlReport, ReportEvidence};
 
 use crate::progress::Console;
@@ -12,7 +12,7 @@ use crate::progress::Console;
 pub fn write(
     file: AtomicFile,
     (bundle, path): (&Bundle, &Path),
-    (detection, events): (&Detection, &[Event]),
+    detection: &Detection,
     evidence: ReportEvidence<'_>,
     console: &Console,
 ) -> pcapae::Result<()> {
@@ -20,5 +20,5 @@ pub fn write(
         console.warn(format_args!("{}: {why}", file.place().display()));
     }
     let name = path.display().to_string();
-    file.write(HtmlReport { bundle: (bundle, &name), detection, events, evidence }.render()?.as_bytes())
+    file.write(HtmlReport { bundle: (bundle, &name), detection, evidence }.render()?.as_bytes())
 }

@@ -5,16 +5,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use pcapae::Error;
-use pcapae::calibration::{Connections, FalseAlarmRate};
+use pcapae::calibration::MarginScales;
 use pcapae::capture::Captures;
 use pcapae::detectors::{Blueprint, Fitted, ScoringHead};
 use pcapae::fragment::Mode;
 use pcapae::model::{Autoencoder, Frames, ModelConfig, Side};
-use pcapae::monitor::{Bundle, DetectorPlan, Effort, LearnConfig, Learned, TrainingSummary, learn};
+use pcapae::monitor::{DetectorPlan, Effort, Event, LearnConfig, Learned, LeftOut, TrainingSummary, learn};
+use pcapae::report::timestamp;
 use pcapae::train::TrainConfig;
 
 use super::input::{counted, output, say_skipped, warn_of};
-use crate::args::{ConnectionsArg, LearnArgs, ModelArgs, ScoringArg};
+use super::event_table::what;
+use crate::args::{LearnArgs, ModelArgs, ScoringArg, SwitchArg};
 use crate::progress::Console;
 
 /// Learns, then puts the bundle in its place.
@@ -44,7 +46,7 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
         mask: args.mask.or(known.mask).unwrap_or(defaults.mask),
         detectors: match &args.detectors {
             Some(named) => named.iter().map(|named| plan(named.trim())).collect::<pcapae::Result<_>>()?,
-            None => DetectorPlan::defaults(mode),
+            None => DetectorPlan::defaults(),
         },
         model: match &trained {
             Some(model) => *model.config(),
@@ -55,7 +57,7 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
         },
         trained,
         head: args.scoring.into(),
-        connections: args.connections.into(),
+        explain: args.explainer.map_or(args.detectors.is_none(), |explainer| explainer == SwitchArg::On),
         training: TrainConfig {
             batch: args.batch as usize,
             learning_rate: args.learning_rate,
@@ -63,7 +65,8 @@ fn config(args: &LearnArgs) -> pcapae::Result<LearnConfig> {
             ..defaults.training
         },
         effort: args.epochs.map_or(defaults.effort, |epochs| Effort::Epochs(epochs as usize)),
-        false_alarm_rate: FalseAlarmRate::new(args.false_alarm_rate)?,
+        margin: MarginScales::new(args.margin)?,
+        exclude: args.exclude.clone(),
         normal_fragments: args.normal_fragments,
     };
     let size = config.model.side.fragment_size();
@@ -101,46 +104,61 @@ impl From<ScoringArg> for ScoringHead {
     }
 }
 
-impl From<ConnectionsArg> for Connections {
-    fn from(connections: ConnectionsArg) -> Connections {
-        match connections {
-            ConnectionsArg::On => Connections::Scored,
-            ConnectionsArg::Off => Connections::Ignored,
-        }
-    }
-}
-
-/// Says what was learned, and what to expect of it.
+/// Says what was learned, what of it would have been alerts, and what to expect.
 pub fn report(learned: &Learned, console: &Console) {
     warn_of(&learned.captures, console);
     say_skipped(&learned.skipped, &learned.captures, console);
-    let Bundle { training_summary, decision, detectors, .. } = &learned.bundle;
-    let packets = counted(training_summary.packets, "packet");
-    console.say(format_args!(
-        "learned {} from {packets}: {} to train on{}",
-        detectors,
-        counted(training_summary.training_windows as u64, "window"),
-        course(training_summary),
-    ));
-    let threshold = decision.packet_threshold();
-    let held_back = counted(threshold.calibrated_on as u64, "held-back packet");
-    let percent = |share: f64| format!("{} %", share * 100.0);
-    let parts = match decision.connection() {
-        Some(_) => ", half of it for packets by themselves, half for connections",
-        None => "",
+    let summary = &learned.bundle.training_summary;
+    let excluded = match summary.excluded {
+        0 => String::new(),
+        excluded => format!(", {} excluded", counted(excluded, "packet")),
     };
     console.say(format_args!(
-        "calibrated on {held_back} for a false-alarm rate of {}{parts}; the validation packets gave {:.2} %",
-        percent(decision.rate().share()),
-        training_summary.validation_alarm_rate * 100.0
+        "learned {} from {}{excluded}{}",
+        learned.bundle.detectors,
+        counted(summary.packets, "packet"),
+        course(summary)
     ));
-    if !threshold.promises_rate() {
+    say_left_out(learned, console);
+}
+
+/// Tells the events of the left-out test, and what they do to the limits.
+fn say_left_out(learned: &Learned, console: &Console) {
+    const SHOWN: usize = 20;
+    let events = &learned.left_out.events;
+    let hours = learned.left_out.seconds / 3600.0;
+    console.say(format_args!(
+        "left out block by block, the learned traffic itself raises {} in {hours:.2} hours{}",
+        counted(events.len() as u64, "event"),
+        if events.is_empty() { "" } else { ", now normal:" }
+    ));
+    for event in events.iter().take(SHOWN) {
+        let time = timestamp(event.first_ns).replace('T', " ").chars().take(19).collect::<String>();
+        let packets = counted(event.packet_count, "packet");
+        console.say(format_args!("  {:>3}  {time}  {} ({packets}){}", event.number, what(event), cost(learned, event)));
+    }
+    if events.len() > SHOWN {
+        console.say(format_args!("  … and {} more", events.len() - SHOWN));
+    }
+    if !events.is_empty() {
+        console.say(format_args!("if one of these was not normal, learn again without it"));
+    }
+    if hours < 1.0 {
         console.warn(format_args!(
-            "{held_back} cannot promise a false-alarm rate of {}, which takes {}: an alert is what exceeds them all",
-            percent(decision.rate().share()),
-            threshold.needed()
+            "{:.0} minutes of traffic do not show what an hour or a day brings: expect false events until more is learned",
+            hours * 60.0
         ));
     }
+}
+
+/// The limit that an event raises most.
+fn cost(learned: &Learned, event: &Event) -> String {
+    let raised = LeftOut::raised_limits(event, &learned.bundle.decision, &learned.bundle.detectors);
+    let most = raised.iter().max_by(|(a, x), (b, y)| (x - a.limit.threshold).total_cmp(&(y - b.limit.threshold)));
+    most.map_or_else(String::new, |(finding, limit)| {
+        let before = finding.limit.threshold;
+        format!(": raises a limit of {}/{} from {before:.1} to {limit:.1}", finding.detector, finding.aspect.name)
+    })
 }
 
 /// How the training of the autoencoder went, if there is one.

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use pcapae::capture::Captures;
 use pcapae::label::Label;
-use pcapae::monitor::{Bundle, events};
+use pcapae::monitor::{Bundle, Keep};
 use pcapae::report::ReportEvidence;
 
 use super::input::{counted, labels, output, say_skipped, warn_of};
@@ -20,23 +20,22 @@ pub fn run(args: &ReportArgs, console: &Console) -> anyhow::Result<ExitCode> {
     let captures = Captures::open(&args.input.captures)?;
     let inputs = args.input.captures.iter().chain(&args.ground_truth).chain([&args.bundle]);
     let file = output(&args.output, args.force, inputs)?;
-    let detection = bundle.detect(captures, labels, console)?;
-    let events = events(detection.alerts());
-    let evidence = second_look::evidence(&bundle, (&detection, &events), &args.input.captures, console)?;
+    let detection = bundle.detect(captures, labels, Keep::Packets, console)?;
+    let evidence = second_look::evidence(&bundle, &detection, &args.input.captures, console)?;
     let explained = second_look::explained(&bundle, evidence.as_ref().ok(), console)?;
     let evidence = match &evidence {
         Ok(evidence) => ReportEvidence::Shown(evidence, &explained),
         Err(why) => ReportEvidence::NotKept(why),
     };
-    html_report::write(file, (&bundle, &args.bundle), (&detection, &events), evidence, console)?;
+    html_report::write(file, (&bundle, &args.bundle), &detection, evidence, console)?;
     console.clear();
     warn_of(&detection.captures, console);
     say_skipped(&detection.skipped, &detection.captures, console);
     console.say(format_args!(
         "{}: {} among {}",
         args.output.display(),
-        counted(events.len() as u64, "event"),
-        counted(detection.packets.len() as u64, "packet"),
+        counted(detection.events.len() as u64, "event"),
+        counted(detection.packets, "packet"),
     ));
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pcapae::capture::Captures;
 use pcapae::explain::{Aim, Composite, ExplainedWindow, Method, explain_windows};
-use pcapae::monitor::{Bundle, Detection, Event, Evidence};
+use pcapae::monitor::{Bundle, Detection, Evidence};
 use pcapae::report::packets_to_show;
 
 use crate::progress::Console;
@@ -17,7 +17,7 @@ const CHANGED: &str = "No bytes are shown: the captures changed while they were 
 /// The bytes of alerts, or why there are none.
 pub fn evidence(
     bundle: &Bundle,
-    (detection, events): (&Detection, &[Event]),
+    detection: &Detection,
     captures: &[PathBuf],
     console: &Console,
 ) -> pcapae::Result<Result<Evidence, &'static str>> {
@@ -30,7 +30,7 @@ pub fn evidence(
         return Ok(Err(NOT_FILES));
     }
     let window_size = bundle.detectors.model.as_ref().map_or(0, |model| model.config().window_size());
-    let evidence = bundle.evidence(captures, &packets_to_show(events, window_size), console)?;
+    let evidence = bundle.evidence(captures, &packets_to_show(&detection.events, window_size), console)?;
     Ok(if evidence.sources == detection.captures.sources { Ok(evidence) } else { Err(CHANGED) })
 }
 

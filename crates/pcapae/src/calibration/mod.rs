@@ -1,19 +1,14 @@
-//! From scores to decisions: p-values, their combination, connections, and the threshold above which a score is an alert.
+//! From scores to decisions: the limits above which a score is an alert.
 //!
-//! A higher score is more anomalous, everywhere.
+//! A higher score is more anomalous, everywhere. `learn` sets limits by [blocks of time](BlockMaxima), each compared with what was learned of the
+//! others; `evaluate` takes a [threshold](ThresholdRule) from held-back scores.
 
-mod conformal;
-
-mod combination;
-
-mod connection;
+mod block_maxima;
 
 mod threshold;
 
 mod decision;
 
-pub use combination::Combination;
-pub use conformal::Conformal;
-pub use connection::{CONNECTIONS_REMEMBERED, ConnectionScores, PACKETS_TOGETHER};
-pub use decision::{Connections, Decision, DecisionRule, DecisionStream, NormalPacket, Trigger};
+pub use block_maxima::{BlockMaxima, Limit, Limits};
+pub use decision::{DecisionRule, DetectorRule, MarginScales};
 pub use threshold::{FalseAlarmRate, ParetoTail, TailError, Threshold, ThresholdRule};

@@ -159,7 +159,7 @@ impl Arrays {
             facts.extend(block.zip(bytes.chunks(size)).map(|(fragment, bytes)| {
                 let i = provenance.packets(fragment)[0].0 as usize - 1;
                 let captured = &bytes[..size.min(lengths[i] as usize)];
-                Dissection::new(LinkType(links[i]), captured).facts(lengths[i], times[i])
+                Dissection::new(LinkType(links[i]), captured).facts(lengths[i], lengths[i], times[i])
             }));
         }
         Ok(Some(facts))

@@ -41,10 +41,10 @@ struct Counted {
 }
 
 impl Receiver for Counted {
-    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label) -> Result<()> {
+    fn packet(&mut self, packet: &Packet<'_>, masked: &[u8], headers: &Dissection<'_>, label: Label) -> Result<()> {
         self.counts.packets += 1;
         self.counts.anomalous_packets += u64::from(label == Label::Anomalous);
-        self.writer.packet(packet, headers, label)
+        self.writer.packet(packet, masked, headers, label)
     }
 
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {

@@ -56,7 +56,7 @@ fn label_rows(fragment: Fragment<'_>) -> Vec<[i32; 2]> {
 }
 
 impl Receiver for OriginalWriter {
-    fn packet(&mut self, _packet: &Packet<'_>, _headers: &Dissection<'_>, _label: Label) -> Result<()> {
+    fn packet(&mut self, _packet: &Packet<'_>, _masked: &[u8], _headers: &Dissection<'_>, _label: Label) -> Result<()> {
         // The original's layout has no place for packets as such.
         Ok(())
     }

@@ -118,7 +118,7 @@ fn set_attributes(file: &H5File, Description { name, cutting }: &Description) ->
 }
 
 impl Receiver for DatasetWriter {
-    fn packet(&mut self, packet: &Packet<'_>, _headers: &Dissection<'_>, label: Label) -> Result<()> {
+    fn packet(&mut self, packet: &Packet<'_>, _masked: &[u8], _headers: &Dissection<'_>, label: Label) -> Result<()> {
         self.append_packet(packet, label).map_err(hdf5("write", &self.path))
     }
 

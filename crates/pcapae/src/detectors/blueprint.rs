@@ -16,7 +16,9 @@ use serde_json::{Map, Value};
 
 #[cfg(test)]
 use super::row_mean::{RowMean, RowMeanConfig};
+use super::{ClosedPositions, ClosedPositionsConfig, LengthBackOff, LengthBackOffConfig, Novelty, NoveltyConfig};
 use super::{Detector, Samples};
+use super::{Rate, RateConfig, Sequence, SequenceConfig};
 use super::{
     InterArrival, InterArrivalConfig, IsolationForest, IsolationForestConfig, LengthRarity, LengthRarityConfig,
 };
@@ -38,8 +40,10 @@ const SEED: &str = "random_state";
 pub enum Input {
     /// Rows of numbers: codes, or the bytes of fragments divided by 255.
     Numbers,
-    /// Packets: their bytes and facts.
+    /// Rows that are packets: fragments with the facts of their packets.
     Packets,
+    /// Packets in the order of time, whatever fragments are.
+    Stream,
 }
 
 /// Makes the registry of all detectors: a line each, of the name, the variant with its parameters, what is fitted, and what it looks at.
@@ -118,6 +122,11 @@ detectors! {
     "PositionHistogram": PositionHistogram(PositionHistogramConfig) => PositionHistogram on Packets,
     "LengthRarity": LengthRarity(LengthRarityConfig) => LengthRarity on Packets,
     "InterArrival": InterArrival(InterArrivalConfig) => InterArrival on Packets,
+    "Novelty": Novelty(NoveltyConfig) => Novelty on Stream,
+    "LengthBackOff": LengthBackOff(LengthBackOffConfig) => LengthBackOff on Stream,
+    "Sequence": Sequence(SequenceConfig) => Sequence on Stream,
+    "ClosedPositions": ClosedPositions(ClosedPositionsConfig) => ClosedPositions on Stream,
+    "Rate": Rate(RateConfig) => Rate on Stream,
     #[cfg(test)]
     "RowMean": RowMean(RowMeanConfig) => RowMean on Numbers,
 }

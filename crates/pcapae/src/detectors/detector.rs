@@ -1,7 +1,8 @@
 //! What all detectors have in common.
 
-use super::Samples;
+use super::{Aspect, Samples, SignalStream};
 use crate::Result;
+use crate::capture::headers::Endpoint;
 use crate::named_arrays::NamedArrays;
 use crate::numeric::Parts;
 
@@ -46,6 +47,24 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     fn own_threshold(&self) -> Option<f64> {
         None
     }
+
+    /// What it watches, each with thresholds of its own.
+    fn aspects(&self) -> &'static [Aspect] {
+        &[Aspect::SCORE]
+    }
+
+    /// The detector at work on single packets; `None` of one that only scores rows, each of which is one signal.
+    fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
+        None
+    }
+
+    /// The hardware address that a host had in normal traffic, of a detector that knows it.
+    fn hardware_of(&self, _host: Endpoint) -> Option<[u8; 6]> {
+        None
+    }
+
+    /// Forgets what came in which block of the recording, once nothing needs to be held out any more.
+    fn forget_blocks(&mut self) {}
 }
 
 #[cfg(test)]

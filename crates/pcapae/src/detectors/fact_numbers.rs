@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::capture::headers::{Direction, Endpoint, Service};
 use crate::error::Fault;
+pub(super) use crate::numeric::whole;
 
 /// A service and direction as four numbers.
 pub(super) fn of_service((service, direction): &(Service, Direction)) -> [f64; 4] {
@@ -61,15 +62,6 @@ pub(super) fn host(row: &[f64]) -> Result<Endpoint, Fault> {
     Ok(host)
 }
 
-/// A whole number from 0, below `end`.
-pub(super) fn whole(value: f64, end: usize) -> Result<usize, Fault> {
-    if value >= 0.0 && value.fract() == 0.0 && value < end as f64 {
-        Ok(value as usize)
-    } else {
-        Err(Fault::found(value, format!("a whole number from 0, below {end}")))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,13 +80,5 @@ mod tests {
             assert_eq!(host(&of_host(end)), Ok(end));
         }
         assert_eq!(host(&of_host(Endpoint::Ip(v4, Some(80)))), Ok(Endpoint::Ip(v4, None)));
-    }
-
-    #[test]
-    fn what_is_no_whole_number_in_its_range_is_refused() {
-        for value in [-1.0, 0.5, 4.0, f64::NAN, f64::INFINITY] {
-            assert!(whole(value, 4).is_err(), "{value}");
-        }
-        assert_eq!(whole(3.0, 4), Ok(3));
     }
 }

@@ -44,9 +44,9 @@ impl Fitted {
         Ok(Fitted { blueprint: blueprint.clone(), rows, count: samples.len() as u64, sources: None, detector })
     }
 
-    /// Adapts what is usual to normal rows that it was not fitted to.
-    pub(crate) fn standardise(&mut self, held_back: &Samples) -> Result<()> {
-        self.detector.standardise(held_back)
+    /// Forgets what came in which block of the recording that it was fitted to.
+    pub(crate) fn forget_blocks(&mut self) {
+        self.detector.forget_blocks();
     }
 
     /// Which detector it is, and with which parameters.

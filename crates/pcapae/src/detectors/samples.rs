@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use super::{BLOCKS, Blocks, PacketRow};
 use crate::capture::headers::PacketFacts;
+use crate::{Error, Result};
 
 /// Rows of numbers, as codes are, or of bytes, as fragments are; with the facts of the packets where each row is one.
 #[derive(Debug, Clone)]
@@ -11,6 +13,7 @@ pub struct Samples {
     values: Values,
     width: usize,
     facts: Option<Vec<PacketFacts>>,
+    blocks: Option<Blocks>,
 }
 
 #[derive(Debug, Clone)]
@@ -23,19 +26,41 @@ impl Samples {
     /// Rows of `width` numbers, one after the other. Panics where they do not fill the last row.
     pub fn of_numbers(numbers: Vec<f32>, width: usize) -> Samples {
         assert_eq!(numbers.len() % width, 0, "{} numbers do not make rows of {width}", numbers.len());
-        Samples { values: Values::Numbers(numbers), width, facts: None }
+        Samples { values: Values::Numbers(numbers), width, facts: None, blocks: None }
     }
 
     /// Rows of `width` bytes, one after the other. Panics where they do not fill the last row.
     pub fn of_bytes(bytes: Vec<u8>, width: usize) -> Samples {
         assert_eq!(bytes.len() % width, 0, "{} bytes do not make rows of {width}", bytes.len());
-        Samples { values: Values::Bytes(bytes), width, facts: None }
+        Samples { values: Values::Bytes(bytes), width, facts: None, blocks: None }
     }
 
     /// The same rows with the facts of the packets they are. Panics where there are more or fewer facts than rows.
     pub fn with_facts(self, facts: Vec<PacketFacts>) -> Samples {
         assert_eq!(facts.len(), self.len(), "facts and rows differ in number");
         Samples { facts: Some(facts), ..self }
+    }
+
+    /// The same rows, of a recording in blocks. Without, of [`BLOCKS`].
+    pub fn in_blocks(self, count: u32) -> Samples {
+        let blocks = Some(Blocks::new(self.len(), count));
+        Samples { blocks, ..self }
+    }
+
+    /// Each row as a packet, with the block it is in.
+    ///
+    /// # Errors
+    ///
+    /// The rows are no packets, which `detector` looks at.
+    pub fn packets(&self, detector: &'static str) -> Result<impl Iterator<Item = (PacketRow<'_>, u32)>> {
+        let lacking = || Error::Lacking { detector, lacking: "facts of packets" };
+        let (facts, bytes) = (self.facts().ok_or_else(lacking)?, self.bytes().ok_or_else(lacking)?);
+        let blocks = self.blocks.unwrap_or_else(|| Blocks::new(self.len(), BLOCKS));
+        let rows = facts.iter().zip(bytes.chunks_exact(self.width)).enumerate();
+        Ok(rows.map(move |(row, (facts, bytes))| {
+            let kept = bytes.len().min(facts.length as usize);
+            (PacketRow { facts, bytes: &bytes[..kept] }, blocks.block(row))
+        }))
     }
 
     /// How many rows there are.
@@ -92,6 +117,7 @@ impl Samples {
             },
             width: self.width,
             facts: self.facts.as_ref().map(|facts| rows.iter().map(|row| facts[*row]).collect()),
+            blocks: None,
         }
     }
 
@@ -105,6 +131,7 @@ impl Samples {
             },
             width: self.width,
             facts: self.facts.as_ref().map(|facts| facts[rows].to_vec()),
+            blocks: None,
         }
     }
 }

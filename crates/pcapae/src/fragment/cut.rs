@@ -28,8 +28,8 @@ pub struct Cutting {
 
 /// Receives every packet in order, and the fragments as they are cut.
 pub trait Receiver {
-    /// The next packet with its headers, before any fragment with bytes of it.
-    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, label: Label) -> Result<()>;
+    /// The next packet with its headers and its bytes as they are masked, before any fragment with bytes of it.
+    fn packet(&mut self, packet: &Packet<'_>, masked: &[u8], headers: &Dissection<'_>, label: Label) -> Result<()>;
 
     /// The next fragment.
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()>;
@@ -60,8 +60,8 @@ impl Cutting {
         while let Some(packet) = captures.next_packet()? {
             let label = labels.next_label()?;
             let headers = packet.dissect();
-            receiver.packet(&packet, &headers, label)?;
             let masked = Packet { data: masker.bytes(&packet, &headers), ..packet };
+            receiver.packet(&packet, masked.data, &headers, label)?;
             fragmenter.push(&masked, &headers, label, &mut |fragment| receiver.fragment(fragment))?;
             packets += 1;
             // For every packet: they may come slowly, from a quiet network through a pipe.

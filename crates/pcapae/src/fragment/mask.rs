@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Packet;
-use crate::capture::headers::{Dissection, HeaderField};
+use crate::capture::headers::{Dissection, HeaderField, PacketFacts};
 use crate::{Error, Result};
 
 /// A set of header fields that are set to zero. As text, names separated by commas: `ip-id,checksums`; empty for none.
@@ -39,6 +39,12 @@ impl Mask {
     /// True if `field` is masked.
     pub fn contains(self, field: HeaderField) -> bool {
         self.0 & bit(field) != 0
+    }
+
+    /// The facts of a packet without the addresses that are masked.
+    pub fn facts(self, facts: PacketFacts) -> PacketFacts {
+        let (link, ip) = (self.contains(HeaderField::LinkAddresses), self.contains(HeaderField::IpAddresses));
+        if link || ip { facts.without_addresses(link, ip) } else { facts }
     }
 
     /// True if nothing is masked.

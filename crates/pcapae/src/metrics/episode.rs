@@ -13,7 +13,8 @@ use serde::Serialize;
 
 use super::Confusion;
 use crate::label::{Label, PacketLabels};
-use crate::monitor::{Detection, EVENT_GAP_NS, Event};
+use crate::monitor::{EVENT_GAP_NS, Event, PacketRecords};
+use crate::numeric::median;
 use crate::scores::{ScoreRow, ScoreTable};
 
 /// Anomalous packets without a name that are further apart in time than this, 60 s, are not one episode.
@@ -66,19 +67,19 @@ impl<'a> Observation<'a> {
         observations
     }
 
-    /// The packets of a detection, with the events that its alerts were merged into.
-    pub fn of_detection(detection: &Detection, events: &[Event], truth: &'a PacketLabels) -> Vec<Observation<'a>> {
+    /// The packets of a detection that were kept.
+    pub fn of_detection(records: &PacketRecords, events: &[Event], truth: &'a PacketLabels) -> Vec<Observation<'a>> {
         let mut openings: Vec<u64> = events.iter().filter_map(|event| event.packets.first().copied()).collect();
         openings.sort_unstable();
         let observation = |packet| Observation {
             packet: Some(packet),
-            time_ns: Some(detection.packets.time_ns(packet)),
+            time_ns: Some(records.log.time_ns(packet)),
             label: truth.label(packet),
             name: truth.attack(packet),
-            flagged: detection.trigger(packet).is_some(),
+            flagged: records.event(packet).is_some(),
             opens_event: openings.binary_search(&packet).is_ok(),
         };
-        (1..=detection.packets.len() as u64).map(observation).collect()
+        (1..=records.log.len() as u64).map(observation).collect()
     }
 }
 
@@ -274,12 +275,6 @@ fn recall_by_chance(observations: &[Observation], episodes: &[Episode]) -> Optio
     let rate = confusion.false_positive_rate()?;
     let each = episodes.iter().map(|episode| 1.0 - (1.0 - rate).powf(episode.anomalous as f64));
     (!episodes.is_empty()).then(|| each.sum::<f64>() / episodes.len() as f64)
-}
-
-fn median(values: &mut [f64]) -> Option<f64> {
-    values.sort_unstable_by(f64::total_cmp);
-    let n = values.len();
-    (n > 0).then(|| (values[(n - 1) / 2] + values[n / 2]) / 2.0)
 }
 
 #[cfg(test)]

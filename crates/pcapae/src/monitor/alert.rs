@@ -1,39 +1,154 @@
 //! A packet that does not fit, and why.
 
-use crate::calibration::Trigger;
-use crate::capture::headers::Conversation;
+use crate::calibration::Limit;
+use crate::capture::headers::{Conversation, Direction, Endpoint, PacketFacts};
+use crate::detectors::{Aspect, Margin};
 use crate::label::Label;
 
-/// A packet of which a score exceeds its threshold.
+/// What one detector found in a packet: a score above its limit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Finding {
+    /// The detector's name.
+    pub detector: &'static str,
+    /// Which of the things it watches.
+    pub aspect: &'static Aspect,
+    /// The score, in the detector's own unit.
+    pub score: f32,
+    /// What it exceeds.
+    pub limit: Limit,
+    /// Within what it was compared, as its service and direction: a hash, or 0 for all packets.
+    pub cell: u64,
+    /// What alerts for one and the same reason have in common: a hash of detector, aspect, and what is new or who talks to whom.
+    pub cause: u64,
+}
+
+impl Finding {
+    /// How far the score exceeds what normal traffic reached, in margins: 1 at the threshold.
+    pub fn strength(&self) -> f32 {
+        self.limit.strength(self.score)
+    }
+
+    /// Up to which score the cause is taken as normal where it is accepted: this one and a margin; whatever the number, of things that are new.
+    pub fn accepted_up_to(&self) -> f32 {
+        match self.aspect.margin {
+            Margin::SecondHighest => f32::MAX,
+            Margin::Gumbel(_) => self.score + (self.limit.threshold - self.limit.highest).max(0.0),
+        }
+    }
+}
+
+/// A packet with findings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Alert {
     /// Its number, from 1.
     pub packet: u64,
     /// Its capture time in nanoseconds since 1970.
     pub time_ns: i64,
-    /// What raised the alert.
-    pub trigger: Trigger,
-    /// The higher one of the packet's score and its connection's, −ln p.
-    pub score: f32,
-    /// The threshold of that one.
-    pub threshold: f32,
-    /// The conformal p-value of that one, above 0; with n calibration packets not below 1 / (n + 1).
-    pub p_value: f64,
-    /// The packet's own score.
-    pub packet_score: f32,
-    /// The score of its connection; `None` where connections are ignored.
-    pub connection_score: Option<f32>,
-    /// What each detector contributed to the score, in shares of 1.
-    pub shares: Vec<(&'static str, f64)>,
+    /// What was found, at least one thing; first what is told first.
+    pub findings: Vec<Finding>,
     /// Who talked to whom.
     pub conversation: Conversation,
+    /// What else is told of the packet.
+    pub told: Told,
     /// What the ground truth says.
     pub label: Label,
 }
 
-impl Alert {
-    /// The score as a multiple of its threshold.
-    pub fn multiple(&self) -> f32 {
-        self.score / self.threshold
+/// What a reason may name beside who talks to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The sender's hardware address; of ARP the one that it claims.
+    pub link: Option<[u8; 6]>,
+    /// The sender's hardware address in normal traffic.
+    pub was: Option<[u8; 6]>,
+    /// The receiver's hardware address.
+    pub to_link: Option<[u8; 6]>,
+    /// Whether the packet goes to the one that serves.
+    pub to_server: bool,
+    /// Bytes on the wire; 0 where that is not known.
+    pub length: u32,
+}
+
+impl Told {
+    /// Of a packet with these facts, whose sender had the hardware address `was`.
+    pub fn of(facts: &PacketFacts, was: Option<[u8; 6]>) -> Told {
+        Told {
+            link: facts.arp.map(|arp| arp.sender_hardware).or(facts.link_source),
+            was,
+            to_link: facts.link_destination,
+            to_server: facts.direction == Direction::ToService,
+            length: facts.wire_length,
+        }
     }
+}
+
+impl Alert {
+    /// The strength of the strongest finding.
+    pub fn strength(&self) -> f32 {
+        self.findings.iter().map(Finding::strength).fold(0.0, f32::max)
+    }
+
+    /// What each detector contributed, in shares of 1, in the order of the detectors.
+    pub fn shares(&self) -> Vec<(&'static str, f64)> {
+        let mut shares: Vec<(&'static str, f64)> = Vec::new();
+        for finding in &self.findings {
+            let strength = f64::from(finding.strength().clamp(0.0, f32::MAX));
+            match shares.iter_mut().find(|(name, _)| *name == finding.detector) {
+                Some((_, share)) => *share = share.max(strength),
+                None => shares.push((finding.detector, strength)),
+            }
+        }
+        let sum: f64 = shares.iter().map(|(_, share)| share).sum();
+        shares.iter_mut().for_each(|(_, share)| *share /= sum.max(f64::MIN_POSITIVE));
+        shares
+    }
+
+    /// The two hosts.
+    pub(crate) fn hosts(&self) -> [Endpoint; 2] {
+        [self.conversation.source.host(), self.conversation.destination.host()]
+    }
+
+    /// The reason in a sentence: that of the first finding.
+    pub fn reason(&self) -> String {
+        self.findings.first().map_or_else(String::new, |finding| self.sentence(finding))
+    }
+
+    fn sentence(&self, finding: &Finding) -> String {
+        let conversation = &self.conversation;
+        let [from, to] = self.hosts();
+        let protocol = conversation.service.unwrap_or(conversation.protocol);
+        let hardware = |address: Option<[u8; 6]>| address.map_or(Endpoint::Unknown, Endpoint::Mac).to_string();
+        let told = &self.told;
+        let values = [
+            ("{from}", from.to_string()),
+            ("{to}", to.to_string()),
+            ("{server}", if told.to_server { to } else { from }.to_string()),
+            ("{protocol}", port_named(conversation, protocol)),
+            ("{link}", hardware(told.link)),
+            ("{was}", hardware(told.was)),
+            ("{to-link}", hardware(told.to_link)),
+            ("{length}", told.length.to_string()),
+            ("{score}", format!("{:.0}", finding.score)),
+            ("{times}", times(finding)),
+        ];
+        values.iter().fold(finding.aspect.sentence.to_owned(), |text, (name, value)| text.replace(name, value))
+    }
+}
+
+/// The service, or where it has no name the protocol with the lower port.
+fn port_named(conversation: &Conversation, protocol: &str) -> String {
+    let port = |end: Endpoint| match end {
+        Endpoint::Ip(_, port) => port,
+        _ => None,
+    };
+    match (conversation.service, port(conversation.source), port(conversation.destination)) {
+        (None, Some(source), Some(destination)) => format!("{protocol} port {}", source.min(destination)),
+        _ => protocol.to_owned(),
+    }
+}
+
+/// `40 times`, of a score that is a binary logarithm.
+fn times(finding: &Finding) -> String {
+    let times = f64::from(finding.score - finding.limit.highest).exp2();
+    if times < 10.0 { format!("{times:.1} times") } else { format!("{times:.0} times") }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::detectors::{Blueprint, Fitted, FragmentScorer, Input, RowStream, Rows, plain};
+use crate::capture::headers::Endpoint;
+use crate::detectors::{Aspect, Blueprint, Fitted, FragmentScorer, Input, RowStream, Rows, SignalStream, plain};
 use crate::encode::model_description;
 use crate::fragment::{Cutting, Mode};
 use crate::model::{Autoencoder, CODE_SIZE};
@@ -45,10 +46,10 @@ pub struct Detectors {
 }
 
 impl DetectorPlan {
-    /// The detectors that are used unless others are asked for: the autoencoder and, in packet mode, position histograms.
-    pub fn defaults(mode: Mode) -> Vec<DetectorPlan> {
-        let histogram = Blueprint::named("PositionHistogram").ok().filter(|_| mode == Mode::Packet);
-        [DetectorPlan::Autoencoder].into_iter().chain(histogram.map(DetectorPlan::Fit)).collect()
+    /// The detectors that raise alerts unless others are asked for: those that look at packets one by one, in any mode.
+    pub fn defaults() -> Vec<DetectorPlan> {
+        let all = Blueprint::NAMES.iter().filter_map(|name| Blueprint::named(name).ok());
+        all.filter(|blueprint| blueprint.input() == Input::Stream).map(DetectorPlan::Fit).collect()
     }
 
     /// The detector's name.
@@ -102,17 +103,26 @@ impl DetectorPlan {
     }
 }
 
-/// The rows that a detector looks at in a bundle: codes, where it looks at numbers and there is a model, else fragments.
+/// The rows that a detector looks at in a bundle: codes, where it looks at numbers and there is a model; the beginnings of packets, where it looks
+/// at packets one by one; else fragments.
 pub(super) fn rows_of(blueprint: &Blueprint, cutting: &Cutting, codes: Option<&Rows>) -> Rows {
     match codes {
         Some(codes) if blueprint.input() == Input::Numbers => codes.clone(),
-        _ => Rows::Fragments { size: cutting.size.bytes(), mode: Some(cutting.mode), mask: Some(cutting.mask) },
+        _ => {
+            let mode = if blueprint.input() == Input::Stream { Mode::Packet } else { cutting.mode };
+            Rows::Fragments { size: cutting.size.bytes(), mode: Some(mode), mask: Some(cutting.mask) }
+        }
     }
 }
 
 /// The codes of a model, as rows.
 pub(super) fn codes_of(model: &Autoencoder) -> Result<Rows> {
     Ok(Rows::Codes { width: CODE_SIZE, model: Some(model_description(model)?) })
+}
+
+/// The place of a detector among all.
+pub(super) fn place(name: &str) -> Option<usize> {
+    all_names().iter().position(|known| *known == name)
 }
 
 fn all_names() -> Vec<&'static str> {
@@ -154,6 +164,31 @@ impl FittedDetector {
         }
     }
 
+    /// Forgets what came in which block of the recording.
+    pub(super) fn forget_blocks(&mut self) {
+        if let FittedDetector::Rows(fitted) = self
+            && let Some(fitted) = Arc::get_mut(fitted)
+        {
+            fitted.forget_blocks();
+        }
+    }
+
+    /// The detector at work on packets one by one; `None` of one that looks at fragments.
+    pub(super) fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
+        match self {
+            FittedDetector::Autoencoder(_) => None,
+            FittedDetector::Rows(fitted) => fitted.detector().signals(),
+        }
+    }
+
+    /// What it watches.
+    pub(super) fn aspects(&self) -> &'static [Aspect] {
+        match self {
+            FittedDetector::Autoencoder(_) => &[Aspect::SCORE],
+            FittedDetector::Rows(fitted) => fitted.detector().aspects(),
+        }
+    }
+
     /// The detector at work on fragments; `None` where it needs a model and there is none.
     fn scorer<'a>(&'a self, model: Option<&Autoencoder>) -> Option<Box<dyn FragmentScorer + 'a>> {
         Some(match self {
@@ -167,21 +202,31 @@ impl FittedDetector {
 }
 
 impl Detectors {
-    /// The detectors, put in order.
-    pub(super) fn new(model: Option<Autoencoder>, mut fitted: Vec<FittedDetector>) -> Detectors {
-        let names = all_names();
-        fitted.sort_by_key(|detector| names.iter().position(|name| *name == detector.name()));
-        Detectors { model, fitted }
-    }
 
     /// Their names, in order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'static str> + '_ {
         self.fitted.iter().map(FittedDetector::name)
     }
 
-    /// The detectors at work, in order.
-    pub(super) fn scorers(&self) -> Vec<Box<dyn FragmentScorer + '_>> {
-        self.fitted.iter().filter_map(|detector| detector.scorer(self.model.as_ref())).collect()
+    /// The detectors that look at fragments, at work, with their places.
+    pub(super) fn fragment_scorers(&self) -> impl Iterator<Item = (usize, Box<dyn FragmentScorer + '_>)> {
+        let of_fragments = self.fitted.iter().enumerate().filter(|(_, detector)| detector.signals().is_none());
+        of_fragments.filter_map(|(place, detector)| Some((place, detector.scorer(self.model.as_ref())?)))
+    }
+
+    /// All detectors that can say which bytes of a fragment mattered, at work, with their names.
+    pub(super) fn byte_scorers(&self, mode: Mode) -> Vec<(&'static str, Box<dyn FragmentScorer + '_>)> {
+        let scorer = |detector: &'_ FittedDetector| detector.signals().is_none() || mode == Mode::Packet;
+        let scorers = self.fitted.iter().filter(|detector| scorer(detector));
+        scorers.filter_map(|detector| Some((detector.name(), detector.scorer(self.model.as_ref())?))).collect()
+    }
+
+    /// The hardware address that a host had in normal traffic, where a detector knows it.
+    pub(super) fn hardware_of(&self, host: Endpoint) -> Option<[u8; 6]> {
+        self.fitted.iter().find_map(|detector| match detector {
+            FittedDetector::Autoencoder(_) => None,
+            FittedDetector::Rows(fitted) => fitted.detector().hardware_of(host),
+        })
     }
 }
 

@@ -95,7 +95,7 @@ impl Bundle {
     ///
     /// With one frame to a window only fragments of these packets go through the model; with more, all do, since any may be context.
     pub fn evidence(&self, mut captures: Captures, wanted: &Wanted, progress: &dyn Progress) -> Result<Evidence> {
-        let scorers = self.detectors.names().zip(self.detectors.scorers()).collect();
+        let scorers = self.detectors.byte_scorers(self.cutting.mode);
         let collected =
             Collected { wanted, mode: self.cutting.mode, shown: BTreeMap::new(), windows: (None, Vec::new()) };
         let mut collector = EvidenceCollector { scorers, facts: None, collected, bytes: 0, bytes_in_fragments: 0 };
@@ -130,10 +130,10 @@ impl EvidenceCollector<'_> {
 }
 
 impl Receiver for EvidenceCollector<'_> {
-    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> Result<()> {
+    fn packet(&mut self, packet: &Packet<'_>, _masked: &[u8], headers: &Dissection<'_>, _label: Label) -> Result<()> {
         self.bytes += packet.data.len() as u64;
         let wanted = self.collected.mode == Mode::Packet && self.collected.wanted.has(packet.number);
-        self.facts = wanted.then(|| headers.facts(packet.data.len() as u32, packet.time_ns));
+        self.facts = wanted.then(|| headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns));
         if self.collected.wanted.shown.contains(&packet.number) {
             self.collected.shown.insert(packet.number, PacketEvidence::of(packet, headers));
         }

@@ -1,8 +1,9 @@
-//! The bundle's file: one safetensors file with the model's tensors, the arrays of the detectors, the calibrations and, as JSON, all the rest.
+//! The bundle's file: one safetensors file with the model's tensors, the arrays of the detectors, what they reached in normal traffic and, as JSON,
+//! all the rest.
 //!
 //! Loading is safe with files from strangers: no code runs, sizes and shapes are checked.
 
-mod version3;
+mod former;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,36 +12,35 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Bundle, Detectors, FittedDetector, NormalFragments, TrainingSummary};
+use super::{Accepted, Bundle, Detectors, FittedDetector, NormalFragments, TrainingSummary};
 use crate::atomic_file::{AtomicFile, Existing};
-use crate::calibration::{Combination, Conformal, Connections, DecisionRule, FalseAlarmRate};
-use crate::detectors::{Blueprint, Fitted, FittedRecord, Input, ScoringHead};
+use crate::calibration::{BlockMaxima, DecisionRule, MarginScales};
+use crate::detectors::{Aspect, Blueprint, Fitted, FittedRecord, Input, ScoringHead};
 use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Autoencoder, ModelConfig, TrainedOn};
 use crate::named_arrays::NamedArrays;
 use crate::residual::{AUTOENCODER, ResidualScore};
+use crate::numeric::whole;
 use crate::tensor_file::{self, FileTensor};
 use crate::{Error, Result};
 
 /// Value of the metadata entry `format`.
 const FORMAT: &str = "pcapae-bundle";
 /// Version of the layout that this code writes, the metadata entry `version`.
-const VERSION: &str = "4";
-/// Versions that it reads. Before 4 there were four detectors, each with a record of its own form; before 3, no normal fragments.
-const VERSIONS: [&str; 3] = ["2", "3", VERSION];
+const VERSION: &str = "5";
+/// Versions that it reads. Before 5 p-values of packets were calibrated; before 4 there were four detectors, each with a record of its own form;
+/// before 3, no normal fragments.
+const VERSIONS: [&str; 4] = ["2", "3", "4", VERSION];
 /// Of the normal fragments, their windows, u8 `[n, bytes of a window]`.
 const NORMAL_WINDOWS: &str = "normal.windows";
 /// The first packet of each one's last fragment, u64 `[n]`.
 const NORMAL_PACKETS: &str = "normal.packets";
 /// The bytes of that fragment that are no padding, u32 `[n]`.
 const NORMAL_LENGTHS: &str = "normal.lengths";
-/// Tensors that begin so are calibration scores, f64 `[n]`: of each detector by its name, and of [`SUM`] and [`CONNECTION`].
-const CALIBRATION: &str = "calibration";
-/// The combination of all detectors.
-const SUM: &str = "sum";
-/// Means over connections.
-const CONNECTION: &str = "connection";
+/// Tensors that begin so are the highest scores in blocks of normal traffic, f64 `[n, 4]`, one of each aspect of each detector that raises alerts: the
+/// two halves of the cell, the block, and the score.
+const MAXIMA: &str = "maxima";
 
 /// The metadata entry `bundle`.
 #[derive(Serialize, Deserialize)]
@@ -54,9 +54,12 @@ struct Record {
     model: Option<ModelConfig>,
     /// A [`DetectorRecord`] each.
     detectors: Vec<Value>,
-    connections: Connections,
-    false_alarm_rate: FalseAlarmRate,
-    #[serde(rename = "lesson")]
+    /// What tells this bundle from others, since it was learned.
+    id: String,
+    margin: f64,
+    /// Blocks of normal traffic.
+    blocks: u32,
+    accepted: Vec<Accepted>,
     training_summary: TrainingSummary,
 }
 
@@ -95,7 +98,7 @@ impl Bundle {
             };
             tensors.extend(arrays.tensors(&prefix(detector.name())));
         }
-        tensors.extend(self.calibrations().tensors(&prefix(CALIBRATION)));
+        tensors.extend(self.maxima().tensors(&prefix(MAXIMA)));
         tensors.extend(self.normal.iter().flat_map(normal_tensors));
         tensor_file::tensor_file(&tensors, &[("format", FORMAT), ("version", VERSION), ("bundle", record.as_str())])
     }
@@ -118,21 +121,24 @@ impl Bundle {
             mask,
             model: self.detectors.model.as_ref().map(|model| *model.config()),
             detectors: self.detectors.fitted.iter().map(of_detector).collect::<serde_json::Result<_>>()?,
-            connections: self.decision.connection().map_or(Connections::Ignored, |_| Connections::Scored),
-            false_alarm_rate: self.decision.rate(),
+            id: self.id.clone(),
+            margin: self.decision.scales().get(),
+            blocks: self.decision.blocks(),
+            accepted: self.accepted.clone(),
             training_summary: self.training_summary.clone(),
         })
     }
 
-    fn calibrations(&self) -> NamedArrays {
+    fn maxima(&self) -> NamedArrays {
         let mut arrays = NamedArrays::default();
-        let combination = self.decision.combination();
-        for (name, calibration) in self.detectors.names().zip(combination.detectors()) {
-            arrays.put(name, calibration.scores().to_vec());
-        }
-        arrays.put(SUM, combination.sum().scores().to_vec());
-        if let Some(connection) = self.decision.connection() {
-            arrays.put(CONNECTION, connection.scores().to_vec());
+        for (name, rule) in self.detectors.names().zip(self.decision.detectors()) {
+            for (aspect, maxima) in rule.aspects().iter().zip(rule.maxima()) {
+                let row = |(cell, block, score): (u64, u32, f32)| {
+                    [(cell >> 32) as f64, f64::from(cell as u32), f64::from(block), f64::from(score)]
+                };
+                let rows: Vec<f64> = maxima.iter().flat_map(row).collect();
+                arrays.put_shaped(&array_name(name, aspect), &[rows.len() / 4, 4], rows);
+            }
         }
         arrays
     }
@@ -166,11 +172,38 @@ impl Bundle {
             Some(VERSION) => {
                 let record: Record = serde_json::from_str(record).map_err(Fault::parser)?;
                 let arrays = |name: &str| NamedArrays::from_tensors(&prefix(name), &tensors);
-                from_parts(record, &tensors, &arrays)
+                let maxima = arrays(MAXIMA)?;
+                from_parts(record, &tensors, &arrays, &|name, aspects| read_maxima(&maxima, name, aspects))
             }
-            _ => version3::read(record, &tensors),
+            version => former::read(record, &tensors, version == Some("4")),
         }
     }
+}
+
+/// The name of the array of an aspect's maxima.
+fn array_name(detector: &str, aspect: &Aspect) -> String {
+    format!("{detector}/{}", aspect.name)
+}
+
+/// What the aspects of a detector reached in blocks of normal traffic; nothing of a detector that raises no alerts.
+type ReadMaxima<'a> = dyn Fn(&str, &'static [Aspect]) -> Result<Vec<BlockMaxima>, Fault> + 'a;
+
+fn read_maxima(arrays: &NamedArrays, name: &str, aspects: &'static [Aspect]) -> Result<Vec<BlockMaxima>, Fault> {
+    let names: Vec<String> = aspects.iter().map(|aspect| array_name(name, aspect)).collect();
+    if !names.iter().any(|name| arrays.iter().any(|(known, _)| known == name)) {
+        return Ok(Vec::new());
+    }
+    let of_aspect = |name: &String| {
+        let rows = arrays.get(name, &[None, Some(4)])?;
+        let mut maxima = BlockMaxima::default();
+        for row in rows.values.chunks_exact(4) {
+            let whole = |value: f64| whole(value, 1 << 32).map_err(|fault| fault.within(Place::Array(name.clone())));
+            let cell = (whole(row[0])? as u64) << 32 | whole(row[1])? as u64;
+            maxima.add(cell, whole(row[2])? as u32, row[3] as f32);
+        }
+        Ok(maxima)
+    };
+    names.iter().map(of_aspect).collect::<Result<_, Fault>>().map_err(|fault| fault.within(Place::Part(MAXIMA.into())))
 }
 
 /// How the names of a group's tensors begin.
@@ -183,6 +216,7 @@ fn from_parts(
     record: Record,
     tensors: &SafeTensors,
     arrays: &dyn Fn(&str) -> Result<NamedArrays, Fault>,
+    maxima: &ReadMaxima<'_>,
 ) -> Result<Bundle, Fault> {
     let size = FragmentSize::new(record.fragment_size, record.shape)?;
     let cutting = Cutting { mode: record.mode, size, semantics: record.semantics, mask: record.mask };
@@ -190,22 +224,14 @@ fn from_parts(
     let detector = |value: Value| detector(value, &cutting, model.as_ref(), arrays);
     let fitted: Vec<FittedDetector> = record.detectors.into_iter().map(detector).collect::<Result<_, _>>()?;
     let normal = model.as_ref().map(|model| normal_fragments(model, size, tensors)).transpose()?.flatten();
-    let detectors = Detectors::new(model, fitted);
+    let detectors = Detectors { model, fitted };
     check_names(&detectors)?;
-    let calibrations = arrays(CALIBRATION)?;
-    let part = || Place::Part(CALIBRATION.into());
-    let calibration = |name: &str| {
-        let scores = calibrations.get(name, &[None]).map_err(|fault| fault.within(part()))?;
-        Conformal::calibrate(scores.values.clone()).ok_or_else(|| Place::Array(name.into()).empty().within(part()))
-    };
-    let of_detectors = detectors.names().map(calibration).collect::<Result<_, _>>()?;
-    let connection = match record.connections {
-        Connections::Scored => Some(calibration(CONNECTION)?),
-        Connections::Ignored => None,
-    };
-    let combination = Combination::of(of_detectors, calibration(SUM)?);
-    let decision = DecisionRule::of(combination, connection, record.false_alarm_rate);
-    Ok(Bundle { cutting, detectors, decision, training_summary: record.training_summary, normal })
+    let of_detector = |detector: &FittedDetector| Ok((detector.aspects(), maxima(detector.name(), detector.aspects())?));
+    let of_detectors = detectors.fitted.iter().map(of_detector).collect::<Result<_, Fault>>()?;
+    let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks.max(1), of_detectors);
+    record.accepted.iter().for_each(|accepted| decision.accept(accepted.cause, accepted.up_to));
+    let Record { id, accepted, training_summary, .. } = record;
+    Ok(Bundle { id, cutting, detectors, decision, accepted, training_summary, normal })
 }
 
 fn check_names(detectors: &Detectors) -> Result<(), Fault> {

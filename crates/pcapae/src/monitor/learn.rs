@@ -1,17 +1,23 @@
-//! Learning normal traffic: fit the detectors, then calibrate them on traffic that none of them has seen.
+//! Learning normal traffic: fit the detectors to all of it, and set their limits by what each block of time would have been to the others.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use super::detectors::{codes_of, rows_of};
+use sha2::{Digest, Sha256};
+
+use super::detectors::{codes_of, place, rows_of};
+use super::left_out::{LeftOutBlocks, LeftOutScores};
 use super::normal::{NORMAL_FRAGMENTS, NormalFragments};
-use super::training_data::TrainingData;
+use super::training_data::{Role, TrainingData};
 use super::{
-    Bundle, DEFAULT_STEPS, DetectorPlan, Detectors, Effort, FittedDetector, PacketScores, Split, TrainingSummary,
+    Bundle, DEFAULT_STEPS, DetectorPlan, Detectors, Effort, Exclusion, FittedDetector, LeftOut, PacketScores,
+    TrainingSummary,
 };
-use crate::calibration::{Conformal, Connections, DecisionRule, FalseAlarmRate, NormalPacket};
+use crate::calibration::{DecisionRule, MarginScales};
 use crate::capture::headers::SkipCounts;
-use crate::capture::{CaptureSummary, Captures};
-use crate::detectors::{Blueprint, Fitted, Rows, ScoringHead};
+use crate::capture::{CaptureSummary, Captures, Source};
+use crate::detectors::{BLOCKS, Fitted, Input, Rows, Samples, ScoringHead};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics};
 use crate::label::{Label, Labels};
 use crate::model::{Autoencoder, CODE_SIZE, ModelConfig, Side, TrainedOn};
@@ -27,8 +33,10 @@ pub struct LearnConfig {
     pub mode: Mode,
     /// Which header fields are read as zeros.
     pub mask: Mask,
-    /// Which detectors to have.
+    /// Which detectors raise alerts.
     pub detectors: Vec<DetectorPlan>,
+    /// Whether there is an autoencoder that explains and ranks alerts, where none raises them.
+    pub explain: bool,
     /// What to train, where a detector needs a model and `trained` is none. Its side and shape say what fragments are in any case.
     pub model: ModelConfig,
     /// A model that was trained before, of the configuration `model`: then nothing is trained.
@@ -39,31 +47,32 @@ pub struct LearnConfig {
     pub training: TrainConfig,
     /// How long to train.
     pub effort: Effort,
-    /// Whether connections are judged beside packets.
-    pub connections: Connections,
-    /// The wanted share of normal packets that raise an alert.
-    pub false_alarm_rate: FalseAlarmRate,
+    /// How far above what normal traffic reached a score must be.
+    pub margin: MarginScales,
+    /// What of the captures is not learned.
+    pub exclude: Vec<Exclusion>,
     /// How many normal fragments the bundle keeps, at most.
     pub normal_fragments: usize,
 }
 
 impl Default for LearnConfig {
-    /// Packet mode with fragments of 256 bytes, one to a window, volatile fields masked; autoencoder and position histograms, packets and connections;
-    /// [`DEFAULT_STEPS`] steps of 32 windows; one false alarm in 1,000.
+    /// Packet mode with fragments of 256 bytes, one to a window, volatile fields masked; the detectors that look at packets one by one, and an
+    /// autoencoder that explains, trained for [`DEFAULT_STEPS`] steps of 32 windows; a margin of 3 scales.
     ///
     /// Short batches make many steps out of the few thousand packets that a small plant gives in an hour.
     fn default() -> Self {
         LearnConfig {
             mode: Mode::Packet,
             mask: Mask::volatile(),
-            detectors: DetectorPlan::defaults(Mode::Packet),
+            detectors: DetectorPlan::defaults(),
+            explain: true,
             model: ModelConfig::new(Side::Sixteen),
             trained: None,
             head: ScoringHead::Mean,
             training: TrainConfig { batch: 32, schedule: Schedule::Cycle, ..TrainConfig::default() },
             effort: Effort::Steps(DEFAULT_STEPS),
-            connections: Connections::default(),
-            false_alarm_rate: FalseAlarmRate::default(),
+            margin: MarginScales::default(),
+            exclude: Vec::new(),
             normal_fragments: NORMAL_FRAGMENTS,
         }
     }
@@ -77,7 +86,8 @@ impl LearnConfig {
 
     /// Whether there will be a model: one that was trained before, or one to train for the autoencoder.
     fn has_model(&self) -> bool {
-        self.trained.is_some() || self.detectors.iter().any(|plan| matches!(plan, DetectorPlan::Autoencoder))
+        let raises_alerts = self.detectors.iter().any(|plan| matches!(plan, DetectorPlan::Autoencoder));
+        self.trained.is_some() || self.explain || raises_alerts
     }
 
     /// The codes of the model, where there will be one; which model is known only of one that was trained before.
@@ -113,95 +123,154 @@ impl LearnConfig {
 pub struct Learned {
     /// All that detection needs.
     pub bundle: Bundle,
+    /// What of the learned traffic would have been alerts.
+    pub left_out: LeftOut,
     /// Packets in no fragment, by reason.
     pub skipped: SkipCounts,
     /// What was read.
     pub captures: CaptureSummary,
 }
 
+/// Blocks that a detector is not fitted to at a time, where it has to be fitted anew for each such part.
+const BLOCKS_LEFT_OUT: u32 = 2;
+
+/// And a model, which takes long to train.
+const BLOCKS_LEFT_OUT_OF_TRAINING: u32 = 5;
+
 /// Learns from captures of normal operation.
 ///
-/// The packets are split by time: the detectors are fitted to the first 60 %; the next 10 % decide when to stop and standardise scores;
-/// 10 % make each detector's scores p-values; the last 20 % calibrate what the detectors say together. Fragments are held in memory.
+/// Every packet is learned. The packets are divided into ten [blocks](crate::detectors::Blocks) of time, and each block is scored as if it had not
+/// been learned: exactly where a detector counts; by detectors fitted to eight of the ten blocks where one has to be fitted; by
+/// models trained on one half where one has to be trained. What blocks reach sets the limits. Fragments are held in memory.
 ///
-/// Refuses captures with too few packets for any of the four.
+/// # Errors
+///
+/// The captures have too few packets, or cannot be read.
 pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progress) -> Result<Learned> {
     config.check()?;
     let cutting = config.cutting()?;
-    let mut data = TrainingData::new(cutting);
+    let mut data = TrainingData::new(cutting, &config.exclude);
     let skipped = cutting.cut(&mut captures, Labels::All(Label::Normal), &mut data, progress)?;
     let captures = captures.into_summary();
-    let packets = data.packets();
-    let split = Split::of(packets);
-
-    let (training, validation) = data.windows(config.model.window_frames(), &split);
-    let too_little = || Error::TooLittle { packets, training: training.len(), validation: validation.len() };
-    if training.is_empty() || validation.is_empty() {
-        return Err(too_little());
+    let fitting = |data| Fitting { config, data, cutting, sources: &captures.sources };
+    let (mut bundle, mut left_out) = fitting(&data).learn(progress)?;
+    let excluded = excluded_packets(&config.exclude, &left_out)?;
+    if !excluded.is_empty() {
+        (bundle, left_out) = fitting(&data.without(&excluded)).learn(progress)?;
     }
-    let (detectors, history) = Fitting { config, data: &data, split: &split, cutting }.all(progress)?;
+    Ok(Learned { bundle, left_out, skipped, captures })
+}
 
-    progress.begin("calibrating", None);
-    let columns = data.scores(&detectors, split.training_end + 1)?;
-    let held_back = HeldBack { data: &data, columns: &columns };
-    let decision = held_back.calibrate(config, &split).ok_or_else(too_little)?;
+/// The packets of the events that are excluded.
+fn excluded_packets(exclude: &[Exclusion], left_out: &LeftOut) -> Result<BTreeSet<u64>> {
+    let mut events = BTreeSet::new();
+    for exclusion in exclude {
+        let Exclusion::Event(number) = exclusion else { continue };
+        if *number == 0 || *number > left_out.events.len() {
+            return Err(Error::Setting {
+                setting: "excluded event",
+                got: number.to_string(),
+                expected: format!("one of the {} events of the learned traffic", left_out.events.len()),
+                remedy: None,
+            });
+        }
+        events.insert(*number);
+    }
+    Ok(left_out.packets.iter().filter(|(_, event)| events.contains(event)).map(|(packet, _)| *packet).collect())
+}
 
-    let training_summary = TrainingSummary {
-        sources: captures.sources.clone(),
-        packets,
-        split,
-        training_windows: training.len(),
-        validation_windows: validation.len(),
-        history,
-        validation_alarm_rate: held_back.alarm_rate(&decision, &split),
-    };
-    let normal = detectors
-        .model
-        .as_ref()
-        .filter(|model| model.config().predict_frames.count() == 0)
-        .and_then(|model| NormalFragments::sample(model, &training, &data, config.normal_fragments));
-    Ok(Learned { bundle: Bundle { cutting, detectors, decision, training_summary, normal }, skipped, captures })
+/// What tells a bundle from others: a digest of what it was learned from and when.
+fn bundle_id(summary: &TrainingSummary) -> String {
+    let mut digest = Sha256::new();
+    summary.sources.iter().for_each(|source| digest.update(&source.sha256));
+    digest.update(summary.packets.to_le_bytes());
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    digest.update(since_1970.as_nanos().to_le_bytes());
+    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// What detectors are fitted to.
 struct Fitting<'a> {
     config: &'a LearnConfig,
     data: &'a TrainingData,
-    split: &'a Split,
     cutting: Cutting,
+    sources: &'a [Source],
 }
 
 impl Fitting<'_> {
-    /// The model, where one is needed, and all detectors; the history is that of the model, if it is trained here.
-    fn all(&self, progress: &dyn Progress) -> Result<(Detectors, History)> {
-        let config = self.config;
+    fn learn(&self, progress: &dyn Progress) -> Result<(Bundle, LeftOut)> {
+        let (config, data) = (self.config, self.data);
+        let packets = data.packets();
+        if packets < u64::from(BLOCKS) {
+            return Err(Error::TooLittle { packets, training: packets as usize, validation: 0 });
+        }
         let (model, history) = match (&config.trained, config.has_model()) {
             (Some(model), _) => (Some(model.clone()), History::default()),
-            (None, true) => self.train(progress).map(|(model, history)| (Some(model), history))?,
+            (None, true) => self.train(&|_| false, progress).map(|(model, history)| (Some(model), history))?,
             (None, false) => (None, History::default()),
         };
         progress.begin("fitting", None);
-        let fit = |plan: &DetectorPlan| {
-            Ok(match (plan, &model) {
-                (DetectorPlan::Autoencoder, Some(model)) => FittedDetector::Autoencoder(self.residual_score(model)?),
-                (DetectorPlan::Autoencoder, None) => {
-                    return Err(Error::Lacking { detector: plan.name(), lacking: "a model" });
-                }
-                (DetectorPlan::Fit(blueprint), model) => {
-                    FittedDetector::Rows(Arc::new(self.rows(blueprint, model.as_ref())?))
-                }
-                (DetectorPlan::Fitted(fitted), _) => FittedDetector::Rows(fitted.clone()),
-            })
+        let samples = data.packet_samples();
+        let mut detectors = Detectors { model, fitted: Vec::new() };
+        let mut scores = Vec::new();
+        for plan in self.plans() {
+            if progress.interrupted() {
+                return Err(Error::Interrupted);
+            }
+            detectors.fitted.push(self.fit(&plan.0, detectors.model.as_ref(), &samples, &|_| false)?);
+            scores.push(match plan {
+                (_, false) => LeftOutScores::None,
+                (plan, true) => self.left_out_scores(&plan, &detectors, &samples, progress)?,
+            });
+        }
+        progress.begin("calibrating", None);
+        let blocks = LeftOutBlocks { data, samples: &samples, detectors: &detectors, scores: &scores };
+        let aspects = detectors.fitted.iter().map(FittedDetector::aspects);
+        let decision = DecisionRule::new(config.margin, BLOCKS, aspects.zip(blocks.maxima()?).collect());
+        let left_out = blocks.events(&decision)?;
+        detectors.fitted.iter_mut().for_each(FittedDetector::forget_blocks);
+
+        let windows = |role: Role| data.windows(config.model.window_frames(), |row| data.role(row, |_| false) == role);
+        let training = windows(Role::Training);
+        let normal = detectors.model.as_ref().filter(|model| model.config().predict_frames.count() == 0);
+        let normal = normal.and_then(|model| NormalFragments::sample(model, &training, data, config.normal_fragments));
+        let training_summary = TrainingSummary {
+            sources: self.sources.to_vec(),
+            packets,
+            excluded: data.excluded,
+            seconds: left_out.seconds,
+            training_windows: training.len(),
+            validation_windows: windows(Role::Validation).len(),
+            history,
+            left_out_events: left_out.events.len() as u64,
         };
-        let fitted: Vec<FittedDetector> = config.detectors.iter().map(fit).collect::<Result<_>>()?;
-        let model = model.filter(|_| fitted.iter().any(FittedDetector::needs_model));
-        Ok((Detectors::new(model, fitted), history))
+        let id = bundle_id(&training_summary);
+        let (cutting, accepted) = (self.cutting, Vec::new());
+        Ok((Bundle { id, cutting, detectors, decision, accepted, training_summary, normal }, left_out))
     }
 
-    /// A new model, with the effort that is wanted.
-    fn train(&self, progress: &dyn Progress) -> Result<(Autoencoder, History)> {
-        let config = self.config;
-        let (training, validation) = self.data.windows(config.model.window_frames(), self.split);
+    /// The detectors in the order of the bundle, each with whether it raises alerts: the autoencoder that only explains does not.
+    fn plans(&self) -> Vec<(DetectorPlan, bool)> {
+        let mut plans: Vec<(DetectorPlan, bool)> =
+            self.config.detectors.iter().map(|plan| (plan.clone(), true)).collect();
+        let has_autoencoder = plans.iter().any(|(plan, _)| matches!(plan, DetectorPlan::Autoencoder));
+        if self.config.has_model() && self.config.explain && !has_autoencoder {
+            plans.push((DetectorPlan::Autoencoder, false));
+        }
+        plans.sort_by_key(|(plan, _)| place(plan.name()));
+        plans
+    }
+
+    /// A new model, trained on all blocks but those held out, with the effort that is wanted.
+    fn train(&self, held_out: &dyn Fn(u32) -> bool, progress: &dyn Progress) -> Result<(Autoencoder, History)> {
+        let (config, data) = (self.config, self.data);
+        let windows =
+            |role: Role| data.windows(config.model.window_frames(), |row| data.role(row, held_out) == role);
+        let (training, validation) = (windows(Role::Training), windows(Role::Validation));
+        if training.is_empty() || validation.is_empty() {
+            let (training, validation) = (training.len(), validation.len());
+            return Err(Error::TooLittle { packets: data.packets(), training, validation });
+        }
         let mut model = Autoencoder::new(config.model, config.training.seed);
         let (epochs, every) = config.effort.plan(training.len(), config.training.batch);
         // The rate falls towards the end of the cycle, and the loss with it: to stop long before would lose that.
@@ -211,59 +280,76 @@ impl Fitting<'_> {
         Ok((model, history))
     }
 
-    /// The score of the model's residual, standardised by the validation packets where the head standardises.
-    fn residual_score(&self, model: &Autoencoder) -> Result<ResidualScore> {
-        let validation = self.split.training_end + 1..=self.split.validation_end;
-        let sums = || Ok(residual_sums(model, self.data.fragments(validation)));
-        ResidualScore::new(self.config.head, model.config().head, sums)
-    }
-
-    /// A detector of rows, fitted to the training packets and standardised by the validation packets.
-    fn rows(&self, blueprint: &Blueprint, model: Option<&Autoencoder>) -> Result<Fitted> {
+    /// A detector, fitted to all blocks but those held out.
+    fn fit(
+        &self,
+        plan: &DetectorPlan,
+        model: Option<&Autoencoder>,
+        samples: &Samples,
+        held_out: &dyn Fn(u32) -> bool,
+    ) -> Result<FittedDetector> {
+        let blueprint = match (plan, model) {
+            (DetectorPlan::Autoencoder, Some(model)) => return self.residual_score(model, held_out),
+            (DetectorPlan::Autoencoder, None) => {
+                return Err(Error::Lacking { detector: plan.name(), lacking: "a model" });
+            }
+            (DetectorPlan::Fitted(fitted), _) => return Ok(FittedDetector::Rows(fitted.clone())),
+            (DetectorPlan::Fit(blueprint), _) => blueprint,
+        };
         let codes = model.map(codes_of).transpose()?;
         let rows = rows_of(blueprint, &self.cutting, codes.as_ref());
-        let samples = |packets| self.data.samples(&rows, model, packets);
-        let mut fitted = Fitted::fit_samples(blueprint, &samples(1..=self.split.training_end), rows.clone())?;
-        fitted.standardise(&samples(self.split.training_end + 1..=self.split.validation_end))?;
-        Ok(fitted)
-    }
-}
-
-/// Packets that no detector was fitted to, with the scores of every detector.
-struct HeldBack<'a> {
-    data: &'a TrainingData,
-    columns: &'a [PacketScores],
-}
-
-impl HeldBack<'_> {
-    /// The packets from one number to another that a detector scored.
-    fn packets(&self, first: u64, last: u64) -> Vec<NormalPacket> {
-        let scores = |packet: u64| {
-            let scores: Vec<Option<f64>> =
-                self.columns.iter().map(|column| column.get(packet).map(f64::from)).collect();
-            let scored = scores.iter().any(Option::is_some);
-            scored.then(|| (self.data.facts(packet).connection(), scores))
+        let fitted = match blueprint.input() {
+            Input::Stream => Fitted::fit_samples(blueprint, samples, rows)?,
+            Input::Numbers | Input::Packets => {
+                let learned = |row| self.data.role(row, held_out) != Role::HeldOut;
+                let samples = self.data.samples(&rows, model, learned);
+                Fitted::fit_samples(blueprint, &samples, rows)?
+            }
         };
-        (first..=last).filter_map(scores).collect()
+        Ok(FittedDetector::Rows(Arc::new(fitted)))
     }
 
-    /// The rule of what is an alert, unless there are no packets for it.
-    fn calibrate(&self, config: &LearnConfig, split: &Split) -> Option<DecisionRule> {
-        let of_detectors = self.packets(split.validation_end + 1, split.calibration_end);
-        let column = |i: usize| Conformal::calibrate(of_detectors.iter().filter_map(|(_, scores)| scores[i]).collect());
-        let detectors = (0..self.columns.len()).map(column).collect::<Option<_>>()?;
-        let together = self.packets(split.calibration_end + 1, self.data.packets());
-        DecisionRule::calibrate(detectors, &together, config.connections, config.false_alarm_rate)
+    /// The score of the model's residual, standardised by packets that the model was not trained on where the head standardises.
+    fn residual_score(&self, model: &Autoencoder, held_out: &dyn Fn(u32) -> bool) -> Result<FittedDetector> {
+        let validation = |row| self.data.role(row, held_out) == Role::Validation;
+        let sums = || Ok(residual_sums(model, self.data.fragments(validation).map(|(_, fragment)| fragment)));
+        ResidualScore::new(self.config.head, model.config().head, sums).map(FittedDetector::Autoencoder)
     }
 
-    /// Share of the validation packets that raise an alert.
-    fn alarm_rate(&self, rule: &DecisionRule, split: &Split) -> f64 {
-        let packets = self.packets(split.training_end + 1, split.validation_end);
-        let mut stream = rule.stream();
-        let alerts = packets.iter().filter(|(connection, scores)| {
-            let decision = stream.decide(*connection, scores);
-            rule.trigger(decision.packet, decision.connection).is_some()
-        });
-        alerts.count() as f64 / packets.len().max(1) as f64
+    /// How the last of `detectors`, which raises alerts, scores packets that it did not learn.
+    fn left_out_scores(
+        &self,
+        plan: &DetectorPlan,
+        detectors: &Detectors,
+        samples: &Samples,
+        progress: &dyn Progress,
+    ) -> Result<LeftOutScores> {
+        let fixed = match plan {
+            DetectorPlan::Fit(blueprint) if blueprint.input() == Input::Stream => return Ok(LeftOutScores::Stream),
+            DetectorPlan::Fit(_) => false,
+            DetectorPlan::Fitted(_) => true,
+            DetectorPlan::Autoencoder => self.config.trained.is_some(),
+        };
+        let left_out = match plan {
+            _ if fixed => BLOCKS,
+            DetectorPlan::Autoencoder => BLOCKS_LEFT_OUT_OF_TRAINING,
+            _ => BLOCKS_LEFT_OUT,
+        };
+        let mut all = PacketScores::default();
+        for first in (0..BLOCKS).step_by(left_out as usize) {
+            let held_out = move |block: u32| !fixed && (first..first + left_out).contains(&block);
+            let scored = move |block: u32| (first..first + left_out).contains(&block);
+            let model = match plan {
+                DetectorPlan::Autoencoder if !fixed => Some(self.train(&held_out, progress)?.0),
+                _ => detectors.model.clone(),
+            };
+            let fitted = self.fit(plan, model.as_ref(), samples, &held_out)?;
+            let fold = Detectors { model, fitted: vec![fitted] };
+            let wanted = |row| scored(self.data.blocks().block(row));
+            for (packet, score) in self.data.scores(&fold, wanted)?.iter().flat_map(|(_, scores)| scores.iter()) {
+                all.put(packet, score);
+            }
+        }
+        Ok(LeftOutScores::Fitted(all))
     }
 }

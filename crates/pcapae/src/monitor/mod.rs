@@ -8,7 +8,11 @@ mod alert;
 
 mod effort;
 
-mod split;
+mod accept;
+
+mod exclusion;
+
+mod left_out;
 
 mod scoring;
 
@@ -28,17 +32,19 @@ mod learn;
 
 mod file;
 
-pub use alert::Alert;
-pub use detection::Detection;
+pub use accept::Accepted;
+pub use alert::{Alert, Finding, Told};
+pub use detection::{Detection, Keep, PacketRecords};
 pub use detectors::{DetectorPlan, Detectors, FittedDetector};
 pub use effort::{DEFAULT_STEPS, Effort};
-pub use event::{EVENT_GAP_NS, Event, events};
+pub use event::{ALERTS_KEPT, CAUSES_LISTED, EVENT_GAP_NS, Event, EventMerger, PACKETS_LISTED};
 pub use evidence::{EVIDENCE_BYTES, Evidence, Heat, PacketEvidence, ScoredWindow, Wanted};
+pub use exclusion::Exclusion;
 pub use learn::{LearnConfig, Learned, learn};
+pub use left_out::LeftOut;
 pub use normal::{NORMAL_FRAGMENTS, NearestNormal, NormalFragments};
 pub use packet_log::PacketLog;
 pub use packet_scores::PacketScores;
-pub use split::Split;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,12 +56,16 @@ use crate::train::History;
 /// All that detection needs.
 #[derive(Debug, Clone)]
 pub struct Bundle {
+    /// What tells it from others, from when it was learned; empty in bundles of versions before 5.
+    pub id: String,
     /// How captures are cut into fragments.
     pub cutting: Cutting,
     /// The fitted detectors.
     pub detectors: Detectors,
     /// When what they say is an alert.
     pub decision: DecisionRule,
+    /// What was accepted as normal since.
+    pub accepted: Vec<Accepted>,
     /// What was learned from, and how it went.
     pub training_summary: TrainingSummary,
     /// Normal fragments to compare odd ones with; `None` where there is no autoencoder, where none were asked for, and in bundles of version 2.
@@ -67,16 +77,19 @@ pub struct Bundle {
 pub struct TrainingSummary {
     /// The captures.
     pub sources: Vec<Source>,
-    /// Packets in them.
+    /// Packets of them that were learned.
     pub packets: u64,
-    /// Which of them taught what.
-    pub split: Split,
+    /// Packets of them that were excluded.
+    pub excluded: u64,
+    /// From the first packet to the last, in seconds.
+    pub seconds: f64,
     /// Windows that the weights were fitted to, or where there are very many, an even selection of them.
     pub training_windows: usize,
     /// Windows that decided when to stop.
     pub validation_windows: usize,
     /// The losses of the autoencoder, epoch by epoch; empty where there is none.
     pub history: History,
-    /// Share of the validation packets that raise an alert: what to expect of normal traffic, up to luck and time.
-    pub validation_alarm_rate: f64,
+    /// Events that the learned traffic would have raised, block by block, with what the other blocks taught: what to expect of normal traffic, up
+    /// to luck and time.
+    pub left_out_events: u64,
 }

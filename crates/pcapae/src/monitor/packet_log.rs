@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use crate::capture::headers::{Connection, Conversation, PacketFacts};
+use crate::capture::headers::{Conversation, PacketFacts};
+use crate::detectors::GroupedBy;
 use crate::label::Label;
 
 /// What is kept of every packet: time, label, and who talked to whom, 13 bytes a packet. Equal conversations are kept once.
@@ -11,14 +12,14 @@ pub struct PacketLog {
     times_ns: Vec<i64>,
     labels: Vec<Label>,
     conversation_of: Vec<u32>,
-    conversations: Vec<(Conversation, Connection)>,
-    index: HashMap<(Conversation, Connection), u32>,
+    conversations: Vec<(Conversation, GroupedBy)>,
+    index: HashMap<(Conversation, GroupedBy), u32>,
 }
 
 impl PacketLog {
     /// Takes what is known of the next packet.
     pub(super) fn push(&mut self, conversation: Conversation, facts: &PacketFacts, label: Label) {
-        let conversation = (conversation, facts.connection());
+        let conversation = (conversation, GroupedBy::of(facts));
         let conversations = &mut self.conversations;
         let index = *self.index.entry(conversation).or_insert_with_key(|conversation| {
             conversations.push(*conversation);
@@ -54,12 +55,12 @@ impl PacketLog {
         &self.ends(packet).0
     }
 
-    /// The connection that a packet belongs to.
-    pub fn connection(&self, packet: u64) -> Connection {
-        self.ends(packet).1
+    /// Service, direction and hosts of a packet.
+    pub(super) fn grouped_by(&self, packet: u64) -> &GroupedBy {
+        &self.ends(packet).1
     }
 
-    fn ends(&self, packet: u64) -> &(Conversation, Connection) {
+    fn ends(&self, packet: u64) -> &(Conversation, GroupedBy) {
         &self.conversations[self.conversation_of[packet as usize - 1] as usize]
     }
 }

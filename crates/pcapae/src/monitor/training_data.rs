@@ -1,30 +1,78 @@
 //! The captures that are learned from, in memory: fragments, and what is known of each packet.
 
-use std::ops::RangeInclusive;
+use std::collections::BTreeSet;
 
-use super::scoring::Scoring;
-use super::{Detectors, PacketScores, Split};
+use super::scoring::Scorers;
+use super::{Detectors, Exclusion, PacketLog, PacketScores};
 use crate::Result;
 use crate::capture::Packet;
 use crate::capture::headers::{Dissection, PacketFacts};
 use crate::dataset::Windows;
-use crate::detectors::{Rows, Samples};
+use crate::detectors::{BLOCKS, Blocks, Rows, Samples};
 use crate::engine::Engine;
 use crate::fragment::{Cutting, Fragment, FragmentTable, Mode, Receiver};
 use crate::label::Label;
 use crate::model::{Autoencoder, CODE_SIZE};
 
-/// All fragments, and the facts of all packets.
+/// Of the packets of each block, the share at its end that decides when to stop training: a tenth.
+const VALIDATION_PARTS: usize = 10;
+
+/// All fragments, and of all packets that are not excluded the facts, the first bytes, and who talked to whom.
 pub(super) struct TrainingData {
     cutting: Cutting,
+    exclude: Vec<Exclusion>,
     fragments: FragmentTable,
+    /// The number of each packet, in order.
+    numbers: Vec<u64>,
     facts: Vec<PacketFacts>,
+    /// Of each packet as many bytes as a fragment has, with zeros behind a shorter one.
+    bytes: Vec<u8>,
+    pub log: PacketLog,
+    /// How many packets were left out.
+    pub excluded: u64,
+}
+
+/// What a packet serves for: in the training of a model that some blocks are kept from, or in none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    Training,
+    Validation,
+    HeldOut,
 }
 
 impl TrainingData {
-    /// Nothing yet; of fragments that are cut so.
-    pub fn new(cutting: Cutting) -> TrainingData {
-        TrainingData { cutting, fragments: FragmentTable::new(cutting.size.bytes()), facts: Vec::new() }
+    /// Nothing yet; of fragments that are cut so, without what is excluded.
+    pub fn new(cutting: Cutting, exclude: &[Exclusion]) -> TrainingData {
+        TrainingData {
+            cutting,
+            exclude: exclude.to_vec(),
+            fragments: FragmentTable::new(cutting.size.bytes()),
+            numbers: Vec::new(),
+            facts: Vec::new(),
+            bytes: Vec::new(),
+            log: PacketLog::default(),
+            excluded: 0,
+        }
+    }
+
+    /// The same without these packets.
+    pub fn without(&self, packets: &BTreeSet<u64>) -> TrainingData {
+        let mut rest = TrainingData::new(self.cutting, &[]);
+        let size = self.cutting.size.bytes();
+        for (row, number) in self.numbers.iter().enumerate().filter(|(_, number)| !packets.contains(number)) {
+            rest.numbers.push(*number);
+            rest.facts.push(self.facts[row]);
+            rest.bytes.extend_from_slice(&self.bytes[row * size..(row + 1) * size]);
+            let packet = row as u64 + 1;
+            rest.log.push(*self.log.conversation(packet), &self.facts[row], self.log.label(packet));
+        }
+        for fragment in (0..self.fragments.len()).map(|i| self.fragments.fragment(i)) {
+            if fragment.segments.iter().all(|segment| !packets.contains(&segment.packet)) {
+                rest.fragments.push(fragment);
+            }
+        }
+        rest.excluded = self.excluded + (self.packets() - rest.packets());
+        rest
     }
 
     /// How many packets there are.
@@ -32,9 +80,41 @@ impl TrainingData {
         self.facts.len() as u64
     }
 
-    /// The facts of a packet, by its number from 1.
-    pub fn facts(&self, packet: u64) -> &PacketFacts {
-        &self.facts[packet as usize - 1]
+    /// The number of a packet in the captures, by its row.
+    pub fn number(&self, row: usize) -> u64 {
+        self.numbers[row]
+    }
+
+    /// The row of a packet, by its number in the captures.
+    pub fn row(&self, packet: u64) -> Option<usize> {
+        self.numbers.binary_search(&packet).ok()
+    }
+
+    /// The facts of a packet, by its row.
+    pub fn facts(&self, row: usize) -> &PacketFacts {
+        &self.facts[row]
+    }
+
+    /// First and last capture time.
+    pub fn time_range_ns(&self) -> Option<(i64, i64)> {
+        let times = || self.facts.iter().map(|facts| facts.time_ns);
+        times().min().zip(times().max())
+    }
+
+    /// The packets in blocks of time.
+    pub fn blocks(&self) -> Blocks {
+        Blocks::new(self.facts.len(), BLOCKS)
+    }
+
+    /// What the packet of a row is for, where these blocks are held out.
+    pub fn role(&self, row: usize, held_out: impl Fn(u32) -> bool) -> Role {
+        let block = self.blocks().block(row);
+        let packets = self.blocks().packets(block);
+        match () {
+            () if held_out(block) => Role::HeldOut,
+            () if packets.end - row <= packets.len() / VALIDATION_PARTS => Role::Validation,
+            () => Role::Training,
+        }
     }
 
     /// All fragments.
@@ -51,75 +131,83 @@ impl TrainingData {
         self.fragments.segments(fragment).last().map_or(0, |segment| segment.packet)
     }
 
-    /// Windows to train and to validate on, which lie wholly in their parts.
-    pub fn windows(&self, frames: usize, split: &Split) -> (Windows<'_>, Windows<'_>) {
+    /// Windows of which the first and the last packet have a role that is wanted.
+    pub fn windows(&self, frames: usize, wanted: impl Fn(usize) -> bool) -> Windows<'_> {
         let (bytes, flows) = (self.fragments.bytes(), self.fragments.flows());
         let all = Windows::within_flows(bytes, self.cutting.size.bytes(), frames, flows);
-        let training = all.only(|window| self.last_packet(window.end - 1) <= split.training_end);
-        let validation = all.only(|window| {
-            self.first_packet(window.start) > split.training_end
-                && self.last_packet(window.end - 1) <= split.validation_end
-        });
-        (training, validation)
+        let is_wanted = |packet| self.row(packet).is_some_and(&wanted);
+        all.only(|window| {
+            is_wanted(self.first_packet(window.start)) && is_wanted(self.last_packet(window.end - 1))
+        })
     }
 
-    /// The fragments that begin with a packet of these numbers as such rows: themselves, with the facts of packets in packet mode, or the codes that
-    /// `model` gives the windows of which they are the last.
-    pub fn samples(&self, rows: &Rows, model: Option<&Autoencoder>, packets: RangeInclusive<u64>) -> Samples {
+    /// All packets, a row each, in blocks.
+    pub fn packet_samples(&self) -> Samples {
+        let size = self.cutting.size.bytes();
+        Samples::of_bytes(self.bytes.clone(), size).with_facts(self.facts.clone()).in_blocks(BLOCKS)
+    }
+
+    /// The fragments that begin with a packet of a row that is wanted as such rows: themselves, with the facts of packets in packet mode, or the
+    /// codes that `model` gives the windows of which they are the last.
+    pub fn samples(&self, rows: &Rows, model: Option<&Autoencoder>, wanted: impl Fn(usize) -> bool) -> Samples {
         match (rows, model) {
-            (Rows::Codes { .. }, Some(model)) => self.codes(model, &packets),
-            _ => self.fragment_rows(packets),
+            (Rows::Codes { .. }, Some(model)) => {
+                let windows = self.windows(model.config().frames.count(), wanted);
+                let bytes: Vec<&[u8]> = (0..windows.len()).map(|i| windows.bytes(i)).collect();
+                Samples::of_numbers(Engine::new(model).encode(&bytes).as_flattened().to_vec(), CODE_SIZE)
+            }
+            _ => self.fragment_rows(wanted),
         }
     }
 
-    fn fragment_rows(&self, packets: RangeInclusive<u64>) -> Samples {
+    fn fragment_rows(&self, wanted: impl Fn(usize) -> bool) -> Samples {
         let (mut bytes, mut facts) = (Vec::new(), Vec::new());
-        for fragment in self.fragments(packets) {
+        for (row, fragment) in self.fragments(wanted) {
             bytes.extend_from_slice(fragment.bytes);
-            facts.extend(fragment.segments.first().map(|segment| *self.facts(segment.packet)));
+            facts.push(self.facts[row]);
         }
         let samples = Samples::of_bytes(bytes, self.cutting.size.bytes());
         if self.cutting.mode == Mode::Packet { samples.with_facts(facts) } else { samples }
     }
 
-    fn codes(&self, model: &Autoencoder, packets: &RangeInclusive<u64>) -> Samples {
-        let (bytes, flows) = (self.fragments.bytes(), self.fragments.flows());
-        let frames = model.config().frames.count();
-        let all = Windows::within_flows(bytes, self.cutting.size.bytes(), frames, flows);
-        let windows = all.only(|window| {
-            packets.contains(&self.first_packet(window.start)) && packets.contains(&self.last_packet(window.end - 1))
-        });
-        let bytes: Vec<&[u8]> = (0..windows.len()).map(|i| windows.bytes(i)).collect();
-        Samples::of_numbers(Engine::new(model).encode(&bytes).as_flattened().to_vec(), CODE_SIZE)
+    /// The fragments that begin with a packet of a row that is wanted, and that row.
+    pub fn fragments(&self, wanted: impl Fn(usize) -> bool) -> impl Iterator<Item = (usize, Fragment<'_>)> {
+        let rows = (0..self.fragments.len()).filter_map(|i| Some((i, self.row(self.first_packet(i))?)));
+        rows.filter(move |(_, row)| wanted(*row)).map(|(i, row)| (row, self.fragments.fragment(i)))
     }
 
-    /// The fragments that begin with a packet of these numbers.
-    pub fn fragments(&self, packets: RangeInclusive<u64>) -> impl Iterator<Item = Fragment<'_>> {
-        let indices = (0..self.fragments.len()).filter(move |&i| packets.contains(&self.first_packet(i)));
-        indices.map(|i| self.fragments.fragment(i))
-    }
-
-    /// The scores of the packets from number `first` on, as detection would give them if it began there.
-    pub fn scores(&self, detectors: &Detectors, first: u64) -> Result<Vec<PacketScores>> {
-        let mut scoring = Scoring::new(detectors, &self.cutting);
-        for fragment in self.fragments(first..=u64::MAX) {
-            if let Some(segment) = fragment.segments.first() {
-                scoring.packet(self.facts(segment.packet));
-            }
-            scoring.fragment(fragment)?;
+    /// The scores of the fragments that begin with packets of rows that are wanted, as detection would give them of these alone.
+    pub fn scores(&self, detectors: &Detectors, wanted: impl Fn(usize) -> bool) -> Result<Vec<(usize, PacketScores)>> {
+        let mut scorers = Scorers::new(detectors, |_| true);
+        for (row, fragment) in self.fragments(wanted) {
+            let facts = (self.cutting.mode == Mode::Packet).then_some(&self.facts[row]);
+            scorers.push(fragment, facts)?;
         }
-        scoring.finish()
+        scorers.finish()
     }
 }
 
 impl Receiver for TrainingData {
-    fn packet(&mut self, packet: &Packet<'_>, headers: &Dissection<'_>, _label: Label) -> Result<()> {
-        self.facts.push(headers.facts(packet.data.len() as u32, packet.time_ns));
+    fn packet(&mut self, packet: &Packet<'_>, masked: &[u8], headers: &Dissection<'_>, label: Label) -> Result<()> {
+        let facts = headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns);
+        if self.exclude.iter().any(|exclusion| exclusion.excludes(&facts)) {
+            self.excluded += 1;
+            return Ok(());
+        }
+        let facts = self.cutting.mask.facts(facts);
+        let size = self.cutting.size.bytes();
+        self.numbers.push(packet.number);
+        self.log.push(headers.conversation(), &facts, label);
+        self.facts.push(facts);
+        self.bytes.extend_from_slice(&masked[..masked.len().min(size)]);
+        self.bytes.resize(self.facts.len() * size, 0);
         Ok(())
     }
 
     fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
-        self.fragments.push(fragment);
+        if self.excluded == 0 || fragment.segments.iter().all(|segment| self.row(segment.packet).is_some()) {
+            self.fragments.push(fragment);
+        }
         Ok(())
     }
 }

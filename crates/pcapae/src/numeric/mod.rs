@@ -16,6 +16,8 @@ mod kernel;
 
 mod quantile;
 
+mod whole;
+
 pub(crate) use distance::Distance;
 pub use distance::MetricName;
 pub(crate) use eigen::{Eigen, leading};
@@ -23,4 +25,5 @@ pub(crate) use kernel::{Columns, Kernel};
 pub(crate) use moments::{Moments, centred, of_blocks};
 pub(crate) use neighbours::{Neighbour, Neighbourhood};
 pub use parts::Parts;
-pub(crate) use quantile::quantile;
+pub(crate) use quantile::{median, quantile};
+pub(crate) use whole::whole;

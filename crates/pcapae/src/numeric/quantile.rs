@@ -8,3 +8,10 @@ pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     // The sum of parts stays between the two, and does not overflow where they are far apart.
     below * (1.0 - place.fract()) + above * place.fract()
 }
+
+/// The median; `None` of no values. Sorts them.
+pub(crate) fn median(values: &mut [f64]) -> Option<f64> {
+    values.sort_unstable_by(f64::total_cmp);
+    let n = values.len();
+    (n > 0).then(|| (values[(n - 1) / 2] + values[n / 2]) / 2.0)
+}

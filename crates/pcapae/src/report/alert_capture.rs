@@ -3,45 +3,38 @@
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::kind::kind_name;
 use crate::capture::{CaptureSummary, Captures, LinkType, Packet, PcapNgWriter};
 use crate::monitor::{Alert, Detection, Event};
 use crate::{Error, Result};
 
-/// Writes a pcapng file of the packets of `captures`, the same that `detection` was made of, that raised alerts: with their times, bytes and
-/// lengths on the wire, and a comment each. Each interface of each capture is an interface here, which names the capture.
-pub fn alert_capture(
-    detection: &Detection,
-    events: &[Event],
-    mut captures: Captures,
-    writer: impl Write,
-) -> Result<()> {
-    let of_event = |event: &Event| event.packets.iter().map(|packet| (*packet, event.number)).collect::<Vec<_>>();
-    let numbers: HashMap<u64, usize> = events.iter().flat_map(of_event).collect();
+/// Writes a pcapng file of the packets of `captures`, the same that `detection` was made of, that raised alerts: those that its events list, with
+/// their times, bytes and lengths on the wire, and a comment each. Each interface of each capture is an interface here, which names the
+/// capture.
+pub fn alert_capture(detection: &Detection, mut captures: Captures, writer: impl Write) -> Result<()> {
+    let events = detection.events.iter();
+    let mut wanted: Vec<(u64, &Event)> =
+        events.flat_map(|event| event.packets.iter().map(move |packet| (*packet, event))).collect();
+    wanted.sort_unstable_by_key(|(packet, _)| *packet);
     let writer = PcapNgWriter::new(writer).map_err(unwritable)?;
     let mut file = AlertCapture { writer, sources: &detection.captures, interfaces: HashMap::new() };
-    let mut alerts = detection.alerts().peekable();
-    while alerts.peek().is_some() {
+    let mut wanted = wanted.into_iter().peekable();
+    while wanted.peek().is_some() {
         let Some(packet) = captures.next_packet()? else { break };
-        if let Some(alert) = alerts.next_if(|alert| alert.packet == packet.number) {
-            file.packet(&packet, &comment(&alert, numbers.get(&packet.number).copied())).map_err(unwritable)?;
+        if let Some((_, event)) = wanted.next_if(|(wanted, _)| *wanted == packet.number) {
+            file.packet(&packet, &comment(packet.number, event)).map_err(unwritable)?;
         }
     }
     file.writer.finish().map_err(unwritable)
 }
 
-/// Why a packet raised an alert, in one line: `pcapae alert 3, packet 12: by packet, score 8.24 (1.08 times the threshold), p 0.00046, histograms 71 %, autoencoder 29 %`.
-fn comment(alert: &Alert, number: Option<usize>) -> String {
-    let number = number.map_or_else(String::new, |number| format!(" alert {number},"));
-    let shares: String =
-        alert.shares.iter().map(|(name, share)| format!(", {} {:.0} %", name, share * 100.0)).collect();
-    format!(
-        "pcapae{number} packet {}: by {}, score {:.2} ({:.2} times the threshold), p {:.2e}{shares}",
-        alert.packet,
-        alert.trigger.name(),
-        alert.score,
-        alert.multiple(),
-        alert.p_value,
-    )
+/// Why a packet raised an alert, in one line: `pcapae alert 3 (Novelty/pair), packet 12: 10.0.0.9 speaks HTTP to 10.0.0.1, which it never did`; for packets
+/// after the first 64 of an event what the event is.
+fn comment(packet: u64, event: &Event) -> String {
+    let alert = event.alerts.iter().find(|alert| alert.packet == packet);
+    let reason = alert.map_or_else(|| event.reason.clone(), Alert::reason);
+    let kinds = alert.map_or_else(|| vec![kind_name(event)], |alert| alert.findings.iter().map(|finding| format!("{}/{}", finding.detector, finding.aspect.name)).collect());
+    format!("pcapae alert {} ({}), packet {packet}: {reason}", event.number, kinds.join(", "))
 }
 
 struct AlertCapture<'a, W> {

@@ -43,9 +43,10 @@ pub fn alert_explanation_json(
         json["score"] = explained.window.score.into();
         json
     };
-    let shares = event.peak.shares.iter().map(|(name, share)| ((*name).to_owned(), Value::from(*share)));
+    let shares = event.peak.shares().into_iter().map(|(name, share)| (name.to_owned(), Value::from(share)));
     json!({
         "alert": event.number,
+        "reason": event.reason,
         "packets": event.packets,
         "explained": explained,
         "shares": Value::Object(shares.collect()),

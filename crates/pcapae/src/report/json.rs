@@ -4,18 +4,19 @@ use serde_json::{Map, Value, json};
 
 use super::TopField;
 use super::community_id::community_id;
-use super::log_line::signature;
+use super::kind::{kind_name, severity, signature, signature_id};
 use crate::capture::CaptureSummary;
 use crate::capture::headers::Endpoint;
 use crate::metrics::{EpisodeMeasures, Summary};
-use crate::monitor::Event;
+use crate::monitor::{Event, Finding};
 
 /// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
-/// packet with the highest score in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
-/// the event's number, score, threshold, the detectors' shares, the fields that mattered (null without evidence) and packets, whose numbers are counted over all captures.
-pub fn event_json(event: &Event, captures: &CaptureSummary, fields: Option<&[TopField]>) -> Value {
-    let peak = &event.peak;
-    let conversation = &peak.conversation;
+/// packet that opened it in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
+/// the event's number, kind, reason and causes, what was found in the packet that opened it, the detectors' shares, the fields that mattered (null
+/// without evidence) and packets, whose numbers are counted over all captures.
+pub fn event_json(event: &Event, bundle: &str, captures: &CaptureSummary, fields: Option<&[TopField]>) -> Value {
+    let opening = event.opening();
+    let conversation = &opening.conversation;
     let mut object = Map::new();
     object.insert("timestamp".into(), timestamp(event.first_ns).into());
     object.insert("event_type".into(), "alert".into());
@@ -28,36 +29,49 @@ pub fn event_json(event: &Event, captures: &CaptureSummary, fields: Option<&[Top
     if let Some(id) = community_id(conversation) {
         object.insert("community_id".into(), id.into());
     }
-    let (path, number) = place(peak.packet, captures);
+    let (path, number) = place(opening.packet, captures);
     object.insert("pcap_cnt".into(), number.into());
     if let Some(path) = path {
         object.insert("pcap_filename".into(), path.into());
     }
     object.insert("alert".into(), alert(event));
-    let shares = peak.shares.iter().map(|(name, share)| ((*name).to_owned(), rounded(*share)));
+    let shares = event.peak.shares().into_iter().map(|(name, share)| (name.to_owned(), rounded(share)));
     let detail = json!({
         "number": event.number,
-        "packet": peak.packet,
-        "fired": peak.trigger.name(),
-        "score": shortest(peak.score),
-        "threshold": shortest(peak.threshold),
-        "multiple": shortest(peak.multiple()),
-        "p_value": peak.p_value,
-        "packet_score": shortest(peak.packet_score),
-        "connection_score": peak.connection_score.map(shortest),
+        "bundle": bundle,
+        "kind": kind_name(event),
+        "reason": event.reason,
+        "recurrences": event.recurrences,
+        "again": event.again,
+        "strength": shortest(event.peak.strength()),
+        "findings": opening.findings.iter().map(finding_json).collect::<Vec<Value>>(),
+        "causes": event.causes.iter().map(finding_json).collect::<Vec<Value>>(),
+        "more_causes": event.more_causes,
         "shares": Value::Object(shares.collect()),
         "top_fields": fields.map(|fields| fields.iter().map(field_json).collect::<Vec<Value>>()),
-        "packet_alerts": event.by_packet,
-        "connection_alerts": event.by_connection,
         "first_packet": event.packets.first(),
-        "last_packet": event.packets.last(),
+        "last_packet": event.last_packet,
+        "strongest_packet": event.peak.packet,
         "last_timestamp": timestamp(event.last_ns),
         "packets": event.packets,
+        "packet_count": event.packet_count,
         "hosts": event.hosts,
         "anomalous": event.anomalous,
     });
     object.insert("pcapae".into(), detail);
     Value::Object(object)
+}
+
+/// What was found: by which detector, of what, the score with its limit, and the hash of the cause.
+fn finding_json(finding: &Finding) -> Value {
+    json!({
+        "kind": format!("{}/{}", finding.detector, finding.aspect.name),
+        "score": shortest(finding.score),
+        "threshold": shortest(finding.limit.threshold),
+        "strength": shortest(finding.strength()),
+        "cause": format!("{:016x}", finding.cause),
+        "accept_up_to": shortest(finding.accepted_up_to()),
+    })
 }
 
 /// The capture that holds a packet, and the packet's number in it, both from the number over all captures.
@@ -72,24 +86,16 @@ fn place(packet: u64, captures: &CaptureSummary) -> (Option<String>, u64) {
     (None, packet - before)
 }
 
-/// Suricata's object `alert`. Severity 1 is the worst of three: twice the threshold; 2 is one and a half.
+/// Suricata's object `alert`.
 fn alert(event: &Event) -> Value {
-    let (id, severity) = (
-        event.peak.trigger as u8 + 1,
-        match event.peak.multiple() {
-            2.0.. => 1,
-            1.5.. => 2,
-            _ => 3,
-        },
-    );
     json!({
         "action": "allowed",
         "gid": 1,
-        "signature_id": id,
+        "signature_id": signature_id(event),
         "rev": 1,
         "signature": signature(event),
         "category": "Not normal traffic",
-        "severity": severity,
+        "severity": severity(event),
     })
 }
 
@@ -98,10 +104,8 @@ pub fn summary_json(summary: &Summary, attacks: Option<&EpisodeMeasures>) -> Val
     let mut object = json!({
         "event_type": "summary",
         "packets": summary.packets,
-        "scored": summary.scored,
         "alerts": summary.alerts,
-        "packet_alerts": summary.by_packet,
-        "connection_alerts": summary.by_connection,
+        "events": summary.events,
     });
     if let (Some(confusion), Some(fields)) = (summary.confusion, object.as_object_mut()) {
         let metrics = json!({

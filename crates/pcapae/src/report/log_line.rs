@@ -1,7 +1,7 @@
 //! Events as lines for log collectors: syslog and CEF.
 
+use super::kind::{kind_name, severity, signature, signature_id};
 use super::timestamp;
-use crate::calibration::Trigger;
 use crate::capture::headers::Endpoint;
 use crate::monitor::Event;
 
@@ -16,14 +16,15 @@ pub fn syslog_line(event: &Event) -> String {
     let data: String =
         fields.iter().map(|(name, value)| format!(" {name}=\"{}\"", escaped(value, &['"', '\\', ']']))).collect();
     let time = timestamp(event.first_ns);
-    format!("<{PRIORITY}>1 {time} - pcapae - alert [pcapae@{ENTERPRISE}{data}] {}", signature(event))
+    format!("<{PRIORITY}>1 {time} - pcapae - alert [pcapae@{ENTERPRISE}{data}] pcapae: {}", event.reason)
 }
 
-/// One event as a line of ArcSight's Common Event Format, version 0. The severity is 1 to 10.
+/// One event as a line of ArcSight's Common Event Format, version 0. The severity is 4, 7 or 10.
 pub fn cef_line(event: &Event) -> String {
-    let severity = (event.peak.multiple() * 4.0).clamp(1.0, 10.0) as u8;
-    let conversation = &event.peak.conversation;
-    let mut extension = format!("rt={} cnt={}", event.first_ns / 1_000_000, event.packets.len());
+    let severity = [10, 7, 4][usize::from(severity(event) - 1)];
+    let conversation = &event.opening().conversation;
+    let times = [event.first_ns, event.last_ns].map(|time_ns| time_ns / 1_000_000);
+    let mut extension = format!("rt={} end={} cnt={}", times[0], times[1], event.packet_count);
     // IPv6 addresses have keys of their own.
     let ends =
         [("src", "c6a2", "spt", "smac", conversation.source), ("dst", "c6a3", "dpt", "dmac", conversation.destination)];
@@ -42,35 +43,27 @@ pub fn cef_line(event: &Event) -> String {
     for (name, value) in fields(event) {
         extension += &format!(" pcapae{}={}", capital(&name), escaped(&value, &['=', '\\']));
     }
-    let (version, fired) = (env!("CARGO_PKG_VERSION"), event.peak.trigger.name());
-    format!("CEF:0|pcapae|pcapae|{version}|{fired}|{}|{severity}|{extension}", signature(event))
-}
-
-/// An event in one sentence.
-pub(super) fn signature(event: &Event) -> &'static str {
-    match event.peak.trigger {
-        Trigger::Packet => "pcapae: packet does not fit normal traffic",
-        Trigger::Connection => "pcapae: connection does not fit normal traffic",
-        Trigger::Both => "pcapae: packet and connection do not fit normal traffic",
-    }
+    let (version, id) = (env!("CARGO_PKG_VERSION"), signature_id(event));
+    format!("CEF:0|pcapae|pcapae|{version}|{id}|{}|{severity}|{extension}", signature(event))
 }
 
 /// Names and values that both forms have.
 fn fields(event: &Event) -> Vec<(String, String)> {
-    let peak = &event.peak;
-    let mut fields = vec![
-        ("score".to_owned(), peak.score.to_string()),
-        ("threshold".to_owned(), peak.threshold.to_string()),
-        ("p".to_owned(), peak.p_value.to_string()),
-        ("packet".to_owned(), peak.packet.to_string()),
-        ("packets".to_owned(), event.packets.len().to_string()),
-        ("protocol".to_owned(), peak.conversation.protocol.to_owned()),
-        ("source".to_owned(), peak.conversation.source.to_string()),
-        ("destination".to_owned(), peak.conversation.destination.to_string()),
+    let conversation = &event.opening().conversation;
+    let fields = [
+        ("number", event.number.to_string()),
+        ("kind", kind_name(event)),
+        ("reason", event.reason.clone()),
+        ("strength", event.peak.strength().to_string()),
+        ("packet", event.opening().packet.to_string()),
+        ("packets", event.packet_count.to_string()),
+        ("recurrences", event.recurrences.to_string()),
+        ("last", timestamp(event.last_ns)),
+        ("protocol", conversation.protocol.to_owned()),
+        ("source", conversation.source.to_string()),
+        ("destination", conversation.destination.to_string()),
     ];
-    fields.push(("number".to_owned(), event.number.to_string()));
-    fields.extend(peak.shares.iter().map(|(name, share)| ((*name).to_owned(), format!("{share:.3}"))));
-    fields
+    fields.map(|(name, value)| (name.to_owned(), value)).into()
 }
 
 fn capital(name: &str) -> String {

@@ -5,6 +5,8 @@ mod top_fields;
 
 mod html;
 
+mod kind;
+
 mod community_id;
 
 mod log_line;

@@ -30,8 +30,9 @@ pub fn top_fields(event: &Event, evidence: &Evidence, explained: &[ExplainedWind
     let others: BTreeSet<&'static str> = packets().flat_map(|packet| &packet.heat).map(|heat| heat.detector).collect();
     let others = others.into_iter().filter(|name| *name != AUTOENCODER);
     of_detectors.extend(others.map(|name| (name, of_heat(name, packets()))));
+    let shares = event.peak.shares();
     let weight = |name: &str| {
-        let share = event.peak.shares.iter().find(|(other, _)| *other == name);
+        let share = shares.iter().find(|(other, _)| *other == name);
         share.map_or(0.0, |(_, share)| share.max(0.0))
     };
     let there = of_detectors.iter().filter(|(_, fields)| !fields.is_empty());

@@ -8,7 +8,7 @@ use pcapae::capture::Captures;
 use pcapae::explain::{Aim, ExplainedWindow, Target, explain_windows, joined_fields};
 use pcapae::label::{Label, Labels};
 use pcapae::model::Autoencoder;
-use pcapae::monitor::{Bundle, Detection, Event, Evidence, Wanted, events};
+use pcapae::monitor::{Bundle, Detection, Event, Evidence, Keep, Wanted};
 use pcapae::report::{alert_explanation_json, timestamp};
 use pcapae::{Error, Result};
 
@@ -38,9 +38,8 @@ pub(super) fn run(args: &ExplainArgs, number: usize, console: &Console) -> anyho
         (TargetArg::Detector(_), Some(detector)) => Aim::Target(detector.target()),
         (TargetArg::Brightest | TargetArg::Detector(_), _) => Aim::Target(Target::Brightest),
     };
-    let detection = bundle.detect(captures, Labels::All(Label::Unknown), console)?;
-    let events = events(detection.alerts());
-    let event = chosen(&events, number)?;
+    let detection = bundle.detect(captures, Labels::All(Label::Unknown), Keep::Packets, console)?;
+    let event = chosen(&detection.events, number)?;
     let packets = strongest(event, &detection, args.packets.get());
     let evidence = evidence(&bundle, args, &packets, &detection, console)?;
     let windows = explain_windows((&model, bundle.cutting.mode), &evidence, (&aim, &method), console)?;
@@ -115,11 +114,14 @@ fn chosen(events: &[Event], number: usize) -> Result<&Event> {
     })
 }
 
-/// At most `most` of the event's packets: those with the highest scores.
+/// At most `most` of the event's packets: the strongest.
 fn strongest(event: &Event, detection: &Detection, most: usize) -> BTreeSet<u64> {
-    let score = |packet: &u64| detection.score(*packet).unwrap_or_default();
+    let records = detection.records.as_ref();
+    let score = |packet: &u64| records.and_then(|records| records.strengths.get(*packet)).unwrap_or_default();
     let mut packets = event.packets.clone();
+    packets.push(event.peak.packet);
     packets.sort_by(|a, b| score(b).total_cmp(&score(a)).then(a.cmp(b)));
+    packets.dedup();
     packets.into_iter().take(most).collect()
 }
 
@@ -167,26 +169,20 @@ fn headline(event: &Event, peak: &ExplainedWindow<'_>) -> String {
 fn remarks(event: &Event, packets: &BTreeSet<u64>) -> Vec<String> {
     let conversation = &event.peak.conversation;
     let mut remarks = vec![format!(
-        "{}, {} to {}, {}{}: score {:.2} times the threshold, by {}",
+        "{}, {} to {}, {}{}: {}",
         timestamp(event.first_ns),
         conversation.source,
         conversation.destination,
         conversation.protocol,
         conversation.service.map_or_else(String::new, |service| format!(" {service}")),
-        event.peak.multiple(),
-        event.peak.trigger.name(),
+        event.reason,
     )];
-    if event.peak.shares.len() > 1 {
-        let share = |(name, share): &(&str, f64)| format!("{} {:.0} %", name, share * 100.0);
-        let shares: Vec<String> = event.peak.shares.iter().map(share).collect();
-        remarks.push(format!("shares in the score: {}; relevance is in what the autoencoder says", shares.join(", ")));
-    }
-    if packets.len() < event.packets.len() {
-        let all = event.packets.len();
-        remarks.push(format!(
-            "explained are {} of {all}, those with the highest scores",
-            counted(packets.len() as u64, "packet")
-        ));
+    let share = |(name, share): &(&str, f64)| format!("{} {:.0} %", name, share * 100.0);
+    let shares: Vec<String> = event.peak.shares().iter().map(share).collect();
+    remarks.push(format!("shares in the alert: {}; relevance is in what the autoencoder says", shares.join(", ")));
+    if (packets.len() as u64) < event.packet_count {
+        let all = event.packet_count;
+        remarks.push(format!("explained are {} of {all}, the strongest", counted(packets.len() as u64, "packet")));
     }
     remarks
 }

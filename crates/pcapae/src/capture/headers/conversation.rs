@@ -98,7 +98,7 @@ fn over_ip(ip: &IpPacket<'_>) -> Conversation {
 }
 
 /// Sender and target of an ARP packet for IPv4 over Ethernet.
-fn arp(body: &[u8]) -> Option<Conversation> {
+pub(super) fn arp(body: &[u8]) -> Option<Conversation> {
     let body = body.get(..28).filter(|body| body[..6] == [0, 1, 8, 0, 6, 4])?;
     let address = |at: usize| {
         let address = Ipv4Addr::new(body[at], body[at + 1], body[at + 2], body[at + 3]);

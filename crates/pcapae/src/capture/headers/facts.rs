@@ -1,5 +1,9 @@
 //! What detectors may know of a packet beside its bytes: time, length, service, direction and the two ends.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::conversation::arp;
+use super::ip::protocol;
 use super::link::{Network, ether};
 use super::{Dissection, Endpoint};
 
@@ -37,6 +41,8 @@ pub struct PacketFacts {
     pub time_ns: i64,
     /// How many bytes were captured.
     pub length: u32,
+    /// How many bytes it had on the wire; as many as were captured where that is not known.
+    pub wire_length: u32,
     /// The service that is spoken.
     pub service: Service,
     /// Which way the packet goes.
@@ -45,26 +51,93 @@ pub struct PacketFacts {
     pub source: Endpoint,
     /// The receiver.
     pub destination: Endpoint,
+    /// The sender's address on the link, where there is one.
+    pub link_source: Option<[u8; 6]>,
+    /// The receiver's address on the link.
+    pub link_destination: Option<[u8; 6]>,
+    /// What an ARP packet for IPv4 over Ethernet says.
+    pub arp: Option<Arp>,
+    /// The flags of a TCP segment: FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128.
+    pub tcp_flags: Option<u8>,
+    /// Whether anything follows the TCP header; true without TCP.
+    pub has_payload: bool,
+    /// Where the header of the network layer, IP or ARP, begins in the packet; 0 without one.
+    pub network_offset: u16,
+    /// Where the TCP, UDP or SCTP header begins in the packet; 0 without one.
+    pub transport_offset: u16,
+}
+
+/// What an ARP packet for IPv4 over Ethernet says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arp {
+    /// 1 asks, 2 answers.
+    pub operation: u16,
+    /// The hardware address that the sender claims.
+    pub sender_hardware: [u8; 6],
+    /// The IP address that the sender claims.
+    pub sender: Endpoint,
+    /// The IP address that is asked for, or answered to.
+    pub target: Endpoint,
 }
 
 impl Dissection<'_> {
-    /// The facts of the packet, captured at `time_ns` with `length` bytes. What cannot be read is 0 or [`Endpoint::Unknown`].
-    pub fn facts(&self, length: u32, time_ns: i64) -> PacketFacts {
+    /// The facts of the packet, captured at `time_ns` with `length` of its `wire_length` bytes. What cannot be read is 0 or
+    /// [`Endpoint::Unknown`].
+    pub fn facts(&self, length: u32, wire_length: u32, time_ns: i64) -> PacketFacts {
         let layers = self.layers();
-        let (service, (source, destination)) = match &layers.network {
-            Network::Ip(_, Ok(ip)) => {
-                let ethertype = if ip.source.is_ipv6() { ether::IPV6 } else { ether::IPV4 };
-                let port = ip.ports.map_or(0, |(source, destination)| source.min(destination));
-                (Service { ethertype, ip_protocol: ip.protocol, port }, Endpoint::of_ip(ip))
-            }
-            other => {
-                let ethertype = if let Network::Other(ethertype, _) = other { *ethertype } else { 0 };
-                let ends = (Endpoint::on_link(layers.source), Endpoint::on_link(layers.destination));
-                (Service { ethertype, ..Service::default() }, ends)
-            }
+        let on_link = (Endpoint::on_link(layers.source), Endpoint::on_link(layers.destination));
+        let mut facts = PacketFacts {
+            time_ns,
+            length,
+            wire_length,
+            service: Service::default(),
+            direction: Direction::ToService,
+            source: on_link.0,
+            destination: on_link.1,
+            link_source: layers.source,
+            link_destination: layers.destination,
+            arp: None,
+            tcp_flags: None,
+            has_payload: true,
+            network_offset: 0,
+            transport_offset: 0,
         };
-        let direction = direction(source, destination);
-        PacketFacts { time_ns, length, service, direction, source, destination }
+        let offset = |at: usize| u16::try_from(at).unwrap_or(0);
+        match &layers.network {
+            Network::Ip(packet, Ok(ip)) => {
+                facts.service.ethertype = if ip.source.is_ipv6() { ether::IPV6 } else { ether::IPV4 };
+                facts.service.ip_protocol = ip.protocol;
+                (facts.source, facts.destination) = Endpoint::of_ip(ip);
+                facts.network_offset = offset(self.offset_of(packet));
+                if let Some((source, destination)) = ip.ports {
+                    facts.service.port = source.min(destination);
+                    facts.transport_offset = offset(self.offset_of(packet) + ip.payload_offset);
+                }
+                if let (protocol::TCP, false, Some([header_words, flags])) =
+                    (ip.protocol, ip.later_fragment, ip.payload.get(12..14))
+                {
+                    facts.tcp_flags = Some(*flags);
+                    facts.has_payload = ip.payload.len() > usize::from(header_words >> 4) * 4;
+                }
+            }
+            Network::Other(ethertype, body) => {
+                facts.service.ethertype = *ethertype;
+                facts.arp = Arp::read(*ethertype, body);
+                facts.network_offset = offset(self.offset_of(body));
+            }
+            _ => {}
+        }
+        facts.direction = direction(facts.source, facts.destination);
+        facts
+    }
+}
+
+impl Arp {
+    fn read(ethertype: u16, body: &[u8]) -> Option<Arp> {
+        let conversation = (ethertype == ether::ARP).then(|| arp(body)).flatten()?;
+        let sender_hardware = *body.get(8..14)?.first_chunk()?;
+        let (sender, target) = (conversation.source, conversation.destination);
+        Some(Arp { operation: u16::from_be_bytes([body[6], body[7]]), sender_hardware, sender, target })
     }
 }
 
@@ -74,6 +147,39 @@ impl PacketFacts {
         let mut ends = [self.source, self.destination];
         ends.sort_unstable();
         Connection { service: self.service, ends }
+    }
+
+    /// The same facts, as if link or IP addresses were zeros.
+    pub fn without_addresses(mut self, link: bool, ip: bool) -> PacketFacts {
+        let zeroed = |end: Endpoint| match end {
+            Endpoint::Ip(IpAddr::V4(_), port) if ip => Endpoint::Ip(Ipv4Addr::UNSPECIFIED.into(), port),
+            Endpoint::Ip(IpAddr::V6(_), port) if ip => Endpoint::Ip(Ipv6Addr::UNSPECIFIED.into(), port),
+            Endpoint::Mac(_) if link => Endpoint::Mac([0; 6]),
+            other => other,
+        };
+        (self.source, self.destination) = (zeroed(self.source), zeroed(self.destination));
+        if let Some(arp) = &mut self.arp {
+            (arp.sender, arp.target) = (zeroed(arp.sender), zeroed(arp.target));
+            if link {
+                arp.sender_hardware = [0; 6];
+            }
+        }
+        if link {
+            self.link_source = self.link_source.map(|_| [0; 6]);
+            self.link_destination = self.link_destination.map(|_| [0; 6]);
+        }
+        self.direction = direction(self.source, self.destination);
+        self
+    }
+
+    /// The host that speaks, without its port; of ARP, the IP address that it claims.
+    pub fn sender(&self) -> Endpoint {
+        self.arp.map_or(self.source.host(), |arp| arp.sender)
+    }
+
+    /// The host that is spoken to, without its port; of ARP, the IP address that is asked for.
+    pub fn receiver(&self) -> Endpoint {
+        self.arp.map_or(self.destination.host(), |arp| arp.target)
     }
 }
 
@@ -104,7 +210,7 @@ mod tests {
     }
 
     fn facts(data: &[u8]) -> PacketFacts {
-        Dissection::new(LinkType::ETHERNET, data).facts(data.len() as u32, 7)
+        Dissection::new(LinkType::ETHERNET, data).facts(data.len() as u32, data.len() as u32, 7)
     }
 
     #[test]
@@ -139,7 +245,7 @@ mod tests {
         let short = long.clone();
         long[17] = 200;
         long.resize(214, 9);
-        let of_front = Dissection::new(LinkType::ETHERNET, &long[..64]).facts(214, 7);
+        let of_front = Dissection::new(LinkType::ETHERNET, &long[..64]).facts(214, 214, 7);
         assert_eq!(of_front, facts(&long));
         assert_eq!(of_front.service, facts(&short).service);
     }

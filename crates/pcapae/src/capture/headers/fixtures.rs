@@ -10,9 +10,17 @@ pub(crate) fn packet(source: u8, destination: u8, port: u16, length: u32) -> Pac
     PacketFacts {
         time_ns: 0,
         length,
+        wire_length: length,
         service: Service { ethertype: 0x0800, ip_protocol: 6, port },
         direction: Direction::ToService,
         source: end(source, 40_000),
         destination: end(destination, port),
+        link_source: Some([2, 0, 0, 0, 0, source]),
+        link_destination: Some([2, 0, 0, 0, 0, destination]),
+        arp: None,
+        tcp_flags: Some(0x18),
+        has_payload: true,
+        network_offset: 14,
+        transport_offset: 34,
     }
 }

@@ -41,7 +41,7 @@ pub(crate) mod fixtures;
 
 pub use conversation::{Conversation, Endpoint};
 pub use dissection::Dissection;
-pub use facts::{Connection, Direction, PacketFacts, Service};
+pub use facts::{Arp, Connection, Direction, PacketFacts, Service};
 pub use fields::HeaderField;
 pub use named_fields::{NamedField, named_transport};
 pub use skip_reason::{SkipCounts, SkipReason};

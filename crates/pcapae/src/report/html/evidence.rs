@@ -1,6 +1,6 @@
 //! The alert packets that are shown in full: which, and the data of each.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use super::relevance::Explained;
 use super::{ReportEvidence, strongest};
 use crate::label::Label;
-use crate::monitor::{Alert, Event, Heat, PacketEvidence, Wanted};
+use crate::monitor::{Alert, Event, Finding, Heat, PacketEvidence, Wanted};
 use crate::report::json::shortest;
 use crate::report::{timestamp, top_fields};
 
-/// Maximum number of packets of an event that are shown beside the one with the highest score: the first ones.
+/// Maximum number of packets of an event that are shown beside the strongest: the first ones.
 pub(super) const PACKETS_OF_EVENT: usize = 8;
 /// Maximum number of packets over all events.
 pub(super) const PACKETS_MAX: usize = 2000;
@@ -28,7 +28,7 @@ const EXPLAINED_BYTES_MAX: usize = 1 << 19;
 /// So many packets are explained however long their windows are.
 const EXPLAINED_LEAST: usize = 16;
 
-/// The packets that a report shows in full: of every event the one with the highest score and the first few, as far as there is room. Of them,
+/// The packets that a report shows in full: of every event the strongest and the first few, as far as there is room. Of them,
 /// as many are explained as there is time for, with windows of this many bytes.
 pub fn packets_to_show(events: &[Event], window_size: usize) -> Wanted {
     let packets = ranked(events);
@@ -39,7 +39,7 @@ pub fn packets_to_show(events: &[Event], window_size: usize) -> Wanted {
 /// The packets to show, the most important first.
 fn ranked(events: &[Event]) -> Vec<u64> {
     let mut shown = strongest(events);
-    shown.sort_by(|a, b| b.peak.multiple().total_cmp(&a.peak.multiple()));
+    shown.sort_by(|a, b| b.peak.strength().total_cmp(&a.peak.strength()));
     let mut packets: Vec<u64> = shown.iter().map(|event| event.peak.packet).collect();
     let mut wanted: BTreeSet<u64> = packets.iter().copied().collect();
     for rank in 0..PACKETS_OF_EVENT {
@@ -58,7 +58,7 @@ fn ranked(events: &[Event]) -> Vec<u64> {
 /// The packets of an event that are shown, as JSON.
 pub(super) fn of_event(
     event: &Event,
-    alerts: &BTreeMap<u64, Alert>,
+    wanted: &BTreeSet<u64>,
     evidence: ReportEvidence<'_>,
     explained: &Explained<'_>,
 ) -> Value {
@@ -70,12 +70,13 @@ pub(super) fn of_event(
         ReportEvidence::Shown(evidence, windows) => top_fields(event, evidence, windows),
         ReportEvidence::NotKept(_) => vec![],
     };
-    let shown = event.packets.iter().filter_map(|packet| alerts.get(packet));
+    let peak = Some(&event.peak).filter(|peak| event.alerts.iter().all(|alert| alert.packet != peak.packet));
+    let shown = event.alerts.iter().chain(peak).filter(|alert| wanted.contains(&alert.packet));
     let packets: Vec<Value> = shown.map(|alert| of_packet(alert, packet_evidence(alert.packet), explained)).collect();
     json!({
         "number": event.number,
         "peak": event.peak.packet,
-        "alerts": event.packets.len(),
+        "alerts": event.packet_count,
         "fields": fields.iter().map(|field| (field.name.as_str(), field.share)).collect::<Vec<_>>(),
         "packets": packets,
     })
@@ -89,13 +90,10 @@ fn of_packet(alert: &Alert, packet_evidence: Option<&PacketEvidence>, explained:
         "from": conversation.source.to_string(),
         "to": conversation.destination.to_string(),
         "protocol": protocol(alert),
-        "fired": alert.trigger.name(),
-        "score": shortest(alert.score),
-        "threshold": shortest(alert.threshold),
-        "p": alert.p_value,
-        "packet_score": shortest(alert.packet_score),
-        "connection_score": alert.connection_score.map(shortest),
-        "shares": alert.shares.iter().map(|(name, share)| (name, *share)).collect::<Vec<_>>(),
+        "reason": alert.reason(),
+        "strength": shortest(alert.strength()),
+        "findings": alert.findings.iter().map(of_finding).collect::<Vec<_>>(),
+        "shares": alert.shares(),
         "label": label(alert.label),
         "bytes": packet_evidence.map(|packet_evidence| BASE64_STANDARD.encode(&packet_evidence.bytes)),
         "length": packet_evidence.map(|packet_evidence| packet_evidence.length),
@@ -106,8 +104,14 @@ fn of_packet(alert: &Alert, packet_evidence: Option<&PacketEvidence>, explained:
     })
 }
 
+/// What was found, the score and its limit.
+fn of_finding(finding: &Finding) -> (String, f64, f64) {
+    let kind = format!("{}/{}", finding.detector, finding.aspect.name);
+    (kind, shortest(finding.score), shortest(finding.limit.threshold))
+}
+
 /// `TCP Modbus/TCP`.
-pub(super) fn protocol(alert: &Alert) -> String {
+fn protocol(alert: &Alert) -> String {
     let conversation = &alert.conversation;
     match conversation.service {
         Some(service) => format!("{} {service}", conversation.protocol),

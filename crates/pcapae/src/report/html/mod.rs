@@ -8,8 +8,6 @@ mod timeline;
 
 mod view;
 
-use std::collections::BTreeMap;
-
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use minijinja::value::Serde;
@@ -18,7 +16,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::explain::ExplainedWindow;
-use crate::monitor::{Alert, Bundle, Detection, Event, Evidence};
+use crate::monitor::{Bundle, Detection, Event, Evidence};
 use crate::{Error, Result};
 use relevance::Explained;
 use timeline::Timeline;
@@ -50,8 +48,6 @@ pub struct HtmlReport<'a> {
     pub bundle: (&'a Bundle, &'a str),
     /// The detection.
     pub detection: &'a Detection,
-    /// Its events.
-    pub events: &'a [Event],
     /// Bytes of some of the alert packets.
     pub evidence: ReportEvidence<'a>,
 }
@@ -62,7 +58,7 @@ impl HtmlReport<'_> {
     /// Everything from captures, their names included, is escaped. A content security policy with the hash of the page's own script keeps
     /// the browser from running any other, and from making any request.
     pub fn render(&self) -> Result<String> {
-        let shown = strongest(self.events);
+        let shown = strongest(&self.detection.events);
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -82,22 +78,16 @@ impl HtmlReport<'_> {
     /// What the script draws, as JSON inside a `script` element: no `<` in it can end the element.
     fn data(&self, shown: &[&Event]) -> String {
         let bundle = self.bundle.0;
-        let wanted = packets_to_show(self.events, 0).shown;
+        let wanted = packets_to_show(&self.detection.events, 0).shown;
         let windows = match self.evidence {
             ReportEvidence::Shown(_, windows) => windows,
             ReportEvidence::NotKept(_) => &[],
         };
         let model = bundle.detectors.model.as_ref();
         let explained = Explained::new(windows, bundle.cutting.mode, model, bundle.normal.as_ref());
-        let alerts: BTreeMap<u64, Alert> = self
-            .detection
-            .alerts()
-            .filter(|alert| wanted.contains(&alert.packet))
-            .map(|alert| (alert.packet, alert))
-            .collect();
-        let of_event = |event: &&Event| evidence::of_event(event, &alerts, self.evidence, &explained);
+        let of_event = |event: &&Event| evidence::of_event(event, &wanted, self.evidence, &explained);
         let events: Vec<_> = shown.iter().map(of_event).collect();
-        let data = json!({ "timeline": Timeline::of(self.detection).to_json(), "events": events });
+        let data = json!({ "timeline": Timeline::of(self.detection.records.as_ref()).to_json(), "events": events });
         data.to_string().replace('<', "\\u003c")
     }
 }
@@ -105,7 +95,7 @@ impl HtmlReport<'_> {
 /// The events with the highest multiples of their thresholds, in the order of time.
 fn strongest(events: &[Event]) -> Vec<&Event> {
     let mut strongest: Vec<&Event> = events.iter().collect();
-    strongest.sort_by(|a, b| b.peak.multiple().total_cmp(&a.peak.multiple()));
+    strongest.sort_by(|a, b| b.peak.strength().total_cmp(&a.peak.strength()));
     strongest.truncate(EVENTS_MAX);
     strongest.sort_by_key(|event| event.packets.first());
     strongest

@@ -24,8 +24,8 @@
   const high = new Float32Array(bytesOf(line.high).buffer);
   const low = line.low === null ? high : new Float32Array(bytesOf(line.low).buffer);
   const flags = bytesOf(line.flags);
-  const [PACKET, CONNECTION, ANOMALOUS] = [1, 2, 4];
-  const isAlert = (i) => (flags[i] & (PACKET | CONNECTION)) !== 0;
+  const [ALERT, ANOMALOUS] = [1, 4];
+  const isAlert = (i) => (flags[i] & ALERT) !== 0;
   const perPoint = line.packets_per_point;
   const numberOf = (i) => i * perPoint + 1;
   const canvas = $("chart");
@@ -308,8 +308,8 @@
     const by = $("by").value, attack = $("attack") ? $("attack").value : "";
     let shown = 0;
     for (const body of bodies) {
-      const text = `${body.rows[0].textContent} ${body.dataset.most}`.toLowerCase();
-      const fits = words.every((word) => text.includes(word)) && body.dataset.by.includes(by)
+      const text = `${body.rows[0].textContent} ${body.dataset.by}`.toLowerCase();
+      const fits = words.every((word) => text.includes(word)) && (!by || body.dataset.by === by)
         && (!attack || body.dataset.attack === attack);
       body.hidden = !fits;
       shown += fits;
@@ -344,7 +344,7 @@
     const buttons = event.packets.map((packet) => {
       const peak = packet.number === event.peak;
       return make("button", { type: "button", "aria-pressed": "false", onclick: () => choose(packet) },
-        `Packet ${packet.number}${peak && event.packets.length > 1 ? ", highest" : ""}`);
+        `Packet ${packet.number}${peak && event.packets.length > 1 ? ", strongest" : ""}`);
     });
     const choose = (packet) => {
       buttons.forEach((button, i) => button.setAttribute("aria-pressed", String(event.packets[i] === packet)));
@@ -352,7 +352,7 @@
     };
     picker.append(...buttons);
     if (event.alerts > event.packets.length) {
-      picker.append(make("span", { className: "note" }, `${event.packets.length} of ${event.alerts} alerts are kept here`));
+      picker.append(make("span", { className: "note" }, `${event.packets.length} of ${event.alerts} packets are kept here`));
     }
     const peak = event.packets.find((packet) => packet.number === event.peak) || event.packets[0];
     if (!peak) return [make("p", {}, "No packet of this event was kept.")];
@@ -364,11 +364,9 @@
     const facts = [
       ["time (UTC)", packet.time.replace("T", " ").replace("Z", "")],
       ["from", packet.from], ["to", packet.to], ["protocol", packet.protocol],
-      ["fired", packet.fired === "both" ? "by packet and connection" : `by the ${packet.fired}`],
-      ["score", `${digits(packet.score)}, threshold ${digits(packet.threshold)}`],
-      ["p-value", `${digits(packet.p)}: at most this share of normal traffic is as odd`],
-      ["packet by itself", digits(packet.packet_score)],
-      packet.connection_score === null ? null : ["its connection", digits(packet.connection_score)],
+      ["reason", packet.reason],
+      ["found", packet.findings.map(([kind, score, threshold]) => `${kind} ${digits(score)}, limit ${digits(threshold)}`).join("; ")],
+      ["strength", digits(packet.strength)],
       packet.length === null ? null : ["captured", `${packet.length} bytes`],
       packet.label === null ? null : ["label", packet.label],
     ];
@@ -387,11 +385,11 @@
     }
     return [make("h3", {}, title), make("table", { className: `shares ${className}`, "aria-label": title }, body)];
   }
-  const shares = (packet) => bars("Share of each detector in the score", "of-detectors", packet.shares);
+  const shares = (packet) => bars("Share of each detector in the strength", "of-detectors", packet.shares);
 
   function mattered(event) {
     if (!event.fields.length) return [];
-    const note = "Over the event's packets that are kept here: relevance for the autoencoder and, for the other detectors, what their scores are made of, weighted by their shares in the highest score.";
+    const note = "Over the event's packets that are kept here: relevance for the autoencoder and, for the other detectors, what their scores are made of, weighted by their shares in the highest strength.";
     return [...bars(`Alert ${event.number}: the fields that mattered`, "of-fields", event.fields), make("p", { className: "note" }, note)];
   }
 
@@ -416,7 +414,7 @@
     const tools = make("div", { className: "tools", role: "group", "aria-label": "Heat by" }, make("span", { className: "note" }, "Heat by"), ...buttons);
     return [make("h3", {}, "Which bytes are odd"), tools, box, ...nearestNormal(packet)];
   }
-  const HEATS = { Autoencoder: "residual", PositionHistogram: "surprise" };
+  const HEATS = { Autoencoder: "residual", PositionHistogram: "surprise", ClosedPositions: "values never seen" };
   const shareOf = (packet, heat) => (packet.shares.find(([name]) => name === heat.detector) || [0, 0])[1];
 
   function heatMap(packet, bytes, heat) {

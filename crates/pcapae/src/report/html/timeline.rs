@@ -1,25 +1,23 @@
-//! The score of every packet over time, small enough for a page.
+//! The strength of every packet over time, small enough for a page.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use crate::calibration::Trigger;
 use crate::label::Label;
-use crate::monitor::Detection;
+use crate::monitor::PacketRecords;
 use crate::report::timestamp;
 
 /// Maximum number of points of a timeline. Where there are more packets, each point stands for equally many of them.
 const POINTS_MAX: usize = 200_000;
 
-/// A bit of a point: one of its packets is an alert by itself.
-const PACKET: u8 = 1;
-/// One of them is an alert by its connection.
-const CONNECTION: u8 = 2;
+/// Higher strengths are drawn as this one.
+pub(super) const STRENGTH_DRAWN: f32 = 10.0;
+
+/// A bit of a point: one of its packets is an alert.
+const ALERT: u8 = 1;
 /// One of them is labelled anomalous.
 const ANOMALOUS: u8 = 4;
-/// One of them has no score.
-const UNSCORED: u8 = 8;
 
 /// Points in the order of packets.
 #[derive(Debug, Default)]
@@ -33,32 +31,26 @@ pub(super) struct Timeline {
     low: Vec<f32>,
     high: Vec<f32>,
     flags: Vec<u8>,
-    /// Name and value of each threshold.
-    thresholds: Vec<(&'static str, f32)>,
 }
 
 impl Timeline {
-    /// That of a detection.
-    pub fn of(detection: &Detection) -> Timeline {
-        let packets = detection.packets.len();
+    /// That of the packets of a detection; empty where they were not kept.
+    pub fn of(records: Option<&PacketRecords>) -> Timeline {
+        let Some(records) = records else { return Timeline { packets_per_point: 1, ..Timeline::default() } };
+        let packets = records.log.len();
         let packets_per_point = packets.div_ceil(POINTS_MAX).max(1);
-        let mut timeline = Timeline {
-            packets,
-            packets_per_point,
-            start_ns: detection.captures.time_range_ns.map_or(0, |(first, _)| first),
-            thresholds: thresholds(detection),
-            ..Timeline::default()
-        };
+        let start_ns = (1..=packets as u64).map(|packet| records.log.time_ns(packet)).min().unwrap_or(0);
+        let mut timeline = Timeline { packets, packets_per_point, start_ns, ..Timeline::default() };
         for first in (1..=packets).step_by(packets_per_point) {
             let of_point = first as u64..(first + packets_per_point).min(packets + 1) as u64;
-            let nanoseconds = i128::from(detection.packets.time_ns(first as u64)) - i128::from(timeline.start_ns);
+            let nanoseconds = i128::from(records.log.time_ns(first as u64)) - i128::from(timeline.start_ns);
             timeline.times.push(nanoseconds as f64 / 1e9);
             let (mut low, mut high, mut flags) = (f32::NAN, f32::NAN, 0);
             for packet in of_point {
-                let score = detection.score(packet).unwrap_or(f32::NAN);
+                let strength = records.strengths.get(packet).unwrap_or(f32::NAN).min(STRENGTH_DRAWN);
                 // Both give the number where one of the two is NaN.
-                (low, high) = (low.min(score), high.max(score));
-                flags |= self::flags(detection, packet);
+                (low, high) = (low.min(strength), high.max(strength));
+                flags |= self::flags(records, packet);
             }
             timeline.low.push(low);
             timeline.high.push(high);
@@ -82,30 +74,13 @@ impl Timeline {
             "low": if self.packets_per_point == 1 { Value::Null } else { floats(&self.low).into() },
             "high": floats(&self.high),
             "flags": BASE64_STANDARD.encode(&self.flags),
-            "thresholds": self.thresholds,
+            "thresholds": [("alerts above", 1.0)],
         })
     }
 }
 
-/// One threshold where packets and connections have the same.
-fn thresholds(detection: &Detection) -> Vec<(&'static str, f32)> {
-    let packet = detection.packet_threshold().value;
-    match detection.connection_threshold() {
-        Some(connection) if connection.value != packet => {
-            vec![("threshold of packets", packet), ("threshold of connections", connection.value)]
-        }
-        _ => vec![("threshold", packet)],
-    }
-}
-
-fn flags(detection: &Detection, packet: u64) -> u8 {
-    let fired = match detection.trigger(packet) {
-        Some(Trigger::Packet) => PACKET,
-        Some(Trigger::Connection) => CONNECTION,
-        Some(Trigger::Both) => PACKET | CONNECTION,
-        None => 0,
-    };
-    let label = if detection.packets.label(packet) == Label::Anomalous { ANOMALOUS } else { 0 };
-    let unscored = if detection.score(packet).is_none() { UNSCORED } else { 0 };
-    fired | label | unscored
+fn flags(records: &PacketRecords, packet: u64) -> u8 {
+    let alert = if records.event(packet).is_some() { ALERT } else { 0 };
+    let label = if records.log.label(packet) == Label::Anomalous { ANOMALOUS } else { 0 };
+    alert | label
 }

@@ -1,13 +1,16 @@
 //! The texts and numbers of the page, as the template takes them.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
-use super::evidence::{PACKETS_MAX, PACKETS_OF_EVENT, protocol};
+use super::evidence::{PACKETS_MAX, PACKETS_OF_EVENT};
+use super::timeline::STRENGTH_DRAWN;
 use super::{HtmlReport, ReportEvidence};
-use crate::calibration::{Threshold, Trigger};
 use crate::capture::{CaptureSummary, Source};
 use crate::metrics::{Confusion, Summary};
 use crate::monitor::{Bundle, EVIDENCE_BYTES, Event};
+use crate::report::kind::kind_name;
 use crate::report::timestamp;
 
 /// All of it.
@@ -22,6 +25,9 @@ pub(super) struct View {
     events: Vec<EventView>,
     /// Events beyond the most that are shown.
     events_hidden: usize,
+    /// All kinds of the events, in order.
+    kinds: Vec<String>,
+    strength_drawn: f32,
     labelled: bool,
     not_kept: Option<String>,
     metrics: Option<MetricsView>,
@@ -38,14 +44,11 @@ pub(super) struct View {
 #[derive(Debug, Serialize)]
 struct SummaryView {
     packets: u64,
-    scored: u64,
     alerts: u64,
-    by_packet: u64,
-    by_connection: u64,
     events: usize,
-    threshold: String,
-    connection_threshold: Option<String>,
-    rate: String,
+    /// What the left-out test of the normal traffic gave.
+    left_out: String,
+    left_out_note: String,
     first: Option<String>,
     last: Option<String>,
 }
@@ -68,23 +71,19 @@ struct UnseenView {
 #[derive(Debug, Serialize)]
 struct EventView {
     number: usize,
+    reason: String,
+    /// Recurrences, and hosts beside the two.
+    more: String,
+    kind: String,
     time: String,
     duration: Option<String>,
-    first_ns: i64,
     first_packet: u64,
     last_packet: u64,
-    alerts: usize,
-    from: String,
-    to: String,
-    hosts: usize,
-    protocol: String,
-    multiple: String,
-    sort_multiple: f32,
-    fired: &'static str,
-    /// The detector with the largest share, and the share.
-    most: String,
+    alerts: u64,
+    strength: String,
+    sort_strength: f32,
     attack: Option<&'static str>,
-    anomalous: usize,
+    anomalous: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -107,7 +106,9 @@ impl View {
             skipped: detection.skipped.0.iter().map(|(reason, packets)| (reason.to_string(), *packets)).collect(),
             unseen: unseen(report.evidence),
             events: shown.iter().map(|event| EventView::of(event)).collect(),
-            events_hidden: report.events.len() - shown.len(),
+            events_hidden: detection.events.len() - shown.len(),
+            kinds: detection.events.iter().map(kind_name).collect::<BTreeSet<_>>().into_iter().collect(),
+            strength_drawn: STRENGTH_DRAWN,
             labelled: summary.confusion.is_some(),
             not_kept: match report.evidence {
                 ReportEvidence::NotKept(why) => Some(why.to_owned()),
@@ -126,20 +127,15 @@ impl View {
 
 impl SummaryView {
     fn of(report: &HtmlReport<'_>, summary: &Summary) -> SummaryView {
-        let detection = report.detection;
-        let threshold = detection.packet_threshold();
-        let of_connections = detection.connection_threshold().filter(|other| other.value != threshold.value);
-        let CaptureSummary { time_range_ns, .. } = &detection.captures;
+        let CaptureSummary { time_range_ns, .. } = &report.detection.captures;
+        let learned = &report.bundle.0.training_summary;
+        let events = learned.left_out_events;
         SummaryView {
             packets: summary.packets,
-            scored: summary.scored,
             alerts: summary.alerts,
-            by_packet: summary.by_packet,
-            by_connection: summary.by_connection,
-            events: report.events.len(),
-            threshold: format!("{:.2}", threshold.value),
-            connection_threshold: of_connections.map(|threshold| format!("{:.2}", threshold.value)),
-            rate: percent(report.bundle.0.decision.rate().share()),
+            events: report.detection.events.len(),
+            left_out: format!("{events} event{}", if events == 1 { "" } else { "s" }),
+            left_out_note: format!("in {:.1} hours of it, left out block by block", learned.seconds / 3600.0),
             first: time_range_ns.map(|(first, _)| readable(first)),
             last: time_range_ns.map(|(_, last)| readable(last)),
         }
@@ -159,31 +155,32 @@ impl CaptureView {
 
 impl EventView {
     fn of(event: &Event) -> EventView {
-        let conversation = &event.peak.conversation;
         let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
-        let most = event.peak.shares.iter().max_by(|(_, a), (_, b)| a.total_cmp(b));
+        let mut more = Vec::new();
+        if event.hosts > 2 {
+            more.push(format!("{} hosts take part", event.hosts));
+        }
+        if event.recurrences > 0 {
+            more.push(format!("came back {} times", event.recurrences));
+        }
+        if let Some(before) = event.again {
+            more.push(format!("as in event {before}"));
+        }
         EventView {
             number: event.number,
+            reason: event.reason.clone(),
+            more: more.join(", "),
+            kind: kind_name(event),
             time: readable(event.first_ns),
             duration: (seconds >= 1.0).then(|| format!("{seconds:.0} s")),
-            first_ns: event.first_ns,
             first_packet: event.packets.first().copied().unwrap_or_default(),
-            last_packet: event.packets.last().copied().unwrap_or_default(),
-            alerts: event.packets.len(),
-            from: conversation.source.to_string(),
-            to: conversation.destination.to_string(),
-            hosts: event.hosts,
-            protocol: protocol(&event.peak),
-            multiple: format!("{:.2}", event.peak.multiple()),
-            sort_multiple: event.peak.multiple(),
-            fired: match event.peak.trigger {
-                Trigger::Both => "packet, connection",
-                trigger => trigger.name(),
-            },
-            most: most.map_or_else(String::new, |(name, share)| format!("{} {:.0} %", name, share * 100.0)),
+            last_packet: event.last_packet,
+            alerts: event.packet_count,
+            strength: format!("{:.1}", event.peak.strength()),
+            sort_strength: event.peak.strength(),
             attack: event.anomalous.map(|count| match count {
                 0 => "no",
-                count if count == event.packets.len() => "yes",
+                count if count == event.packet_count => "yes",
                 _ => "partly",
             }),
             anomalous: event.anomalous.unwrap_or_default(),
@@ -222,21 +219,20 @@ fn unseen(evidence: ReportEvidence<'_>) -> Option<UnseenView> {
 }
 
 fn training_summary(bundle: &Bundle) -> Vec<(&'static str, String)> {
-    let Bundle { cutting, detectors, decision, training_summary, normal } = bundle;
-    let split = &training_summary.split;
+    let Bundle { cutting, detectors, decision, training_summary, normal, accepted, .. } = bundle;
     let mask = if cutting.mask.is_empty() { "none".into() } else { cutting.mask.to_string().replace(',', ", ") };
+    let raising = detectors.names().zip(decision.detectors()).filter(|(_, rule)| rule.raises_alerts());
+    let excluded = match training_summary.excluded {
+        0 => String::new(),
+        excluded => format!(", without {excluded} that were excluded"),
+    };
     let mut rows = vec![
-        ("detectors", detectors.to_string()),
+        ("detectors that raise alerts", raising.map(|(name, _)| name).collect::<Vec<_>>().join(", ")),
         ("cutting", format!("{} mode, fragments of {} bytes", cutting.mode.name(), cutting.size.bytes())),
         ("header fields read as zeros", mask),
-        ("learned from", format!("{} packets", training_summary.packets)),
-        (
-            "of these fitted",
-            format!("packets 1 to {}, in {} windows", split.training_end, training_summary.training_windows),
-        ),
-        ("decided when to stop", format!("packets {} to {}", split.training_end + 1, split.validation_end)),
-        ("calibrated each detector", format!("packets {} to {}", split.validation_end + 1, split.calibration_end)),
-        ("calibrated all together", format!("packets {} to {}", split.calibration_end + 1, training_summary.packets)),
+        ("learned from", format!("{} packets{excluded}", training_summary.packets)),
+        ("limits", format!("by {} blocks of time, margin {}", decision.blocks(), decision.scales().get())),
+        ("accepted as normal", format!("{} causes", accepted.len())),
     ];
     if let Some(best) = training_summary.history.best_epoch() {
         let epochs = training_summary.history.epochs.len();
@@ -245,19 +241,9 @@ fn training_summary(bundle: &Bundle) -> Vec<(&'static str, String)> {
             format!("{epochs} epochs, best validation error {:.5}", best.validation),
         ));
     }
-    rows.push(("wanted false-alarm rate", wanted_rate(&decision.packet_threshold(), percent(decision.rate().share()))));
     let kept = normal.as_ref().map_or_else(|| "none".into(), |normal| normal.len().to_string());
     rows.push(("normal fragments kept to compare with", kept));
-    rows.push(("alarms among the validation packets", percent(training_summary.validation_alarm_rate)));
     rows
-}
-
-fn wanted_rate(threshold: &Threshold, rate: String) -> String {
-    let calibrated_on = threshold.calibrated_on;
-    match threshold.promises_rate() {
-        true => format!("{rate}, calibrated on {calibrated_on} packets"),
-        false => format!("{rate}, which {calibrated_on} packets cannot promise: it takes {}", threshold.needed()),
-    }
 }
 
 /// `0.1 %`, with three digits that count.

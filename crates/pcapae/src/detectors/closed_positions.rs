@@ -1,0 +1,303 @@
+//! Values never seen where bytes take few values: enumerations, constants, the high bytes of counters and measurements.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::blocks::BLOCKS;
+use super::signal::{Margin, SignalSink, UnknownCell, scores};
+use super::token::{TokenMap, Tokens, get_tokens, put_tokens};
+use super::{Aspect, Detector, PacketRow, Samples, Signal, SignalStream, fact_numbers};
+use crate::capture::headers::{Direction, PacketFacts};
+use crate::error::{Fault, Place};
+use crate::named_arrays::NamedArrays;
+use crate::{Error, Result};
+
+const NAME: &str = "ClosedPositions";
+
+/// Most positions that are looked at.
+pub const POSITIONS: usize = 256;
+
+/// Most services and directions with positions of their own, the most frequent; the others share theirs.
+pub const GROUPS: usize = 512;
+
+/// The symbol of a position past the end of the packet, after the 256 byte values.
+const PAST_END: u16 = 256;
+const SYMBOLS: usize = 257;
+
+/// A position is closed if this many from it on take no new values: the high bytes of what counts on are not closed.
+const NEIGHBOURS: usize = 4;
+
+/// Blocks that must hold packets of a group for it to have closed positions.
+const BLOCKS_NEEDED: u32 = 3;
+
+const ASPECTS: [Aspect; 1] = [Aspect {
+    name: "values",
+    title: "byte values never seen",
+    sentence: "{from} → {to} {protocol}: byte values never seen at {score} positions that take few values",
+    margin: Margin::Gumbel(0.5),
+    unknown_cell: UnknownCell::Silent,
+}];
+
+/// How positions are grouped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClosedPositionsConfig {
+    /// A service and direction with fewer packets than these shares its positions with all others so rare. Default 16.
+    pub rows_min: usize,
+}
+
+impl Default for ClosedPositionsConfig {
+    fn default() -> Self {
+        ClosedPositionsConfig { rows_min: 16 }
+    }
+}
+
+/// At how many closed positions of a packet there is a value that was never seen there, of its service and direction.
+///
+/// A position is open if in any block of the training packets it took a value that the other blocks do not have; it is closed if none of the 4
+/// positions from it on is open. Addresses and the port of the client are read as zeros, and a position past the end has a value of its own.
+/// Where packets lie in fewer than 3 blocks, no position is closed.
+///
+/// # Source
+/// Byte positions as features: Wang and Stolfo, *Anomalous Payload-Based Network Intrusion Detection*, RAID 2004; which of them are
+/// constants, enumerations and counters, as in Markovitz and Wool, *Field classification, modeling and anomaly detection in unknown CAN bus
+/// networks*, Vehicular Communications 2017.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClosedPositions {
+    config: ClosedPositionsConfig,
+    positions: usize,
+    /// Index of the group of each service and direction.
+    group_of: TokenMap<usize>,
+    /// The first is that of all rare ones.
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Group {
+    /// In which blocks each symbol was seen at each position, a bit each.
+    seen: Vec<u16>,
+    /// In which blocks each position took a value that no other block has.
+    open_in: Vec<u16>,
+    /// In which blocks there are packets.
+    blocks: u16,
+    closed: Vec<u16>,
+}
+
+impl ClosedPositionsConfig {
+    /// Refuses a group of no rows.
+    pub fn check(&self) -> Result<()> {
+        match self.rows_min {
+            0 => Err(Error::Setting {
+                setting: "rows_min",
+                got: "0".into(),
+                expected: "at least 1".into(),
+                remedy: None,
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Finds the closed positions in `samples`, whose facts and bytes it looks at.
+    pub fn fit(&self, samples: &Samples) -> Result<ClosedPositions> {
+        self.check()?;
+        let positions = samples.width().min(POSITIONS);
+        let mut rows: BTreeMap<u64, usize> = BTreeMap::new();
+        for (row, _) in samples.packets(NAME)? {
+            *rows.entry(Tokens::of(row.facts).group).or_default() += 1;
+        }
+        let mut frequent: Vec<(u64, usize)> = rows.into_iter().filter(|(_, rows)| *rows >= self.rows_min).collect();
+        frequent.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        frequent.truncate(GROUPS);
+        let group_of: TokenMap<usize> = frequent.into_iter().map(|(group, _)| group).zip(1..).collect();
+        let mut groups = vec![Group::new(positions); group_of.len() + 1];
+        let mut symbols = [0; POSITIONS];
+        for (row, block) in samples.packets(NAME)? {
+            let group = group_of.get(&Tokens::of(row.facts).group).copied().unwrap_or(0);
+            groups[group].see(symbols_of(row, &mut symbols[..positions]), block);
+        }
+        groups.iter_mut().for_each(Group::close);
+        Ok(ClosedPositions { config: self.clone(), positions, group_of, groups })
+    }
+}
+
+impl Group {
+    fn new(positions: usize) -> Group {
+        Group { seen: vec![0; positions * SYMBOLS], open_in: vec![0; positions], blocks: 0, closed: Vec::new() }
+    }
+
+    fn see(&mut self, symbols: &[u16], block: u32) {
+        self.blocks |= 1 << block;
+        for (of_position, symbol) in self.seen.chunks_exact_mut(SYMBOLS).zip(symbols) {
+            of_position[usize::from(*symbol)] |= 1 << block;
+        }
+    }
+
+    /// Finds the closed positions, once all is seen.
+    fn close(&mut self) {
+        for (open_in, of_position) in self.open_in.iter_mut().zip(self.seen.chunks_exact(SYMBOLS)) {
+            *open_in = of_position.iter().filter(|blocks| blocks.is_power_of_two()).fold(0, |open, blocks| open | blocks);
+        }
+        self.closed = match self.blocks.count_ones() >= BLOCKS_NEEDED {
+            true => (0..self.open_in.len()).filter(|at| self.is_closed(*at, u16::MAX)).map(|at| at as u16).collect(),
+            false => Vec::new(),
+        };
+    }
+
+    /// Whether a position is closed by what these blocks show.
+    fn is_closed(&self, at: usize, blocks: u16) -> bool {
+        let neighbours = at..(at + NEIGHBOURS).min(self.open_in.len());
+        self.open_in[neighbours].iter().all(|open_in| open_in & blocks == 0)
+    }
+
+    /// At how many closed positions there is a symbol that was not seen.
+    fn new_values(&self, symbols: &[u16], held_out: Option<u32>) -> usize {
+        let is_new = |at: usize, but: u16| self.seen[at * SYMBOLS + usize::from(symbols[at])] & !but == 0;
+        match held_out {
+            None => self.closed.iter().filter(|at| is_new(usize::from(**at), 0)).count(),
+            // Whether a position is closed must not follow from the block itself, or nothing would be new there.
+            Some(block) if self.blocks.count_ones() >= BLOCKS_NEEDED => {
+                let others = if block % 2 == 0 { 0xaaaa } else { 0x5555 };
+                (0..symbols.len()).filter(|at| is_new(*at, 1 << block) && self.is_closed(*at, others)).count()
+            }
+            Some(_) => 0,
+        }
+    }
+}
+
+/// What a packet has at each position, written to `symbols`.
+fn symbols_of<'a>(packet: PacketRow<'_>, symbols: &'a mut [u16]) -> &'a [u16] {
+    let kept = packet.bytes.len().min(symbols.len());
+    for (symbol, byte) in symbols.iter_mut().zip(packet.bytes) {
+        *symbol = u16::from(*byte);
+    }
+    symbols[kept..].fill(PAST_END);
+    for range in addresses(packet.facts) {
+        let end = range.end.min(kept);
+        symbols[range.start.min(end)..end].fill(0);
+    }
+    symbols
+}
+
+/// Where addresses and the client's port lie.
+fn addresses(facts: &PacketFacts) -> [std::ops::Range<usize>; 3] {
+    let (network, transport) = (usize::from(facts.network_offset), usize::from(facts.transport_offset));
+    let of_network = match facts.service.ethertype {
+        0x0800 => 12..20,
+        0x86dd => 8..40,
+        0x0806 => 8..28,
+        _ => 0..0,
+    };
+    let of_link = if facts.link_destination.is_some() { 0..12 } else { 0..0 };
+    let port = match facts.direction {
+        _ if transport == 0 => 0..0,
+        Direction::ToService => transport..transport + 2,
+        Direction::FromService => transport + 2..transport + 4,
+    };
+    [of_link, network + of_network.start..network + of_network.end, port]
+}
+
+impl ClosedPositions {
+    /// What it was fitted with.
+    pub fn config(&self) -> &ClosedPositionsConfig {
+        &self.config
+    }
+
+    fn group(&self, group: u64) -> &Group {
+        &self.groups[self.group_of.get(&group).copied().unwrap_or(0)]
+    }
+
+    /// A detector from its parameters and arrays, for rows of `width`; says in a few words what is wrong with them.
+    pub fn from_arrays(
+        config: &ClosedPositionsConfig,
+        width: usize,
+        arrays: &NamedArrays,
+    ) -> Result<ClosedPositions, Fault> {
+        config.check()?;
+        let positions = width.min(POSITIONS);
+        let services = get_tokens(arrays, "groups")?;
+        let count = services.len() + 1;
+        let words = (positions * SYMBOLS).div_ceil(WORD);
+        let seen = arrays.get("seen", &[Some(count), Some(words)])?;
+        let closed = arrays.get("closed", &[Some(count), Some(positions)])?;
+        let group = |(seen, closed): (&[f64], &[f64])| {
+            let words: Result<Vec<usize>, Fault> =
+                seen.iter().map(|word| fact_numbers::whole(*word, 1 << WORD)).collect();
+            let words = words.map_err(|fault| fault.within(Place::Array("seen".into())))?;
+            let bit = |at: usize| (words[at / WORD] >> (at % WORD) & 1) as u16;
+            let closed = closed.iter().enumerate().filter(|(_, is_closed)| **is_closed == 1.0);
+            Ok(Group {
+                seen: (0..positions * SYMBOLS).map(bit).collect(),
+                open_in: vec![0; positions],
+                blocks: u16::MAX,
+                closed: closed.map(|(at, _)| at as u16).collect(),
+            })
+        };
+        let rows = seen.values.chunks_exact(words).zip(closed.values.chunks_exact(positions.max(1)));
+        let groups = rows.map(group).collect::<Result<Vec<Group>, Fault>>()?;
+        Ok(ClosedPositions { config: config.clone(), positions, group_of: services.into_iter().zip(1..).collect(), groups })
+    }
+}
+
+/// Symbols in a number of the file.
+const WORD: usize = 32;
+
+impl Detector for ClosedPositions {
+    fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
+        scores(&mut ValueStream(self), |_| true, NAME, samples)
+    }
+
+    fn numbers(&self) -> NamedArrays {
+        let mut group_of: Vec<(usize, u64)> = self.group_of.iter().map(|(service, group)| (*group, *service)).collect();
+        group_of.sort_unstable();
+        let word = |symbols: &[u16]| {
+            let bits = symbols.iter().enumerate().map(|(at, seen)| u32::from(*seen != 0) << at);
+            f64::from(bits.fold(0, |word, bit| word | bit))
+        };
+        let words = (self.positions * SYMBOLS).div_ceil(WORD);
+        let seen = self.groups.iter().flat_map(|group| group.seen.chunks(WORD).map(word)).collect();
+        let is_closed = |group: &Group, at: usize| f64::from(u8::from(group.closed.binary_search(&(at as u16)).is_ok()));
+        let closed = self.groups.iter().flat_map(|group| (0..self.positions).map(|at| is_closed(group, at))).collect();
+        let mut arrays = NamedArrays::default();
+        put_tokens(&mut arrays, "groups", group_of.iter().map(|(_, service)| *service));
+        arrays.put_shaped("seen", &[self.groups.len(), words], seen);
+        arrays.put_shaped("closed", &[self.groups.len(), self.positions], closed);
+        arrays
+    }
+
+    /// 1 at each closed position with a value never seen there.
+    fn position_values(&self, row: &Samples) -> Option<Vec<f32>> {
+        let (packet, _) = row.packets(NAME).ok()?.next()?;
+        let mut symbols = [0; POSITIONS];
+        let symbols = symbols_of(packet, &mut symbols[..self.positions]);
+        let group = self.group(Tokens::of(packet.facts).group);
+        let mut values = vec![0.0; row.width()];
+        for at in group.closed.iter().map(|at| usize::from(*at)) {
+            values[at] = f32::from(u8::from(group.seen[at * SYMBOLS + usize::from(symbols[at])] == 0));
+        }
+        Some(values)
+    }
+
+    fn aspects(&self) -> &'static [Aspect] {
+        &ASPECTS
+    }
+
+    fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
+        Some(Box::new(ValueStream(self)))
+    }
+}
+
+/// It remembers nothing.
+struct ValueStream<'a>(&'a ClosedPositions);
+
+impl SignalStream for ValueStream<'_> {
+    fn packet(&mut self, packet: PacketRow<'_>, held_out: Option<u32>, sink: &mut SignalSink<'_>) {
+        let tokens = Tokens::of(packet.facts);
+        let mut symbols = [0; POSITIONS];
+        let symbols = symbols_of(packet, &mut symbols[..self.0.positions]);
+        let score = self.0.group(tokens.group).new_values(symbols, held_out) as f32;
+        sink(Signal { aspect: 0, cell: tokens.group, score, cause: tokens.conversation });
+    }
+}
+
+const _: () = assert!(BLOCKS <= u16::BITS, "a bit for each block");

@@ -1,0 +1,121 @@
+//! How surprising the length of a packet is: of this service between these hosts, of this service, of all.
+
+use serde::{Deserialize, Serialize};
+
+use super::signal::{Margin, SignalSink, UnknownCell, scores};
+use super::token::{Counts, Tokens, token};
+use super::{Aspect, Detector, PacketRow, Samples, Signal, SignalStream};
+use crate::Result;
+use crate::error::Fault;
+use crate::named_arrays::NamedArrays;
+
+const NAME: &str = "LengthBackOff";
+
+/// The probability of a length that nothing is known of.
+pub(super) const LEAST: f64 = 1.0 / 1000.0;
+
+const ASPECTS: [Aspect; 1] = [Aspect {
+    name: "length",
+    title: "rare length",
+    sentence: "{from} → {to} {protocol}: a rare length, {length} bytes",
+    margin: Margin::Gumbel(0.7),
+    unknown_cell: UnknownCell::Silent,
+}];
+
+/// It has no parameters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LengthBackOffConfig {}
+
+/// −ln p of a packet's length on the wire, in nats, by back-off over three contexts: all packets, its service and direction, and these between its
+/// two hosts. In each, p = (c + q) / (n + 1): c of the n packets of the context had this length, and q is p of the context before, 1/1000 of none.
+///
+/// # Source
+/// Interpolated back-off, as in Moffat, *Implementing the PPM data compression scheme*, IEEE Transactions on Communications 1990 (escape
+/// method A).
+#[derive(Debug, Clone, PartialEq)]
+pub struct LengthBackOff {
+    config: LengthBackOffConfig,
+    counts: Counts,
+}
+
+/// The contexts of a packet, each with the length in it.
+fn contexts(tokens: &Tokens) -> [(u64, u64); 3] {
+    let Tokens { group, one_way, length, .. } = *tokens;
+    let of = |tag: u8, context: u64| (token(tag, [context]), token(tag, [context, length]));
+    [of(64, 0), of(65, group), of(66, one_way)]
+}
+
+impl LengthBackOffConfig {
+    /// There is nothing to refuse.
+    pub fn check(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Counts the lengths in `samples`, whose facts it looks at.
+    pub fn fit(&self, samples: &Samples) -> Result<LengthBackOff> {
+        let mut counts = Counts::default();
+        for (row, block) in samples.packets(NAME)? {
+            for (context, length) in contexts(&Tokens::of(row.facts)) {
+                counts.add(context, block);
+                counts.add(length, block);
+            }
+        }
+        Ok(LengthBackOff { config: self.clone(), counts })
+    }
+}
+
+impl LengthBackOff {
+    /// What it was fitted with.
+    pub fn config(&self) -> &LengthBackOffConfig {
+        &self.config
+    }
+
+    /// A detector from its arrays; says in a few words what is wrong with them. The width of rows does not matter to it.
+    pub fn from_arrays(
+        config: &LengthBackOffConfig,
+        _width: usize,
+        arrays: &NamedArrays,
+    ) -> Result<LengthBackOff, Fault> {
+        Ok(LengthBackOff { config: config.clone(), counts: Counts::from_arrays(arrays)? })
+    }
+}
+
+impl Detector for LengthBackOff {
+    fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
+        scores(&mut LengthStream(self), |_| true, NAME, samples)
+    }
+
+    fn numbers(&self) -> NamedArrays {
+        let mut arrays = NamedArrays::default();
+        self.counts.put(&mut arrays);
+        arrays
+    }
+
+    fn aspects(&self) -> &'static [Aspect] {
+        &ASPECTS
+    }
+
+    fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
+        Some(Box::new(LengthStream(self)))
+    }
+
+    fn forget_blocks(&mut self) {
+        self.counts.forget_blocks();
+    }
+}
+
+/// It remembers nothing.
+struct LengthStream<'a>(&'a LengthBackOff);
+
+impl SignalStream for LengthStream<'_> {
+    fn packet(&mut self, packet: PacketRow<'_>, held_out: Option<u32>, sink: &mut SignalSink<'_>) {
+        let tokens = Tokens::of(packet.facts);
+        let mut p = LEAST;
+        for (context, length) in contexts(&tokens) {
+            let [n, c] = [context, length].map(|token| f64::from(self.0.counts.get(token, held_out)));
+            p = (c + p) / (n + 1.0);
+        }
+        sink(Signal { aspect: 0, cell: tokens.group, score: -p.ln() as f32, cause: tokens.conversation });
+    }
+}

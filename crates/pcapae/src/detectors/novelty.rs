@@ -1,0 +1,326 @@
+//! What was never seen in normal traffic: addresses, services, who talks to whom, lengths and flags.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use serde::{Deserialize, Serialize};
+
+use super::signal::{Margin, SignalSink, UnknownCell, scores};
+use super::token::{TokenMap, Tokens, get_tokens, hardware, host, put_tokens, token};
+use super::{Aspect, Detector, PacketRow, Samples, Scorer, Signal, SignalStream, fact_numbers};
+use crate::capture::headers::{Direction, Endpoint, PacketFacts};
+use crate::error::{Fault, Place};
+use crate::named_arrays::NamedArrays;
+use crate::{Error, Result};
+
+const NAME: &str = "Novelty";
+
+/// Most senders whose new things are counted at a time; those quiet for longest are forgotten.
+pub const SENDERS_REMEMBERED: usize = 16_384;
+
+/// Most new things of one kind and sender that are told apart; more count as this many.
+pub const NEW_COUNTED: usize = 64;
+
+/// Most hosts whose hardware address is kept.
+const HOSTS_KEPT: usize = 65_536;
+
+/// What can be new, in the order in which it is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoveltyKind {
+    /// An IP address that sends.
+    Address,
+    /// A service.
+    Service,
+    /// An IP address with this hardware address.
+    Binding,
+    /// An ARP operation, and whether the sender is who it says it is.
+    Arp,
+    /// A host that serves a service.
+    Server,
+    /// Two hosts that speak a service.
+    Pair,
+    /// A hardware address that sends.
+    SourceHardware,
+    /// A hardware address that is sent to.
+    DestinationHardware,
+    /// A length, of a service and direction.
+    Length,
+    /// A length, between two hosts.
+    PairLength,
+    /// TCP flags, with or without a payload.
+    Flags,
+}
+
+impl NoveltyKind {
+    /// All kinds.
+    pub const ALL: [NoveltyKind; 11] = [
+        NoveltyKind::Address,
+        NoveltyKind::Service,
+        NoveltyKind::Binding,
+        NoveltyKind::Arp,
+        NoveltyKind::Server,
+        NoveltyKind::Pair,
+        NoveltyKind::SourceHardware,
+        NoveltyKind::DestinationHardware,
+        NoveltyKind::Length,
+        NoveltyKind::PairLength,
+        NoveltyKind::Flags,
+    ];
+}
+
+const fn aspect(name: &'static str, title: &'static str, sentence: &'static str) -> Aspect {
+    // Where nothing new was ever seen, the first new thing is one.
+    Aspect { name, title, sentence, margin: Margin::SecondHighest, unknown_cell: UnknownCell::Highest }
+}
+
+/// In the order of [`NoveltyKind::ALL`], in which they are told where several are new at once.
+const ASPECTS: [Aspect; 11] = [
+    aspect("address", "address never seen", "{from}, never seen, speaks {protocol} to {to}"),
+    aspect("service", "service never seen", "{from} → {to}: a service never seen, {protocol}"),
+    aspect("binding", "new hardware address of a known host", "{from} has a new hardware address ({link}, was {was})"),
+    aspect("arp", "ARP of a kind never seen", "{from} sends ARP of a kind never seen, about {to}"),
+    aspect("server", "new server", "{server} serves {protocol}, which it never did"),
+    aspect("pair", "hosts that never spoke so", "{from} speaks {protocol} to {to}, which it never did"),
+    aspect("source-hardware", "hardware address never seen", "{from} sends from the hardware address {link}, never seen"),
+    aspect("destination-hardware", "hardware address never sent to", "{from} sends {protocol} to the hardware address {to-link}, never seen"),
+    aspect("length", "length never seen", "{from} → {to} {protocol}: a length never seen, {length} bytes"),
+    aspect("pair-length", "length never seen between hosts", "{from} → {to} {protocol}: a length never seen between them, {length} bytes"),
+    aspect("flags", "TCP flags never seen", "{from} → {to} {protocol}: TCP flags never seen there"),
+];
+
+/// Which kinds count, and how long new things of one sender add up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NoveltyConfig {
+    /// Which kinds. Default all.
+    pub kinds: Vec<NoveltyKind>,
+    /// For how many seconds different new things of one kind and sender add up: above 0, at most 3,600. Default 10.
+    pub window_seconds: f64,
+}
+
+impl Default for NoveltyConfig {
+    fn default() -> Self {
+        NoveltyConfig { kinds: NoveltyKind::ALL.to_vec(), window_seconds: 10.0 }
+    }
+}
+
+impl NoveltyConfig {
+    /// Refuses no kinds at all, and a window out of range.
+    pub fn check(&self) -> Result<()> {
+        let refuse = |setting, got: String, expected: &str| {
+            Err(Error::Setting { setting, got, expected: expected.into(), remedy: None })
+        };
+        if self.kinds.is_empty() {
+            return refuse("kinds", "none".into(), "one or more kinds of novelty");
+        }
+        match self.window_seconds > 0.0 && self.window_seconds <= 3600.0 {
+            true => Ok(()),
+            false => refuse("window_seconds", self.window_seconds.to_string(), "above 0, at most 3600"),
+        }
+    }
+
+    /// Remembers all that is there in `samples`, whose facts it looks at.
+    pub fn fit(&self, samples: &Samples) -> Result<Novelty> {
+        self.check()?;
+        let mut novelty = Novelty { config: self.clone(), seen: TokenMap::default(), hardware_of: BTreeMap::new() };
+        for (row, block) in samples.packets(NAME)? {
+            things(row.facts, &Tokens::of(row.facts), &mut |thing| {
+                *novelty.seen.entry(thing.token).or_default() |= 1_u32 << block;
+            });
+            if let (host @ Endpoint::Ip(..), Some(hardware)) = bound(row.facts)
+                && (novelty.hardware_of.len() < HOSTS_KEPT || novelty.hardware_of.contains_key(&host))
+            {
+                novelty.hardware_of.insert(host, hardware);
+            }
+        }
+        Ok(novelty)
+    }
+}
+
+/// What of a packet is new: how many different things, of one kind and one sender, in the last ten seconds.
+///
+/// A thing is new if it was never seen in normal traffic. The score of a packet with something new is the number of different new things of that
+/// kind (in that cell: the service, or service and direction, where there is one) which its sender has shown in
+/// [`window_seconds`](NoveltyConfig::window_seconds); else 0. Of a service that was never seen only that is told.
+///
+/// # Source
+/// First-seen rules, as in Zeek's `known-hosts`, and host-based profiles of IP addresses and services, Tartakovsky and others and the
+/// survey of Garcia-Teodoro and others, *Anomaly-based network intrusion detection*, Computers & Security 2009.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Novelty {
+    config: NoveltyConfig,
+    /// In which blocks each thing was seen, a bit each.
+    seen: TokenMap<u32>,
+    /// The hardware address that each host had last.
+    hardware_of: BTreeMap<Endpoint, [u8; 6]>,
+}
+
+/// One thing about a packet that may be new.
+struct Thing {
+    kind: NoveltyKind,
+    token: u64,
+    cell: u64,
+}
+
+/// The sender with its hardware address; of ARP, those that it claims.
+fn bound(facts: &PacketFacts) -> (Endpoint, Option<[u8; 6]>) {
+    match facts.arp {
+        Some(arp) => (arp.sender, Some(arp.sender_hardware)),
+        None => (facts.sender(), facts.link_source),
+    }
+}
+
+/// All things about a packet that may be new.
+fn things(facts: &PacketFacts, tokens: &Tokens, found: &mut dyn FnMut(Thing)) {
+    let mut add = |kind: NoveltyKind, cell: u64, parts: [u64; 5]| {
+        found(Thing { kind, token: token(32 + kind as u8, parts), cell });
+    };
+    if let Some(address) = facts.link_source {
+        add(NoveltyKind::SourceHardware, 0, [hardware(address), 0, 0, 0, 0]);
+    }
+    if let Some(address) = facts.link_destination {
+        add(NoveltyKind::DestinationHardware, 0, [hardware(address), 0, 0, 0, 0]);
+    }
+    if let Endpoint::Ip(..) = facts.sender() {
+        add(NoveltyKind::Address, 0, [tokens.sender, 0, 0, 0, 0]);
+        if let (sender, Some(address)) = bound(facts) {
+            add(NoveltyKind::Binding, 0, [host(sender), hardware(address), 0, 0, 0]);
+        }
+    }
+    if let Some(arp) = facts.arp {
+        let own = u64::from(facts.link_source == Some(arp.sender_hardware));
+        add(NoveltyKind::Arp, 0, [own, u64::from(arp.operation > 2), 0, 0, 0]);
+    }
+    let Tokens { service, group, sender, receiver, one_way, length, .. } = *tokens;
+    add(NoveltyKind::Service, 0, [service, 0, 0, 0, 0]);
+    if facts.service.port > 0 {
+        let server = if facts.direction == Direction::ToService { receiver } else { sender };
+        add(NoveltyKind::Server, service, [service, server, 0, 0, 0]);
+    }
+    add(NoveltyKind::Pair, service, [service, sender, receiver, 0, 0]);
+    add(NoveltyKind::Length, group, [group, length, 0, 0, 0]);
+    add(NoveltyKind::PairLength, group, [one_way, length, 0, 0, 0]);
+    if let Some(flags) = facts.tcp_flags {
+        add(NoveltyKind::Flags, group, [group, u64::from(flags), u64::from(facts.has_payload), 0, 0]);
+    }
+}
+
+impl Novelty {
+    /// What it was fitted with.
+    pub fn config(&self) -> &NoveltyConfig {
+        &self.config
+    }
+
+    fn is_new(&self, token: u64, held_out: Option<u32>) -> bool {
+        match (self.seen.get(&token), held_out) {
+            (None, _) => true,
+            (Some(blocks), Some(held_out)) => blocks & !(1 << held_out) == 0,
+            (Some(_), None) => false,
+        }
+    }
+
+    /// A detector from its parameters and arrays; says in a few words what is wrong with them. The width of rows does not matter to it.
+    pub fn from_arrays(config: &NoveltyConfig, _width: usize, arrays: &NamedArrays) -> Result<Novelty, Fault> {
+        config.check()?;
+        let seen = get_tokens(arrays, "tokens")?.into_iter().map(|token| (token, 1)).collect();
+        let hosts = arrays.get("hosts", &[None, Some(6)])?;
+        let binding = |row: &[f64]| {
+            let address = fact_numbers::whole(row[5], 1 << 48)?.to_be_bytes();
+            Ok((fact_numbers::host(&row[..5])?, [2, 3, 4, 5, 6, 7].map(|at| address[at])))
+        };
+        let hardware_of: Result<BTreeMap<_, _>, Fault> = hosts.values.chunks_exact(6).map(binding).collect();
+        let hardware_of = hardware_of.map_err(|fault| fault.within(Place::Array("hosts".into())))?;
+        Ok(Novelty { config: config.clone(), seen, hardware_of })
+    }
+}
+
+impl Detector for Novelty {
+    fn score(&self, samples: &Samples) -> Result<Vec<f64>> {
+        scores(&mut NoveltyStream::new(self), |_| true, NAME, samples)
+    }
+
+    fn scorer(&self) -> Scorer<'_> {
+        let mut stream = NoveltyStream::new(self);
+        Box::new(move |samples| scores(&mut stream, |_| true, NAME, samples))
+    }
+
+    fn numbers(&self) -> NamedArrays {
+        let mut tokens: Vec<u64> = self.seen.keys().copied().collect();
+        tokens.sort_unstable();
+        let hosts = self.hardware_of.iter();
+        let hosts: Vec<f64> = hosts
+            .flat_map(|(host, address)| fact_numbers::of_host(*host).into_iter().chain([hardware(*address) as f64]))
+            .collect();
+        let mut arrays = NamedArrays::default();
+        put_tokens(&mut arrays, "tokens", tokens.into_iter());
+        arrays.put_shaped("hosts", &[self.hardware_of.len(), 6], hosts);
+        arrays
+    }
+
+    fn aspects(&self) -> &'static [Aspect] {
+        &ASPECTS
+    }
+
+    fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
+        Some(Box::new(NoveltyStream::new(self)))
+    }
+
+    fn hardware_of(&self, host: Endpoint) -> Option<[u8; 6]> {
+        self.hardware_of.get(&host).copied()
+    }
+}
+
+/// New things of one kind and sender, each with the time it was last seen.
+type Recent = Vec<(u64, i64)>;
+
+struct NoveltyStream<'a> {
+    novelty: &'a Novelty,
+    window_ns: i64,
+    /// By kind, cell and sender.
+    recent: LruCache<u64, Recent>,
+}
+
+impl NoveltyStream<'_> {
+    fn new(novelty: &Novelty) -> NoveltyStream<'_> {
+        let window_ns = (novelty.config.window_seconds * 1e9) as i64;
+        let remembered = NonZeroUsize::new(SENDERS_REMEMBERED).unwrap_or(NonZeroUsize::MIN);
+        NoveltyStream { novelty, window_ns, recent: LruCache::new(remembered) }
+    }
+
+    /// How many different new things of this kind the sender has shown lately, this one included.
+    fn count(&mut self, thing: &Thing, sender: u64, time_ns: i64) -> usize {
+        let key = token(48 + thing.kind as u8, [thing.cell, sender]);
+        let recent = self.recent.get_or_insert_mut(key, Recent::new);
+        let window_ns = self.window_ns;
+        recent.retain(|(_, last_ns)| time_ns.saturating_sub(*last_ns) <= window_ns);
+        match recent.iter_mut().find(|(token, _)| *token == thing.token) {
+            Some((_, last_ns)) => *last_ns = time_ns,
+            None => recent.push((thing.token, time_ns)),
+        }
+        let count = recent.len();
+        recent.truncate(NEW_COUNTED);
+        count.min(NEW_COUNTED)
+    }
+}
+
+impl SignalStream for NoveltyStream<'_> {
+    fn packet(&mut self, packet: PacketRow<'_>, held_out: Option<u32>, sink: &mut SignalSink<'_>) {
+        let tokens = Tokens::of(packet.facts);
+        let mut new: Vec<Thing> = Vec::new();
+        things(packet.facts, &tokens, &mut |thing| {
+            if self.novelty.is_new(thing.token, held_out) {
+                new.push(thing);
+            }
+        });
+        if new.iter().any(|thing| thing.kind == NoveltyKind::Service) {
+            new.retain(|thing| thing.kind == NoveltyKind::Service);
+        }
+        new.retain(|thing| self.novelty.config.kinds.contains(&thing.kind));
+        for thing in new {
+            let score = self.count(&thing, tokens.sender, packet.facts.time_ns) as f32;
+            sink(Signal { aspect: thing.kind as u8, cell: thing.cell, score, cause: thing.token });
+        }
+    }
+}
