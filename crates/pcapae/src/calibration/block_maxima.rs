@@ -113,7 +113,7 @@ fn gumbel(maxima: &[f32], floor: f64, scales: f64) -> Option<Limit> {
     let n = maxima.len() as f64;
     let highest = maxima.iter().copied().reduce(f32::max)?;
     let mean = maxima.iter().map(|m| f64::from(*m)).sum::<f64>() / n;
-    let variance = maxima.iter().map(|m| (f64::from(*m) - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0);
+    let variance = maxima.iter().map(|m| (f64::from(*m) - mean).powi(2)).sum::<f64>() / n;
     let scale = (GUMBEL_SCALE * variance.sqrt()).max(floor);
     Some(Limit { highest, threshold: (f64::from(highest) + scales * scale) as f32 })
 }
@@ -144,7 +144,7 @@ mod tests {
         let maxima = maxima(&[(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0), (2, 0, 5.0), (3, 0, 0.0), (3, 1, 2.0), (3, 2, 4.0)]);
         let limits = maxima.limits(rule(UnknownCell::Silent), 3.0, 10, None);
         assert_eq!(limits.get(1).unwrap(), Limit { highest: 1.0, threshold: 2.5 });
-        let spread = 4.0 + 3.0 * GUMBEL_SCALE as f32 * 2.0;
+        let spread = 4.0 + 3.0 * (GUMBEL_SCALE * (8.0_f64 / 3.0).sqrt()) as f32;
         assert!((limits.get(3).unwrap().threshold - spread).abs() < 1e-5);
         // In one block only: the highest of all, and of a cell that was not learned as the detector wants it.
         assert_eq!(limits.get(2), limits.get(3));

@@ -78,7 +78,7 @@ const fn aspect(name: &'static str, title: &'static str, sentence: &'static str)
 /// In the order of [`NoveltyKind::ALL`], in which they are told where several are new at once.
 const ASPECTS: [Aspect; 11] = [
     aspect("address", "address never seen", "{from}, never seen, speaks {protocol} to {to}"),
-    aspect("service", "service never seen", "{from} → {to}: a service never seen, {protocol}"),
+    aspect("service", "service never seen", "{from} → {to}: a service never seen, {service}"),
     aspect("binding", "new hardware address of a known host", "{from} has a new hardware address ({link}, was {was})"),
     aspect("arp", "ARP of a kind never seen", "{from} sends ARP of a kind never seen, about {to}"),
     aspect("server", "new server", "{server} serves {protocol}, which it never did"),
@@ -318,6 +318,7 @@ impl SignalStream for NoveltyStream<'_> {
             new.retain(|thing| thing.kind == NoveltyKind::Service);
         }
         new.retain(|thing| self.novelty.config.kinds.contains(&thing.kind));
+        new.sort_unstable_by_key(|thing| thing.kind);
         for thing in new {
             let score = self.count(&thing, tokens.sender, packet.facts.time_ns) as f32;
             sink(Signal { aspect: thing.kind as u8, cell: thing.cell, score, cause: thing.token });

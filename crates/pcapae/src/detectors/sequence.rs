@@ -22,6 +22,9 @@ pub const CONVERSATIONS_REMEMBERED: usize = 65_536;
 /// Packets of a connection over which surprise is averaged.
 const PACKETS_AVERAGED: usize = 8;
 
+/// Most that one packet adds to the cumulative sum, in nats.
+const EXCESS_MAX: f64 = 5.0;
+
 /// Symbols before the first packet of a conversation.
 const START: u64 = 0;
 
@@ -44,7 +47,8 @@ pub struct SequenceConfig {}
 /// p is by back-off over six contexts: none, the service, the service with the last one, two and three packets of the conversation, and the
 /// conversation with the last two; in each, p = (c + q) / (n + 1) as in [`LengthBackOff`](super::LengthBackOff). A connection's score is the mean over its
 /// last 8 packets, as if 8 of median surprise had gone before; a conversation's, the cumulative sum of what exceeds r, the mean of
-/// the service and direction plus 2 standard deviations, but at least .3 each.
+/// the service and direction plus 2 standard deviations, but at least .3 each, at most 5
+/// nats a packet.
 ///
 /// # Source
 /// Variable-order Markov chains: Begleiter, El-Yaniv and Yona, *On prediction using variable order Markov models*, JAIR 2004. The sum: Page,
@@ -261,7 +265,8 @@ impl SignalStream for SequenceStream<'_> {
         };
         sink(signal(0, mean));
 
-        let excess = surprise - usual.reference();
+        // One packet, however odd, is no drift.
+        let excess = (surprise - usual.reference()).min(EXCESS_MAX);
         conversation.sum = (conversation.sum + excess).max(0.0);
         // A packet that is as usual is no alert, however high the sum still is.
         let threshold = sink(signal(1, if excess > 0.0 { conversation.sum } else { 0.0 }));

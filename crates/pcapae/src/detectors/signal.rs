@@ -11,7 +11,7 @@ pub struct Aspect {
     pub name: &'static str,
     /// What an event of it is, in a few words that are the same for all such events.
     pub title: &'static str,
-    /// What an event of it says. `{from}` and `{to}` stand for hosts, `{server}` for the one that serves, `{protocol}` for the protocol, `{link}` and
+    /// What an event of it says. `{from}` and `{to}` stand for hosts, `{server}` for the one that serves, `{protocol}` for the protocol, `{service}` for it with the lower port, `{link}` and
     /// `{was}` for the hardware address that the sender has and had, `{to-link}` for the receiver's, `{length}` for the bytes on the wire,
     /// `{score}` for the score, `{times}` for 2 to the power of how far it exceeds the highest before, in words.
     pub sentence: &'static str,

@@ -66,7 +66,11 @@ impl Tokens {
     pub fn of(facts: &PacketFacts) -> Tokens {
         let Service { ethertype, ip_protocol, port } = facts.service;
         let service = u64::from(ethertype) << 24 | u64::from(ip_protocol) << 16 | u64::from(port);
-        let group = service << 1 | u64::from(facts.direction == Direction::ToService);
+        let to_service = match port {
+            0 => facts.sender() < facts.receiver(),
+            _ => facts.direction == Direction::ToService,
+        };
+        let group = service << 1 | u64::from(to_service);
         let (sender, receiver) = (host(facts.sender()), host(facts.receiver()));
         let port = |end: Endpoint| match end {
             Endpoint::Ip(_, Some(port)) => u64::from(port),

@@ -1,7 +1,7 @@
 //! A packet that does not fit, and why.
 
 use crate::calibration::Limit;
-use crate::capture::headers::{Conversation, Direction, Endpoint, PacketFacts};
+use crate::capture::headers::{Conversation, Direction, Endpoint, PacketFacts, service};
 use crate::detectors::{Aspect, Margin};
 use crate::label::Label;
 
@@ -113,17 +113,22 @@ impl Alert {
         self.findings.first().map_or_else(String::new, |finding| self.sentence(finding))
     }
 
-    fn sentence(&self, finding: &Finding) -> String {
+    /// What a finding says of the packet, in a sentence.
+    pub(super) fn sentence(&self, finding: &Finding) -> String {
         let conversation = &self.conversation;
         let [from, to] = self.hosts();
         let protocol = conversation.service.unwrap_or(conversation.protocol);
-        let hardware = |address: Option<[u8; 6]>| address.map_or(Endpoint::Unknown, Endpoint::Mac).to_string();
+        let hardware = |address: Option<[u8; 6]>| match address {
+            Some([0xff, 0xff, 0xff, 0xff, 0xff, 0xff]) => "of all (broadcast)".to_owned(),
+            address => address.map_or(Endpoint::Unknown, Endpoint::Mac).to_string(),
+        };
         let told = &self.told;
         let values = [
             ("{from}", from.to_string()),
             ("{to}", to.to_string()),
             ("{server}", if told.to_server { to } else { from }.to_string()),
             ("{protocol}", port_named(conversation, protocol)),
+            ("{service}", service_named(conversation)),
             ("{link}", hardware(told.link)),
             ("{was}", hardware(told.was)),
             ("{to-link}", hardware(told.to_link)),
@@ -137,13 +142,27 @@ impl Alert {
 
 /// The service, or where it has no name the protocol with the lower port.
 fn port_named(conversation: &Conversation, protocol: &str) -> String {
-    let port = |end: Endpoint| match end {
-        Endpoint::Ip(_, port) => port,
-        _ => None,
-    };
-    match (conversation.service, port(conversation.source), port(conversation.destination)) {
-        (None, Some(source), Some(destination)) => format!("{protocol} port {}", source.min(destination)),
+    match (conversation.service, lower_port(conversation)) {
+        (None, Some(port)) => format!("{protocol} port {port}"),
         _ => protocol.to_owned(),
+    }
+}
+
+/// The protocol with the lower port, and the name of the service that this port stands for.
+fn service_named(conversation: &Conversation) -> String {
+    match lower_port(conversation) {
+        Some(port) => match service(port) {
+            Some(name) => format!("{name} ({} port {port})", conversation.protocol),
+            None => format!("{} port {port}", conversation.protocol),
+        },
+        None => conversation.protocol.to_owned(),
+    }
+}
+
+fn lower_port(conversation: &Conversation) -> Option<u16> {
+    match (conversation.source, conversation.destination) {
+        (Endpoint::Ip(_, Some(source)), Endpoint::Ip(_, Some(destination))) => Some(source.min(destination)),
+        _ => None,
     }
 }
 

@@ -171,7 +171,7 @@ impl EventMerger {
         };
         let index = joined.or_else(crowded).unwrap_or_else(|| {
             let again = before.map(|cause| cause.event + 1);
-            self.events.push(OpenEvent::new(self.events.len() + 1, alert, again));
+            self.events.push(OpenEvent::new(self.events.len() + 1, alert, &findings[0], again));
             if self.latest.len() == EVENTS_OPEN {
                 self.latest.pop_front();
             }
@@ -201,10 +201,10 @@ fn kind(finding: &Finding) -> (&'static str, &'static str) {
 }
 
 impl OpenEvent {
-    fn new(number: usize, alert: &Alert, again: Option<usize>) -> OpenEvent {
+    fn new(number: usize, alert: &Alert, told: &Finding, again: Option<usize>) -> OpenEvent {
         let event = Event {
             number,
-            reason: alert.reason(),
+            reason: alert.sentence(told),
             packets: Vec::new(),
             packet_count: 0,
             last_packet: alert.packet,

@@ -44,6 +44,7 @@ pub use dissection::Dissection;
 pub use facts::{Arp, Connection, Direction, PacketFacts, Service};
 pub use fields::HeaderField;
 pub use named_fields::{NamedField, named_transport};
+pub use service::service;
 pub use skip_reason::{SkipCounts, SkipReason};
 pub use transport::{Protocol, Transport};
 

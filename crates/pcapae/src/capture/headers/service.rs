@@ -1,7 +1,7 @@
 //! The services behind well-known ports, as people in a plant know them.
 
 /// The service of a port over TCP or UDP; `None` where the port says nothing.
-pub(super) fn service(port: u16) -> Option<&'static str> {
+pub fn service(port: u16) -> Option<&'static str> {
     SERVICES.binary_search_by_key(&port, |(number, _)| *number).ok().map(|index| SERVICES[index].1)
 }
 
