@@ -15,6 +15,7 @@ Examples:
   pcapae learn monday.pcap.gz tuesday.pcapng -o plant.pcapae
   tcpdump -i eth0 -w - | pcapae learn - -o plant.pcapae
   pcapae learn week.pcap -o plant.pcapae --exclude 10.0.0.66 --exclude 2026-03-01T10:00:00Z..2026-03-01T10:20:00Z
+  pcapae learn tuesday.pcap --update plant.pcapae
   pcapae learn week.pcap -o plant.pcapae --detectors novelty,position-histogram --margin 5
   pcapae learn week.pcap -o plant.pcapae --model training/best.safetensors --detectors isolation_forest.yaml
 
@@ -25,8 +26,14 @@ pub struct LearnArgs {
     pub input: CaptureArgs,
 
     /// The bundle to write: all that detect needs, in one file.
-    #[arg(short, long, value_name = "PLANT.pcapae")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "PLANT.pcapae", required_unless_present = "update")]
+    pub output: Option<PathBuf>,
+
+    /// Add the captures to this bundle instead, without the captures that it was learned from; the bundle is replaced unless --output names
+    /// another file. How it cuts and what raises alerts stay as they are.
+    #[arg(long, value_name = "PLANT.pcapae", conflicts_with_all = ["mode", "fragment_size", "mask", "detectors", "explainer", "model", "loss",
+        "frames", "epochs"])]
+    pub update: Option<PathBuf>,
 
     /// How packets become fragments [default: packet, or as the model of --model was trained].
     #[arg(short, long, alias = "modus", value_name = "MODE")]
@@ -133,7 +140,8 @@ fn exclusion(text: &str) -> Result<Exclusion, String> {
     }
     if let Some((from, to)) = text.split_once("..") {
         let time = |text: &str| {
-            let time: jiff::Timestamp = text.parse().map_err(|_| format!("{text:?} is no time as 2026-03-01T10:00:00Z"))?;
+            let time: jiff::Timestamp =
+                text.parse().map_err(|_| format!("{text:?} is no time as 2026-03-01T10:00:00Z"))?;
             i64::try_from(time.as_nanosecond()).map_err(|_| format!("{text} is out of range"))
         };
         return Ok(Exclusion::Time(time(from)?, time(to)?));

@@ -1,5 +1,6 @@
 //! The command line as types; every command is its own struct, so that impossible combinations cannot be said.
 
+mod accept;
 mod detect;
 mod detector;
 mod evaluate;
@@ -11,6 +12,7 @@ mod reduce;
 mod report;
 mod train;
 
+pub use accept::AcceptArgs;
 pub use detect::DetectArgs;
 pub use detector::{FitArgs, GridSearchArgs, ScoreArgs};
 pub use evaluate::EvaluateArgs;
@@ -60,6 +62,7 @@ pub struct Args {
 pub enum Command {
     Learn(Box<LearnArgs>),
     Detect(DetectArgs),
+    Accept(AcceptArgs),
     Report(ReportArgs),
     Demo(DemoArgs),
     Inspect(InspectArgs),

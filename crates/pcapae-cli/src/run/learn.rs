@@ -4,32 +4,39 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use pcapae::Error;
 use pcapae::calibration::MarginScales;
 use pcapae::capture::Captures;
 use pcapae::detectors::{Blueprint, Fitted, ScoringHead};
 use pcapae::fragment::Mode;
 use pcapae::model::{Autoencoder, Frames, ModelConfig, Side};
-use pcapae::monitor::{DetectorPlan, Effort, Event, LearnConfig, Learned, LeftOut, TrainingSummary, learn};
+use pcapae::monitor::{Bundle, DetectorPlan, Effort, Event, LearnConfig, Learned, LeftOut, TrainingSummary, learn};
 use pcapae::report::timestamp;
 use pcapae::train::TrainConfig;
 
-use super::input::{counted, output, say_skipped, warn_of};
 use super::event_table::what;
+use super::input::{counted, output, say_skipped, warn_of};
 use crate::args::{LearnArgs, ModelArgs, ScoringArg, SwitchArg};
 use crate::progress::Console;
 
 /// Learns, then puts the bundle in its place.
 pub fn run(args: &LearnArgs, console: &Console) -> anyhow::Result<ExitCode> {
     args.threads.apply()?;
+    let place = args.output.as_ref().or(args.update.as_ref()).context("--output or --update is needed")?;
+    let former = args.update.as_ref().map(|path| Bundle::open(path)).transpose()?;
     let config = config(args)?;
     let captures = Captures::open(&args.input.captures)?;
-    let file = output(&args.output, args.force, &args.input.captures)?;
-    let learned = learn(captures, &config, console)?;
+    let replaces = args.force || args.output.is_none();
+    let file = output(place, replaces, &args.input.captures)?;
+    let learned = match former {
+        Some(bundle) => bundle.learn_further(captures, &args.exclude, console)?,
+        None => learn(captures, &config, console)?,
+    };
     file.write(&learned.bundle.to_bytes()?)?;
     console.clear();
     report(&learned, console);
-    console.say(format_args!("{}: ready for pcapae detect", args.output.display()));
+    console.say(format_args!("{}: ready for pcapae detect", place.display()));
     Ok(ExitCode::SUCCESS)
 }
 

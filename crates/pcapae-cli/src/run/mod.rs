@@ -1,5 +1,6 @@
 //! One file a subcommand.
 
+mod accept;
 mod alert_files;
 mod dataset;
 mod demo;
@@ -36,6 +37,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Learn(args) => learn::run(&args, &console),
         Command::Detect(args) => detect::run(args, &console),
+        Command::Accept(args) => accept::run(&args, &console),
         Command::Report(args) => report::run(&args, &console),
         Command::Demo(args) => demo::run(args, &console),
         Command::Dataset(args) => dataset::run(args, &console),

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::blocks::BLOCKS;
 use super::signal::{Margin, SignalSink, UnknownCell, scores};
-use super::token::{TokenMap, Tokens, get_tokens, put_tokens};
+use super::token::{TokenMap, get_tokens, put_tokens};
 use super::{Aspect, Detector, PacketRow, Samples, Signal, SignalStream, fact_numbers};
 use crate::capture::headers::{Direction, PacketFacts};
 use crate::error::{Fault, Place};
@@ -27,6 +27,9 @@ const SYMBOLS: usize = 257;
 
 /// A position is closed if this many from it on take no new values: the high bytes of what counts on are not closed.
 const NEIGHBOURS: usize = 4;
+
+/// The bit of traffic that was learned before, which nothing holds out.
+const FORMER: u16 = 1 << 15;
 
 /// Blocks that must hold packets of a group for it to have closed positions.
 const BLOCKS_NEEDED: u32 = 3;
@@ -104,7 +107,7 @@ impl ClosedPositionsConfig {
         let positions = samples.width().min(POSITIONS);
         let mut rows: BTreeMap<u64, usize> = BTreeMap::new();
         for (row, _) in samples.packets(NAME)? {
-            *rows.entry(Tokens::of(row.facts).group).or_default() += 1;
+            *rows.entry(row.tokens.group).or_default() += 1;
         }
         let mut frequent: Vec<(u64, usize)> = rows.into_iter().filter(|(_, rows)| *rows >= self.rows_min).collect();
         frequent.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
@@ -113,7 +116,7 @@ impl ClosedPositionsConfig {
         let mut groups = vec![Group::new(positions); group_of.len() + 1];
         let mut symbols = [0; POSITIONS];
         for (row, block) in samples.packets(NAME)? {
-            let group = group_of.get(&Tokens::of(row.facts).group).copied().unwrap_or(0);
+            let group = group_of.get(&row.tokens.group).copied().unwrap_or(0);
             groups[group].see(symbols_of(row, &mut symbols[..positions]), block);
         }
         groups.iter_mut().for_each(Group::close);
@@ -136,12 +139,36 @@ impl Group {
     /// Finds the closed positions, once all is seen.
     fn close(&mut self) {
         for (open_in, of_position) in self.open_in.iter_mut().zip(self.seen.chunks_exact(SYMBOLS)) {
-            *open_in = of_position.iter().filter(|blocks| blocks.is_power_of_two()).fold(0, |open, blocks| open | blocks);
+            *open_in =
+                of_position.iter().filter(|blocks| blocks.is_power_of_two()).fold(0, |open, blocks| open | blocks);
         }
-        self.closed = match self.blocks.count_ones() >= BLOCKS_NEEDED {
-            true => (0..self.open_in.len()).filter(|at| self.is_closed(*at, u16::MAX)).map(|at| at as u16).collect(),
-            false => Vec::new(),
-        };
+        self.closed = self.closed_by(u16::MAX);
+    }
+
+    fn add_former(&mut self, former: &Group) {
+        for (seen, former) in self.seen.iter_mut().zip(&former.seen) {
+            *seen |= if *former != 0 { FORMER } else { 0 };
+        }
+        self.open_in.fill(0);
+        self.blocks |= if former.closed.is_empty() { 0 } else { FORMER };
+        self.close();
+        for at in 0..self.open_in.len() {
+            // What only the former traffic had is not new.
+            self.open_in[at] &= !FORMER;
+            if former.closed.binary_search(&(at as u16)).is_err() {
+                self.open_in[at] |= FORMER;
+            }
+        }
+        self.closed = self.closed_by(u16::MAX);
+    }
+
+    fn has_closed_positions(&self) -> bool {
+        self.blocks & FORMER != 0 || self.blocks.count_ones() >= BLOCKS_NEEDED
+    }
+
+    fn closed_by(&self, blocks: u16) -> Vec<u16> {
+        let all = (0..self.open_in.len()).filter(|_| self.has_closed_positions());
+        all.filter(|at| self.is_closed(*at, blocks)).map(|at| at as u16).collect()
     }
 
     /// Whether a position is closed by what these blocks show.
@@ -156,8 +183,8 @@ impl Group {
         match held_out {
             None => self.closed.iter().filter(|at| is_new(usize::from(**at), 0)).count(),
             // Whether a position is closed must not follow from the block itself, or nothing would be new there.
-            Some(block) if self.blocks.count_ones() >= BLOCKS_NEEDED => {
-                let others = if block % 2 == 0 { 0xaaaa } else { 0x5555 };
+            Some(block) if self.has_closed_positions() => {
+                let others = FORMER | if block % 2 == 0 { 0xaaaa } else { 0x5555 };
                 (0..symbols.len()).filter(|at| is_new(*at, 1 << block) && self.is_closed(*at, others)).count()
             }
             Some(_) => 0,
@@ -235,7 +262,12 @@ impl ClosedPositions {
         };
         let rows = seen.values.chunks_exact(words).zip(closed.values.chunks_exact(positions.max(1)));
         let groups = rows.map(group).collect::<Result<Vec<Group>, Fault>>()?;
-        Ok(ClosedPositions { config: config.clone(), positions, group_of: services.into_iter().zip(1..).collect(), groups })
+        Ok(ClosedPositions {
+            config: config.clone(),
+            positions,
+            group_of: services.into_iter().zip(1..).collect(),
+            groups,
+        })
     }
 }
 
@@ -256,7 +288,8 @@ impl Detector for ClosedPositions {
         };
         let words = (self.positions * SYMBOLS).div_ceil(WORD);
         let seen = self.groups.iter().flat_map(|group| group.seen.chunks(WORD).map(word)).collect();
-        let is_closed = |group: &Group, at: usize| f64::from(u8::from(group.closed.binary_search(&(at as u16)).is_ok()));
+        let is_closed =
+            |group: &Group, at: usize| f64::from(u8::from(group.closed.binary_search(&(at as u16)).is_ok()));
         let closed = self.groups.iter().flat_map(|group| (0..self.positions).map(|at| is_closed(group, at))).collect();
         let mut arrays = NamedArrays::default();
         put_tokens(&mut arrays, "groups", group_of.iter().map(|(_, service)| *service));
@@ -270,12 +303,30 @@ impl Detector for ClosedPositions {
         let (packet, _) = row.packets(NAME).ok()?.next()?;
         let mut symbols = [0; POSITIONS];
         let symbols = symbols_of(packet, &mut symbols[..self.positions]);
-        let group = self.group(Tokens::of(packet.facts).group);
+        let group = self.group(packet.tokens.group);
         let mut values = vec![0.0; row.width()];
         for at in group.closed.iter().map(|at| usize::from(*at)) {
             values[at] = f32::from(u8::from(group.seen[at * SYMBOLS + usize::from(symbols[at])] == 0));
         }
         Some(values)
+    }
+
+    /// A position stays closed where neither the former traffic nor this one shows it open.
+    fn add_former(&mut self, former: &dyn Detector) -> bool {
+        let Ok(former) = ClosedPositions::from_arrays(&self.config, self.positions, &former.numbers()) else {
+            return false;
+        };
+        for (service, former_group) in former.group_of.iter().map(|(service, group)| (*service, &former.groups[*group]))
+        {
+            let next = self.groups.len();
+            let group = *self.group_of.entry(service).or_insert(next);
+            if group == next {
+                self.groups.push(Group::new(self.positions));
+            }
+            self.groups[group].add_former(former_group);
+        }
+        self.groups[0].add_former(&former.groups[0]);
+        true
     }
 
     fn aspects(&self) -> &'static [Aspect] {
@@ -292,7 +343,7 @@ struct ValueStream<'a>(&'a ClosedPositions);
 
 impl SignalStream for ValueStream<'_> {
     fn packet(&mut self, packet: PacketRow<'_>, held_out: Option<u32>, sink: &mut SignalSink<'_>) {
-        let tokens = Tokens::of(packet.facts);
+        let tokens = packet.tokens;
         let mut symbols = [0; POSITIONS];
         let symbols = symbols_of(packet, &mut symbols[..self.0.positions]);
         let score = self.0.group(tokens.group).new_values(symbols, held_out) as f32;
@@ -300,4 +351,4 @@ impl SignalStream for ValueStream<'_> {
     }
 }
 
-const _: () = assert!(BLOCKS <= u16::BITS, "a bit for each block");
+const _: () = assert!(BLOCKS < u16::BITS, "a bit for each block, and one for former traffic");

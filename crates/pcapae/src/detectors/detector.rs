@@ -63,6 +63,11 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
         None
     }
 
+    /// Adds what a detector of the same kind learned before from other traffic; false where that cannot be added.
+    fn add_former(&mut self, _former: &dyn Detector) -> bool {
+        false
+    }
+
     /// Forgets what came in which block of the recording, once nothing needs to be held out any more.
     fn forget_blocks(&mut self) {}
 }

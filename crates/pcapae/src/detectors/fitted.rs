@@ -44,6 +44,12 @@ impl Fitted {
         Ok(Fitted { blueprint: blueprint.clone(), rows, count: samples.len() as u64, sources: None, detector })
     }
 
+    /// Adds what another of the same kind learned before; false where that cannot be added.
+    pub(crate) fn add_former(&mut self, former: &Fitted) -> bool {
+        self.count += former.count;
+        self.detector.add_former(former.detector())
+    }
+
     /// Forgets what came in which block of the recording that it was fitted to.
     pub(crate) fn forget_blocks(&mut self) {
         self.detector.forget_blocks();

@@ -56,7 +56,7 @@ impl LengthBackOffConfig {
     pub fn fit(&self, samples: &Samples) -> Result<LengthBackOff> {
         let mut counts = Counts::default();
         for (row, block) in samples.packets(NAME)? {
-            for (context, length) in contexts(&Tokens::of(row.facts)) {
+            for (context, length) in contexts(&row.tokens) {
                 counts.add(context, block);
                 counts.add(length, block);
             }
@@ -100,6 +100,12 @@ impl Detector for LengthBackOff {
         Some(Box::new(LengthStream(self)))
     }
 
+    fn add_former(&mut self, former: &dyn Detector) -> bool {
+        let Ok(former) = Counts::from_arrays(&former.numbers()) else { return false };
+        self.counts.merge(&former);
+        true
+    }
+
     fn forget_blocks(&mut self) {
         self.counts.forget_blocks();
     }
@@ -110,7 +116,7 @@ struct LengthStream<'a>(&'a LengthBackOff);
 
 impl SignalStream for LengthStream<'_> {
     fn packet(&mut self, packet: PacketRow<'_>, held_out: Option<u32>, sink: &mut SignalSink<'_>) {
-        let tokens = Tokens::of(packet.facts);
+        let tokens = packet.tokens;
         let mut p = LEAST;
         for (context, length) in contexts(&tokens) {
             let [n, c] = [context, length].map(|token| f64::from(self.0.counts.get(token, held_out)));

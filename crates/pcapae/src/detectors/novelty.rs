@@ -22,6 +22,9 @@ pub const SENDERS_REMEMBERED: usize = 16_384;
 /// Most new things of one kind and sender that are told apart; more count as this many.
 pub const NEW_COUNTED: usize = 64;
 
+/// The bit of traffic that was learned before, which nothing holds out.
+const FORMER: u32 = 1 << 31;
+
 /// Most hosts whose hardware address is kept.
 const HOSTS_KEPT: usize = 65_536;
 
@@ -83,10 +86,22 @@ const ASPECTS: [Aspect; 11] = [
     aspect("arp", "ARP of a kind never seen", "{from} sends ARP of a kind never seen, about {to}"),
     aspect("server", "new server", "{server} serves {protocol}, which it never did"),
     aspect("pair", "hosts that never spoke so", "{from} speaks {protocol} to {to}, which it never did"),
-    aspect("source-hardware", "hardware address never seen", "{from} sends from the hardware address {link}, never seen"),
-    aspect("destination-hardware", "hardware address never sent to", "{from} sends {protocol} to the hardware address {to-link}, never seen"),
+    aspect(
+        "source-hardware",
+        "hardware address never seen",
+        "{from} sends from the hardware address {link}, never seen",
+    ),
+    aspect(
+        "destination-hardware",
+        "hardware address never sent to",
+        "{from} sends {protocol} to the hardware address {to-link}, never seen",
+    ),
     aspect("length", "length never seen", "{from} → {to} {protocol}: a length never seen, {length} bytes"),
-    aspect("pair-length", "length never seen between hosts", "{from} → {to} {protocol}: a length never seen between them, {length} bytes"),
+    aspect(
+        "pair-length",
+        "length never seen between hosts",
+        "{from} → {to} {protocol}: a length never seen between them, {length} bytes",
+    ),
     aspect("flags", "TCP flags never seen", "{from} → {to} {protocol}: TCP flags never seen there"),
 ];
 
@@ -126,7 +141,7 @@ impl NoveltyConfig {
         self.check()?;
         let mut novelty = Novelty { config: self.clone(), seen: TokenMap::default(), hardware_of: BTreeMap::new() };
         for (row, block) in samples.packets(NAME)? {
-            things(row.facts, &Tokens::of(row.facts), &mut |thing| {
+            things(row.facts, &row.tokens, &mut |thing| {
                 *novelty.seen.entry(thing.token).or_default() |= 1_u32 << block;
             });
             if let (host @ Endpoint::Ip(..), Some(hardware)) = bound(row.facts)
@@ -267,6 +282,15 @@ impl Detector for Novelty {
         Some(Box::new(NoveltyStream::new(self)))
     }
 
+    fn add_former(&mut self, former: &dyn Detector) -> bool {
+        let Ok(former) = Novelty::from_arrays(&self.config, 0, &former.numbers()) else { return false };
+        former.seen.keys().for_each(|token| *self.seen.entry(*token).or_default() |= FORMER);
+        for (host, address) in former.hardware_of {
+            self.hardware_of.entry(host).or_insert(address);
+        }
+        true
+    }
+
     fn hardware_of(&self, host: Endpoint) -> Option<[u8; 6]> {
         self.hardware_of.get(&host).copied()
     }
@@ -307,7 +331,7 @@ impl NoveltyStream<'_> {
 
 impl SignalStream for NoveltyStream<'_> {
     fn packet(&mut self, packet: PacketRow<'_>, held_out: Option<u32>, sink: &mut SignalSink<'_>) {
-        let tokens = Tokens::of(packet.facts);
+        let tokens = packet.tokens;
         let mut new: Vec<Thing> = Vec::new();
         things(packet.facts, &tokens, &mut |thing| {
             if self.novelty.is_new(thing.token, held_out) {

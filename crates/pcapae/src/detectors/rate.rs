@@ -6,7 +6,7 @@ use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use super::signal::{Margin, SignalSink, UnknownCell, scores};
-use super::token::{Tokens, token};
+use super::token::token;
 use super::{Aspect, Detector, PacketRow, Samples, Scorer, Signal, SignalStream};
 use crate::Result;
 use crate::error::Fault;
@@ -25,9 +25,21 @@ const fn aspect(name: &'static str, title: &'static str, sentence: &'static str)
 }
 
 const ASPECTS: [Aspect; 3] = [
-    aspect("packets-1s", "more packets in a second than ever", "{from} → {to} {protocol}: {times} as many packets of one length in a second as ever before"),
-    aspect("packets-10s", "more packets in 10 s than ever", "{from} → {to} {protocol}: {times} as many packets of one length in 10 s as ever before"),
-    aspect("host-10s", "a host that sends more than any", "{from} sends {times} as many packets in 10 s as any host before"),
+    aspect(
+        "packets-1s",
+        "more packets in a second than ever",
+        "{from} → {to} {protocol}: {times} as many packets of one length in a second as ever before",
+    ),
+    aspect(
+        "packets-10s",
+        "more packets in 10 s than ever",
+        "{from} → {to} {protocol}: {times} as many packets of one length in 10 s as ever before",
+    ),
+    aspect(
+        "host-10s",
+        "a host that sends more than any",
+        "{from} sends {times} as many packets in 10 s as any host before",
+    ),
 ];
 
 /// It has no parameters.
@@ -86,6 +98,11 @@ impl Detector for Rate {
         &ASPECTS
     }
 
+    /// There is nothing to add.
+    fn add_former(&mut self, _former: &dyn Detector) -> bool {
+        true
+    }
+
     fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
         Some(Box::new(RateStream::new()))
     }
@@ -133,7 +150,7 @@ impl RateStream {
 
 impl SignalStream for RateStream {
     fn packet(&mut self, packet: PacketRow<'_>, _held_out: Option<u32>, sink: &mut SignalSink<'_>) {
-        let (tokens, time_ns) = (Tokens::of(packet.facts), packet.facts.time_ns);
+        let (tokens, time_ns) = (packet.tokens, packet.facts.time_ns);
         let key = token(80, [tokens.one_way, tokens.length]);
         let (second, ten_seconds) = self.kinds.get_or_insert_mut(key, || (Second::EMPTY, TenSeconds::EMPTY));
         let of_kind = [second.add(time_ns), ten_seconds.add(time_ns)];

@@ -59,7 +59,7 @@ impl Samples {
         let rows = facts.iter().zip(bytes.chunks_exact(self.width)).enumerate();
         Ok(rows.map(move |(row, (facts, bytes))| {
             let kept = bytes.len().min(facts.length as usize);
-            (PacketRow { facts, bytes: &bytes[..kept] }, blocks.block(row))
+            (PacketRow::new(facts, &bytes[..kept]), blocks.block(row))
         }))
     }
 

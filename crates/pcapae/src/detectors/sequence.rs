@@ -34,7 +34,12 @@ const fn aspect(name: &'static str, title: &'static str, sentence: &'static str,
 
 const ASPECTS: [Aspect; 2] = [
     aspect("order", "packets in an unusual order", "{from} → {to} {protocol}: packets in an order never seen", 0.35),
-    aspect("drift", "packets in an unusual order for some time", "{from} → {to} {protocol}: for some time, packets in an unusual order", 2.0),
+    aspect(
+        "drift",
+        "packets in an unusual order for some time",
+        "{from} → {to} {protocol}: for some time, packets in an unusual order",
+        2.0,
+    ),
 ];
 
 /// It has no parameters.
@@ -94,7 +99,7 @@ impl SequenceConfig {
         let mut sequence = Sequence { config: self.clone(), counts: Counts::default(), usual: TokenMap::default() };
         let mut conversations = Conversations::new();
         for (row, block) in samples.packets(NAME)? {
-            let tokens = Tokens::of(row.facts);
+            let tokens = row.tokens;
             let conversation = conversations.get(&tokens);
             for (context, symbol) in conversation.contexts(&tokens) {
                 sequence.counts.add(context, block);
@@ -105,7 +110,7 @@ impl SequenceConfig {
         let mut surprises: TokenMap<Vec<f64>> = TokenMap::default();
         let mut conversations = Conversations::new();
         for (row, block) in samples.packets(NAME)? {
-            let tokens = Tokens::of(row.facts);
+            let tokens = row.tokens;
             let conversation = conversations.get(&tokens);
             let surprise = sequence.surprise(conversation, &tokens, Some(block));
             surprises.entry(tokens.group).or_default().push(surprise);
@@ -169,6 +174,14 @@ impl Detector for Sequence {
 
     fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
         Some(Box::new(SequenceStream::new(self)))
+    }
+
+    /// What is usual in a service and direction stays as it was learned first.
+    fn add_former(&mut self, former: &dyn Detector) -> bool {
+        let Ok(former) = Sequence::from_arrays(&self.config, 0, &former.numbers()) else { return false };
+        self.counts.merge(&former.counts);
+        self.usual.extend(former.usual);
+        true
     }
 
     fn forget_blocks(&mut self) {
@@ -246,7 +259,7 @@ impl SequenceStream<'_> {
 
 impl SignalStream for SequenceStream<'_> {
     fn packet(&mut self, packet: PacketRow<'_>, held_out: Option<u32>, sink: &mut SignalSink<'_>) {
-        let tokens = Tokens::of(packet.facts);
+        let tokens = packet.tokens;
         let conversation = self.conversations.get(&tokens);
         let surprise = self.sequence.surprise(conversation, &tokens, held_out);
         conversation.push(symbol(&tokens));
@@ -257,12 +270,8 @@ impl SignalStream for SequenceStream<'_> {
         connection.last[connection.next] = surprise;
         connection.next = (connection.next + 1) % PACKETS_AVERAGED;
         let mean = connection.last.iter().sum::<f64>() / PACKETS_AVERAGED as f64;
-        let signal = |aspect, score: f64| Signal {
-            aspect,
-            cell: tokens.group,
-            score: score as f32,
-            cause: tokens.conversation,
-        };
+        let signal =
+            |aspect, score: f64| Signal { aspect, cell: tokens.group, score: score as f32, cause: tokens.conversation };
         sink(signal(0, mean));
 
         // One packet, however odd, is no drift.

@@ -1,6 +1,7 @@
 //! What a detector says of single packets, for a decision: signals, each compared with what its cell reached in normal traffic.
 
 use super::Samples;
+use super::token::Tokens;
 use crate::Result;
 use crate::capture::headers::PacketFacts;
 
@@ -70,6 +71,14 @@ pub struct PacketRow<'a> {
     pub facts: &'a PacketFacts,
     /// Its first bytes.
     pub bytes: &'a [u8],
+    pub(crate) tokens: Tokens,
+}
+
+impl<'a> PacketRow<'a> {
+    /// Of a packet with these facts and first bytes.
+    pub fn new(facts: &'a PacketFacts, bytes: &'a [u8]) -> PacketRow<'a> {
+        PacketRow { facts, bytes, tokens: Tokens::of(facts) }
+    }
 }
 
 /// Takes signals, and says what the threshold is there; infinite where there is none.

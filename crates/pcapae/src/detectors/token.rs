@@ -43,7 +43,7 @@ pub(super) fn hardware(address: [u8; 6]) -> u64 {
 
 /// What most detectors count of a packet.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tokens {
+pub(crate) struct Tokens {
     /// The service.
     pub service: u64,
     /// The service and direction.
@@ -148,7 +148,7 @@ impl Counts {
         self.of_blocks = TokenMap::default();
     }
 
-    /// Adds what another counted of other traffic.
+    /// Adds what another counted of other traffic, which nothing holds out.
     pub fn merge(&mut self, other: &Counts) {
         for (token, count) in &other.totals {
             let total = self.totals.entry(*token).or_default();

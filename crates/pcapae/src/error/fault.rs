@@ -31,6 +31,8 @@ pub enum FileKind {
     Reducer,
     /// Trained detectors with their calibration: safetensors.
     Bundle,
+    /// Events that `detect` wrote: JSON lines.
+    Alerts,
     /// A neural network: safetensors, or a file of PyTorch.
     Model,
     /// A training that can be resumed: safetensors.
@@ -61,6 +63,7 @@ impl fmt::Display for FileKind {
             FileKind::Detector => "a detector",
             FileKind::Reducer => "a reducer",
             FileKind::Bundle => "a bundle",
+            FileKind::Alerts => "alerts of detect",
             FileKind::Model => "a model",
             FileKind::Training => "a training",
             FileKind::History => "a training history",

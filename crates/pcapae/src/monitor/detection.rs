@@ -1,10 +1,14 @@
 //! Detecting on new captures with a bundle.
 
-use super::scoring::{Batch, Scorers, Streams, alert, by_packet, signal_of_score};
-use super::{Bundle, Event, EventMerger, Finding, PacketLog, PacketScores};
+use std::collections::HashMap;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+
+use super::scoring::{Batch, Scorers, Streams, by_packet, signal_of_score};
+use super::{Alert, Bundle, Event, EventMerger, Finding, PacketLog, PacketScores, Told};
 use crate::Result;
 use crate::calibration::DetectorRule;
-use crate::capture::headers::{Dissection, PacketFacts, SkipCounts};
+use crate::capture::headers::{Dissection, SkipCounts};
 use crate::capture::{CaptureSummary, Captures, Packet};
 use crate::fragment::{Fragment, Mode, Receiver};
 use crate::label::{Label, Labels};
@@ -65,44 +69,77 @@ impl PacketRecords {
     }
 }
 
-/// A detection on packets as they come.
-struct PacketStream<'a> {
+/// Batches that wait for a decision while the next one is read.
+const BATCHES_AHEAD: usize = 2;
+
+/// Reads packets into batches.
+struct Intake<'a> {
     bundle: &'a Bundle,
-    streams: Streams<'a>,
-    scorers: Scorers<'a>,
     batch: Batch,
-    merger: EventMerger,
-    alerts: u64,
-    /// Kept where it is asked for, and where detectors look at fragments, which say of a packet only later what they found.
-    records: Option<PacketRecords>,
-    /// What was found in packets, where detectors of fragments may find more.
-    waiting: Option<Vec<(u64, Vec<Finding>, PacketFacts)>>,
+    log: Option<PacketLog>,
+    scorers: Scorers<'a>,
+    decide: &'a mut dyn FnMut(Batch),
 }
 
-impl<'a> PacketStream<'a> {
-    fn new(bundle: &'a Bundle, keep: Keep) -> PacketStream<'a> {
-        let raises_alerts = |place: usize| bundle.decision.detectors().get(place).is_some_and(DetectorRule::raises_alerts);
-        let keep = keep == Keep::Packets;
-        let scorers = Scorers::new(&bundle.detectors, |place| keep || raises_alerts(place));
-        let waits = bundle.detectors.fragment_scorers().any(|(place, _)| raises_alerts(place));
+impl Intake<'_> {
+    fn send_batch(&mut self) {
+        let next = self.batch.first + self.batch.len() as u64;
+        (self.decide)(std::mem::replace(&mut self.batch, Batch::from(next)));
+    }
+}
+
+impl Receiver for Intake<'_> {
+    fn packet(&mut self, packet: &Packet<'_>, masked: &[u8], headers: &Dissection<'_>, label: Label) -> Result<()> {
+        let facts = headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns);
+        let facts = self.bundle.cutting.mask.facts(facts);
+        let conversation = headers.conversation();
+        if let Some(log) = &mut self.log {
+            log.push(conversation, &facts, label);
+        }
+        let size = self.bundle.cutting.size.bytes();
+        if self.batch.is_full() {
+            self.send_batch();
+        }
+        self.batch.push(facts, conversation, label, &masked[..masked.len().min(size)]);
+        Ok(())
+    }
+
+    fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
+        if self.scorers.is_empty() {
+            return Ok(());
+        }
+        let facts = self.batch.facts.last().filter(|_| self.bundle.cutting.mode == Mode::Packet);
+        self.scorers.push(fragment, facts)
+    }
+}
+
+/// Decides on batches, in order.
+struct Decider<'a> {
+    bundle: &'a Bundle,
+    streams: Streams<'a>,
+    merger: EventMerger,
+    alerts: u64,
+    records: Option<PacketRecords>,
+    /// What was found in packets, where detectors of fragments may find more later.
+    waiting: Option<Vec<(u64, Vec<Finding>, Told)>>,
+}
+
+impl<'a> Decider<'a> {
+    fn new(bundle: &'a Bundle, keep: Keep, waits: bool) -> Decider<'a> {
         let names = bundle.detectors.names().map(|name| (name, PacketScores::default()));
         let records = PacketRecords { of_detectors: names.collect(), ..PacketRecords::default() };
-        PacketStream {
+        Decider {
             bundle,
-            streams: Streams::new(bundle, keep),
-            scorers,
-            batch: Batch::from(1),
+            streams: Streams::new(bundle, keep == Keep::Packets),
             merger: EventMerger::default(),
             alerts: 0,
-            records: (keep || waits).then_some(records),
+            records: (keep == Keep::Packets).then_some(records),
             waiting: waits.then(Vec::new),
         }
     }
 
-    fn score_batch(&mut self) {
-        let next = self.batch.first + self.batch.len() as u64;
-        let batch = std::mem::replace(&mut self.batch, Batch::from(next));
-        let found = self.streams.score(&batch);
+    fn take(&mut self, batch: &Batch) {
+        let found = self.streams.score(batch);
         if let Some(records) = &mut self.records {
             for (detector, strengths) in self.streams.strengths() {
                 for (packet, strength) in (batch.first..).zip(strengths) {
@@ -112,16 +149,24 @@ impl<'a> PacketStream<'a> {
             }
         }
         for (at, findings) in found {
+            let facts = &batch.facts[at];
+            let told = Told::of(facts, self.bundle.detectors.hardware_of(facts.sender()));
+            let packet = batch.first + at as u64;
             match &mut self.waiting {
-                Some(waiting) => waiting.push((batch.first + at as u64, findings, batch.facts[at])),
-                None => self.alert(&batch, at, findings),
+                Some(waiting) => waiting.push((packet, findings, told)),
+                None => self.alert(Alert {
+                    packet,
+                    time_ns: facts.time_ns,
+                    findings,
+                    conversation: batch.conversations[at],
+                    told,
+                    label: batch.labels[at],
+                }),
             }
         }
     }
 
-    fn alert(&mut self, batch: &Batch, at: usize, findings: Vec<Finding>) {
-        let was = self.bundle.detectors.hardware_of(batch.facts[at].sender());
-        let alert = alert(batch, at, findings, was);
+    fn alert(&mut self, alert: Alert) {
         let packet = alert.packet;
         let event = self.merger.add(alert);
         self.alerts += 1;
@@ -130,82 +175,38 @@ impl<'a> PacketStream<'a> {
         }
     }
 
-    /// Scores what is left, and decides on what waited.
-    fn finish(mut self) -> Result<(EventMerger, u64, Option<PacketRecords>)> {
-        self.score_batch();
-        let scorers = std::mem::replace(&mut self.scorers, Scorers::new(&self.bundle.detectors, |_| false));
-        let of_fragments = scorers.finish()?;
-        if let Some(waiting) = self.waiting.take() {
-            self.decide(waiting, &of_fragments);
-        }
-        if let Some(records) = &mut self.records {
-            for (detector, scores) in of_fragments {
-                self.bundle.record_scores(records, detector, scores);
-            }
-            (1..=records.log.len() as u64).for_each(|packet| records.strengths.put(packet, 0.0));
-        }
-        Ok((self.merger, self.alerts, self.records))
-    }
-
-    fn decide(&mut self, waiting: Vec<(u64, Vec<Finding>, PacketFacts)>, of_fragments: &[(usize, PacketScores)]) {
-        let Some(records) = &self.records else { return };
+    /// Decides on what waited, with what detectors of fragments found.
+    fn decide_all(&mut self, of_fragments: &[(usize, PacketScores)], log: &PacketLog) {
+        let waiting = self.waiting.take().unwrap_or_default();
+        let told: HashMap<u64, Told> = waiting.iter().map(|(packet, _, told)| (*packet, *told)).collect();
         let mut all: Vec<(usize, Finding)> = Vec::new();
-        let facts: std::collections::HashMap<u64, PacketFacts> =
-            waiting.iter().map(|(packet, _, facts)| (*packet, *facts)).collect();
         for (detector, scores) in of_fragments {
-            let found = scores.iter().filter_map(|(packet, score)| {
-                Some((packet as usize, self.bundle.finding(*detector, score, &records.log, packet)?))
-            });
-            all.extend(found);
+            let found = |(packet, score)| Some((packet as usize, self.bundle.finding(*detector, score, log, packet)?));
+            all.extend(scores.iter().filter_map(found));
         }
-        let of_packets = waiting.into_iter().map(|(packet, findings, _)| (packet as usize, findings));
-        all.extend(of_packets.flat_map(|(packet, findings)| findings.into_iter().map(move |found| (packet, found))));
+        for (packet, findings, _) in waiting {
+            all.extend(findings.into_iter().map(|finding| (packet as usize, finding)));
+        }
         for (packet, findings) in by_packet(all) {
             let packet = packet as u64;
-            let Some(records) = &mut self.records else { return };
-            let told = facts.get(&packet).map(|facts| super::alert::Told::of(facts, self.bundle.detectors.hardware_of(facts.sender())));
-            let alert = super::Alert {
+            self.alert(Alert {
                 packet,
-                time_ns: records.log.time_ns(packet),
+                time_ns: log.time_ns(packet),
                 findings,
-                conversation: *records.log.conversation(packet),
-                told: told.unwrap_or_default(),
-                label: records.log.label(packet),
-            };
-            let event = self.merger.add(alert);
-            records.put_event(packet, event);
-            self.alerts += 1;
+                conversation: *log.conversation(packet),
+                told: told.get(&packet).copied().unwrap_or_default(),
+                label: log.label(packet),
+            });
         }
-    }
-}
-
-impl Receiver for PacketStream<'_> {
-    fn packet(&mut self, packet: &Packet<'_>, masked: &[u8], headers: &Dissection<'_>, label: Label) -> Result<()> {
-        let facts = headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns);
-        let facts = self.bundle.cutting.mask.facts(facts);
-        let conversation = headers.conversation();
-        if let Some(records) = &mut self.records {
-            records.log.push(conversation, &facts, label);
-        }
-        let size = self.bundle.cutting.size.bytes();
-        self.batch.push(facts, conversation, label, &masked[..masked.len().min(size)]);
-        if self.batch.is_full() {
-            self.score_batch();
-        }
-        Ok(())
-    }
-
-    fn fragment(&mut self, fragment: Fragment<'_>) -> Result<()> {
-        if self.scorers.is_empty() {
-            return Ok(());
-        }
-        let facts = (self.bundle.cutting.mode == Mode::Packet).then(|| self.batch.facts.last()).flatten().copied();
-        self.scorers.push(fragment, facts.as_ref())
     }
 }
 
 impl Bundle {
-    /// Finds what does not fit in `captures`.
+    /// Finds what does not fit in `captures`. One thread reads while the others decide; the events are the same with one thread.
+    ///
+    /// # Errors
+    ///
+    /// The captures or the labels cannot be read, there are more or fewer labels than packets, or `progress` asked to stop.
     pub fn detect(
         &self,
         mut captures: Captures,
@@ -213,11 +214,45 @@ impl Bundle {
         keep: Keep,
         progress: &dyn Progress,
     ) -> Result<Detection> {
-        let mut stream = PacketStream::new(self, keep);
-        let skipped = self.cutting.cut(&mut captures, labels, &mut stream, progress)?;
-        let packets = stream.batch.first - 1 + stream.batch.len() as u64;
-        let (merger, alerts, records) = stream.finish()?;
-        let records = records.filter(|_| keep == Keep::Packets);
+        let raises_alerts =
+            |place: usize| self.decision.detectors().get(place).is_some_and(DetectorRule::raises_alerts);
+        let waits = self.detectors.fragment_scorers().any(|(place, _)| raises_alerts(place));
+        let keeps = keep == Keep::Packets;
+        let mut decider = Decider::new(self, keep, waits);
+        let read = |decide: &mut dyn FnMut(Batch)| -> Result<_> {
+            let mut intake = Intake {
+                bundle: self,
+                batch: Batch::from(1),
+                log: (keeps || waits).then(PacketLog::default),
+                scorers: Scorers::new(&self.detectors, |place| keeps || raises_alerts(place)),
+                decide,
+            };
+            let skipped = self.cutting.cut(&mut captures, labels, &mut intake, progress)?;
+            let packets = intake.batch.first - 1 + intake.batch.len() as u64;
+            intake.send_batch();
+            Ok((skipped, packets, intake.log.unwrap_or_default(), intake.scorers.finish()?))
+        };
+        let (skipped, packets, log, of_fragments) = match rayon::current_num_threads() {
+            1 => read(&mut |batch| decider.take(&batch))?,
+            _ => thread::scope(|scope| {
+                let (sender, batches) = sync_channel::<Batch>(BATCHES_AHEAD);
+                let decider = &mut decider;
+                scope.spawn(move || batches.iter().for_each(|batch| decider.take(&batch)));
+                // Nobody takes batches any more only where the other thread panicked, and then so does the scope.
+                read(&mut |batch| drop(sender.send(batch)))
+            })?,
+        };
+        if waits {
+            decider.decide_all(&of_fragments, &log);
+        }
+        if let Some(records) = &mut decider.records {
+            records.log = log;
+            for (detector, scores) in of_fragments {
+                self.record_scores(records, detector, scores);
+            }
+            (1..=packets).for_each(|packet| records.strengths.put(packet, 0.0));
+        }
+        let Decider { merger, alerts, records, .. } = decider;
         Ok(Detection { events: merger.finish(), packets, alerts, records, skipped, captures: captures.into_summary() })
     }
 

@@ -34,6 +34,9 @@ const EVENTS_OPEN: usize = 16;
 /// Alerts of the same kinds at most this far apart are one event whoever takes part: a flood from forged addresses.
 const SAME_KIND_GAP_NS: u64 = 1_000_000_000;
 
+/// An event of more hosts takes all alerts that close.
+const FLOOD_HOSTS: usize = 64;
+
 const SECOND_NS: u64 = 1_000_000_000;
 const DAY_NS: u64 = 86_400 * SECOND_NS;
 
@@ -76,7 +79,9 @@ impl Event {
     /// What it is: the detector and aspect that are told.
     pub fn kind(&self) -> (&'static str, &'static Aspect) {
         // An event has at least the alert that opened it, and an alert at least one finding.
-        self.causes.first().map_or((crate::residual::AUTOENCODER, &Aspect::SCORE), |first| (first.detector, first.aspect))
+        self.causes
+            .first()
+            .map_or((crate::residual::AUTOENCODER, &Aspect::SCORE), |first| (first.detector, first.aspect))
     }
 
     /// Whom the alert that opened it is about.
@@ -90,8 +95,8 @@ impl Event {
 /// A cause is what is new, or who talks to whom in an unusual way. A packet whose causes were all seen lately belongs to their event; lately is within a
 /// minute where something is new, else within 20 s, twice as long each time the cause comes back later, at most a day: so
 /// what recurs is told ever more seldom. A packet with another cause joins one of the latest events if a host takes part in all alerts
-/// that opened or widened it, the last of them at most 10 s ago; or if it is of the same kinds and at most 1 s away, as the packets of a
-/// flood from forged addresses. Otherwise it opens an event; but where the 16 latest events all began in the last 10 s, it joins the latest.
+/// that opened or widened it, the last of them at most 10 s ago; or, at most 1 s away, if it is of the same kinds or more than 64 hosts
+/// take part, as in a flood from forged addresses. Otherwise it opens an event; but where the 16 latest events all began in the last 10 s, it joins the latest.
 ///
 /// Work is linear in the alerts. Memory: up to 65,536 causes and, of each event, 1,000 packet numbers, 64 alerts, 256 causes.
 #[derive(Debug)]
@@ -235,7 +240,8 @@ impl OpenEvent {
         let gap = self.widened_ns.abs_diff(alert.time_ns);
         let same_kinds = || findings.iter().all(|finding| self.kinds.contains(&kind(finding)));
         let shares_host = || alert.hosts().iter().any(|host| self.in_all.contains(host));
-        (gap <= EVENT_GAP_NS && shares_host()) || (gap <= SAME_KIND_GAP_NS && same_kinds())
+        let is_flood = || self.hosts.len() > FLOOD_HOSTS;
+        (gap <= EVENT_GAP_NS && shares_host()) || (gap <= SAME_KIND_GAP_NS && (is_flood() || same_kinds()))
     }
 
     /// Takes what nothing explained before.

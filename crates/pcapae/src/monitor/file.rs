@@ -20,8 +20,8 @@ use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Autoencoder, ModelConfig, TrainedOn};
 use crate::named_arrays::NamedArrays;
-use crate::residual::{AUTOENCODER, ResidualScore};
 use crate::numeric::whole;
+use crate::residual::{AUTOENCODER, ResidualScore};
 use crate::tensor_file::{self, FileTensor};
 use crate::{Error, Result};
 
@@ -226,10 +226,12 @@ fn from_parts(
     let normal = model.as_ref().map(|model| normal_fragments(model, size, tensors)).transpose()?.flatten();
     let detectors = Detectors { model, fitted };
     check_names(&detectors)?;
-    let of_detector = |detector: &FittedDetector| Ok((detector.aspects(), maxima(detector.name(), detector.aspects())?));
+    let of_detector =
+        |detector: &FittedDetector| Ok((detector.aspects(), maxima(detector.name(), detector.aspects())?));
     let of_detectors = detectors.fitted.iter().map(of_detector).collect::<Result<_, Fault>>()?;
     let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks.max(1), of_detectors);
-    record.accepted.iter().for_each(|accepted| decision.accept(accepted.cause, accepted.up_to));
+    decision
+        .accept_only(record.accepted.iter().flat_map(|event| &event.causes).map(|cause| (cause.cause, cause.up_to)));
     let Record { id, accepted, training_summary, .. } = record;
     Ok(Bundle { id, cutting, detectors, decision, accepted, training_summary, normal })
 }

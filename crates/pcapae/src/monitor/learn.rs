@@ -224,7 +224,7 @@ impl Fitting<'_> {
             });
         }
         progress.begin("calibrating", None);
-        let blocks = LeftOutBlocks { data, samples: &samples, detectors: &detectors, scores: &scores };
+        let blocks = LeftOutBlocks { data, samples: &samples, detectors: &detectors, scores: &scores, first_block: 0 };
         let aspects = detectors.fitted.iter().map(FittedDetector::aspects);
         let decision = DecisionRule::new(config.margin, BLOCKS, aspects.zip(blocks.maxima()?).collect());
         let left_out = blocks.events(&decision)?;
@@ -264,8 +264,7 @@ impl Fitting<'_> {
     /// A new model, trained on all blocks but those held out, with the effort that is wanted.
     fn train(&self, held_out: &dyn Fn(u32) -> bool, progress: &dyn Progress) -> Result<(Autoencoder, History)> {
         let (config, data) = (self.config, self.data);
-        let windows =
-            |role: Role| data.windows(config.model.window_frames(), |row| data.role(row, held_out) == role);
+        let windows = |role: Role| data.windows(config.model.window_frames(), |row| data.role(row, held_out) == role);
         let (training, validation) = (windows(Role::Training), windows(Role::Validation));
         if training.is_empty() || validation.is_empty() {
             let (training, validation) = (training.len(), validation.len());

@@ -51,6 +51,8 @@ pub(super) struct LeftOutBlocks<'a> {
     pub samples: &'a Samples,
     pub detectors: &'a Detectors,
     pub scores: &'a [LeftOutScores],
+    /// The number of the first of these blocks among all that a decision rests on.
+    pub first_block: u32,
 }
 
 impl LeftOutBlocks<'_> {
@@ -82,7 +84,8 @@ impl LeftOutBlocks<'_> {
             let aspects = self.detectors.fitted[detector].aspects().len();
             let mut maxima = vec![BlockMaxima::default(); if raises_alerts { aspects } else { 0 }];
             self.signals(detector, &mut |row, blocks, signal| {
-                maxima[usize::from(signal.aspect)].add(signal.cell, blocks.block(row), signal.score);
+                let block = self.first_block + blocks.block(row);
+                maxima[usize::from(signal.aspect)].add(signal.cell, block, signal.score);
                 f32::INFINITY
             })?;
             Ok(maxima)
@@ -92,7 +95,8 @@ impl LeftOutBlocks<'_> {
 
     /// The events that each block would have raised, by the limits of the other blocks.
     pub fn events(&self, decision: &DecisionRule) -> Result<LeftOut> {
-        let rules: Vec<DecisionRule> = (0..decision.blocks()).map(|block| decision.without(block)).collect();
+        let blocks = self.data.blocks().count();
+        let rules: Vec<DecisionRule> = (0..blocks).map(|block| decision.without(self.first_block + block)).collect();
         let of_detector = |detector: usize| {
             let (name, mut found) = (self.detectors.fitted[detector].name(), Vec::new());
             self.signals(detector, &mut |row, blocks, signal| {

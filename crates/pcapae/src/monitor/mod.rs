@@ -30,9 +30,11 @@ mod evidence;
 
 mod learn;
 
+mod learn_further;
+
 mod file;
 
-pub use accept::Accepted;
+pub use accept::{Accepted, AcceptedCause, RaisedEvent};
 pub use alert::{Alert, Finding, Told};
 pub use detection::{Detection, Keep, PacketRecords};
 pub use detectors::{DetectorPlan, Detectors, FittedDetector};

@@ -3,12 +3,13 @@
 use rayon::prelude::*;
 use twox_hash::XxHash3_64;
 
-use super::alert::Told;
-use super::{Alert, Bundle, Detectors, Finding, PacketScores};
+use super::{Bundle, Detectors, Finding, PacketScores};
 use crate::Result;
 use crate::calibration::{DecisionRule, DetectorRule, Limit};
 use crate::capture::headers::{Conversation, PacketFacts};
-use crate::detectors::{Aspect, FragmentScorer, GroupedBy, Margin, PacketRow, ScoredFragment, Signal, SignalStream};
+use crate::detectors::{
+    Aspect, FragmentScorer, GroupedBy, Margin, PacketRow, ScoredFragment, Signal, SignalStream, Tokens,
+};
 use crate::fragment::Fragment;
 use crate::label::Label;
 
@@ -22,6 +23,7 @@ pub(super) struct Batch {
     pub facts: Vec<PacketFacts>,
     pub conversations: Vec<Conversation>,
     pub labels: Vec<Label>,
+    tokens: Vec<Tokens>,
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -34,6 +36,7 @@ impl Batch {
 
     /// Takes the next packet with its first bytes, masked.
     pub fn push(&mut self, facts: PacketFacts, conversation: Conversation, label: Label, bytes: &[u8]) {
+        self.tokens.push(Tokens::of(&facts));
         self.facts.push(facts);
         self.conversations.push(conversation);
         self.labels.push(label);
@@ -52,7 +55,8 @@ impl Batch {
     fn rows(&self) -> impl Iterator<Item = PacketRow<'_>> {
         let starts = [0].into_iter().chain(self.ends.iter().copied());
         let bytes = starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end]);
-        self.facts.iter().zip(bytes).map(|(facts, bytes)| PacketRow { facts, bytes })
+        let known = self.facts.iter().zip(&self.tokens);
+        known.zip(bytes).map(|((facts, tokens), bytes)| PacketRow { facts, bytes, tokens: *tokens })
     }
 }
 
@@ -206,17 +210,4 @@ impl PacketScores {
 /// hosts speak the same service.
 pub(super) fn signal_of_score(score: f32, facts: &GroupedBy) -> Signal {
     Signal { aspect: 0, cell: facts.group, score, cause: facts.conversation }
-}
-
-/// An alert of a packet in a batch.
-pub(super) fn alert(batch: &Batch, at: usize, findings: Vec<Finding>, was: Option<[u8; 6]>) -> Alert {
-    let facts = &batch.facts[at];
-    Alert {
-        packet: batch.first + at as u64,
-        time_ns: facts.time_ns,
-        findings,
-        conversation: batch.conversations[at],
-        told: Told::of(facts, was),
-        label: batch.labels[at],
-    }
 }

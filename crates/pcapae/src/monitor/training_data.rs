@@ -21,6 +21,7 @@ const VALIDATION_PARTS: usize = 10;
 pub(super) struct TrainingData {
     cutting: Cutting,
     exclude: Vec<Exclusion>,
+    blocks: u32,
     fragments: FragmentTable,
     /// The number of each packet, in order.
     numbers: Vec<u64>,
@@ -46,6 +47,7 @@ impl TrainingData {
         TrainingData {
             cutting,
             exclude: exclude.to_vec(),
+            blocks: BLOCKS,
             fragments: FragmentTable::new(cutting.size.bytes()),
             numbers: Vec::new(),
             facts: Vec::new(),
@@ -71,6 +73,7 @@ impl TrainingData {
                 rest.fragments.push(fragment);
             }
         }
+        rest.blocks = self.blocks;
         rest.excluded = self.excluded + (self.packets() - rest.packets());
         rest
     }
@@ -103,7 +106,12 @@ impl TrainingData {
 
     /// The packets in blocks of time.
     pub fn blocks(&self) -> Blocks {
-        Blocks::new(self.facts.len(), BLOCKS)
+        Blocks::new(self.facts.len(), self.blocks)
+    }
+
+    /// Divides the packets into so many blocks, instead of [`BLOCKS`].
+    pub fn divide(&mut self, blocks: u32) {
+        self.blocks = blocks;
     }
 
     /// What the packet of a row is for, where these blocks are held out.
@@ -136,15 +144,13 @@ impl TrainingData {
         let (bytes, flows) = (self.fragments.bytes(), self.fragments.flows());
         let all = Windows::within_flows(bytes, self.cutting.size.bytes(), frames, flows);
         let is_wanted = |packet| self.row(packet).is_some_and(&wanted);
-        all.only(|window| {
-            is_wanted(self.first_packet(window.start)) && is_wanted(self.last_packet(window.end - 1))
-        })
+        all.only(|window| is_wanted(self.first_packet(window.start)) && is_wanted(self.last_packet(window.end - 1)))
     }
 
     /// All packets, a row each, in blocks.
     pub fn packet_samples(&self) -> Samples {
         let size = self.cutting.size.bytes();
-        Samples::of_bytes(self.bytes.clone(), size).with_facts(self.facts.clone()).in_blocks(BLOCKS)
+        Samples::of_bytes(self.bytes.clone(), size).with_facts(self.facts.clone()).in_blocks(self.blocks)
     }
 
     /// The fragments that begin with a packet of a row that is wanted as such rows: themselves, with the facts of packets in packet mode, or the
