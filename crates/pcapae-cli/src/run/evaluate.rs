@@ -89,6 +89,11 @@ fn check_paths(args: &EvaluateArgs, rule: ThresholdRule) -> pcapae::Result<()> {
 
 fn warn_of(evaluated: &Evaluated, console: &Console) {
     let evaluation = &evaluated.evaluation;
+    match (evaluation.rows.confusion.normal(), evaluation.rows.confusion.anomalous()) {
+        (0, anomalous) => console.warn(format_args!("all {anomalous} labels are anomalous: only misses are measured")),
+        (normal, 0) => console.warn(format_args!("all {normal} labels are normal: only false alarms are measured")),
+        _ => {}
+    }
     let scores = evaluation.false_alarms.calibration.rows;
     if let Some(needed) = evaluation.calibration_needed.filter(|needed| (*needed as u64) > scores) {
         console.warn(format_args!(

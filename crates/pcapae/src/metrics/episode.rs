@@ -167,6 +167,10 @@ pub struct EpisodeMeasures {
     /// False events in an hour of normal traffic.
     #[serde(rename = "false_alarms_per_hour")]
     pub false_events_per_hour: Option<f64>,
+    /// False events in a day of normal traffic.
+    pub false_events_per_day: Option<f64>,
+    /// Flagged packets or rows for each event.
+    pub packets_per_event: Option<f64>,
     /// Flagged normal packets outside of episodes in an hour of normal traffic.
     pub false_positives_per_hour: Option<f64>,
 }
@@ -212,6 +216,8 @@ pub fn episodes(observations: &[Observation]) -> (Vec<Episode>, EpisodeMeasures)
         median_seconds_to_detect: median(&mut seconds),
         normal_hours,
         false_events_per_hour: per_hour(false_events),
+        false_events_per_day: per_hour(24 * false_events),
+        packets_per_event: packets_per_event(observations),
         false_positives_per_hour: per_hour(false_positives),
     };
     (episodes, measures)
@@ -256,6 +262,12 @@ fn attack_ranges(observations: &[Observation]) -> Vec<(usize, usize)> {
         }
     }
     ranges
+}
+
+fn packets_per_event(observations: &[Observation]) -> Option<f64> {
+    let count = |is: fn(&&Observation) -> bool| observations.iter().filter(is).count() as f64;
+    let (flagged, events) = (count(|observation| observation.flagged), count(|observation| observation.opens_event));
+    (events > 0.0).then(|| flagged / events)
 }
 
 fn normal_hours(observations: &[Observation], attacks: &[(usize, usize)]) -> Option<f64> {

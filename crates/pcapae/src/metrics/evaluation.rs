@@ -158,7 +158,7 @@ impl Evaluated {
 
 /// Measures scores at the threshold that the calibration scores give.
 ///
-/// Refused: no labels, or only one kind of them; a calibration or check row that is anomalous; a ground truth that ends before the last packet,
+/// With labels of one kind only, measures that need both are undefined. Refused: no labels; a calibration or check row that is anomalous; a ground truth that ends before the last packet,
 /// or comes with rows whose packets are not known; calibration scores that give no threshold.
 pub fn evaluate(input: EvaluationInput<'_>, config: &EvaluationConfig) -> Result<Evaluated> {
     all_benign(input.calibration, "calibration")?;
@@ -166,7 +166,7 @@ pub fn evaluate(input: EvaluationInput<'_>, config: &EvaluationConfig) -> Result
         all_benign(check, "check")?;
     }
     let rows = labelled(input.scores, input.truth)?;
-    both_kinds(&rows)?;
+    labelled_rows(&rows)?;
     let rule = config.threshold;
     let threshold = rule.threshold(input.calibration.scores())?;
     let (packets, no_packets) = match RowPackets::of(&rows) {
@@ -216,14 +216,11 @@ fn all_benign(table: &ScoreTable, which: &str) -> Result<()> {
     ))
 }
 
-fn both_kinds(rows: &ScoreTable) -> Result<()> {
-    let count = |label| rows.labels().iter().filter(|other| **other == label).count();
-    let remedy = "rows of both kinds are needed; labels come from the column label, or from a ground truth with a row per packet";
-    match (rows.len(), count(Label::Normal), count(Label::Anomalous)) {
-        (0, ..) => Err(refused("there is no row".into(), remedy)),
-        (rows, 0, 0) => Err(refused(format!("none of their {rows} rows has a label"), remedy)),
-        (_, normal, 0) => Err(refused(format!("all {normal} rows with a label are normal"), remedy)),
-        (_, 0, anomalous) => Err(refused(format!("all {anomalous} rows with a label are anomalous"), remedy)),
+fn labelled_rows(rows: &ScoreTable) -> Result<()> {
+    let remedy = "labels come from the column label, or from a ground truth with a row per packet";
+    match rows.labels().iter().filter(|label| **label != Label::Unknown).count() {
+        0 if rows.is_empty() => Err(refused("there is no row".into(), remedy)),
+        0 => Err(refused(format!("none of their {} rows has a label", rows.len()), remedy)),
         _ => Ok(()),
     }
 }

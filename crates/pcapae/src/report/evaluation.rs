@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::metrics::{Evaluation, Measures};
 
 /// The columns, in their order.
-pub const EVALUATION_HEADER: [&str; 31] = [
+pub const EVALUATION_HEADER: [&str; 34] = [
     "scores",
     "calibration",
     "check",
@@ -34,7 +34,10 @@ pub const EVALUATION_HEADER: [&str; 31] = [
     "attacks",
     "attacks_found",
     "false_alarms",
+    "own_events",
     "false_alarms_per_hour",
+    "false_events_per_day",
+    "packets_per_event",
     "median_seconds_to_detect",
     "etap",
     "etar",
@@ -102,7 +105,10 @@ pub fn evaluation_row(evaluation: &Evaluation, sources: &EvaluationSources<'_>) 
         (episodes.noticed + episodes.missed).to_string(),
         episodes.noticed.to_string(),
         episodes.false_events.to_string(),
+        episodes.own_events.to_string(),
         number(episodes.false_events_per_hour),
+        number(episodes.false_events_per_day),
+        number(episodes.packets_per_event),
         number(episodes.median_seconds_to_detect),
         number(evaluation.time_aware.precision),
         number(evaluation.time_aware.recall),
