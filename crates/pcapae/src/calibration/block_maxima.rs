@@ -68,7 +68,8 @@ impl BlockMaxima {
     /// The limits that follow from these maxima of `blocks` blocks, or of all but one of them.
     ///
     /// Where blocks are exchangeable, the maximum of a further block exceeds the j-th highest of K with probability at most j / (K + 1). With a
-    /// [Gumbel](Margin::Gumbel) margin the threshold is `scales` of the maxima's scale above the highest; a cell in fewer than 3 blocks
+    /// [Gumbel](Margin::Gumbel) margin the threshold is `scales` of the maxima's scale above the highest, which counts as no more than the
+    /// threshold of the other blocks; a cell in fewer than 3 blocks
     /// has the highest threshold of all.
     ///
     /// # Source
@@ -109,14 +110,25 @@ fn second_highest(maxima: &[f32], blocks: u32) -> Limit {
     Limit { highest: threshold, threshold }
 }
 
-/// The highest and a margin; `None` of no maxima.
+/// The highest and a margin; `None` of no maxima. Where there are enough blocks, the highest counts as no more than the threshold that the others give,
+/// so that a burst in one block does not move the threshold by more than about its margin.
 fn gumbel(maxima: &[f32], floor: f64, scales: f64) -> Option<Limit> {
-    let n = maxima.len() as f64;
-    let highest = maxima.iter().copied().reduce(f32::max)?;
-    let mean = maxima.iter().map(|m| f64::from(*m)).sum::<f64>() / n;
-    let variance = maxima.iter().map(|m| (f64::from(*m) - mean).powi(2)).sum::<f64>() / n;
+    let mut sorted = maxima.to_vec();
+    sorted.sort_unstable_by(f32::total_cmp);
+    let (last, others) = sorted.split_last()?;
+    let bound = if others.len() >= BLOCKS_NEEDED { margin(others, floor, scales).threshold } else { f32::INFINITY };
+    let highest = last.min(bound);
+    Some(margin(&[others, &[highest]].concat(), floor, scales))
+}
+
+/// The last of sorted maxima and a margin.
+fn margin(sorted: &[f32], floor: f64, scales: f64) -> Limit {
+    let n = sorted.len() as f64;
+    let highest = sorted.last().copied().unwrap_or_default();
+    let mean = sorted.iter().map(|m| f64::from(*m)).sum::<f64>() / n;
+    let variance = sorted.iter().map(|m| (f64::from(*m) - mean).powi(2)).sum::<f64>() / n;
     let scale = (GUMBEL_SCALE * variance.sqrt()).max(floor);
-    Some(Limit { highest, threshold: (f64::from(highest) + scales * scale) as f32 })
+    Limit { highest, threshold: (f64::from(highest) + scales * scale) as f32 }
 }
 
 #[cfg(test)]
@@ -137,6 +149,15 @@ mod tests {
         assert_eq!([1, 2, 3].map(|cell| limits.get(cell).unwrap().threshold), [2.0, 0.0, 0.0]);
         let without = maxima.limits(rule, 3.0, 10, Some(3));
         assert_eq!(without.get(1).unwrap().threshold, 0.0);
+    }
+
+    #[test]
+    fn a_burst_in_one_block_moves_the_threshold_by_about_a_margin() {
+        let of_blocks = |burst: f32| [1.0, 2.0, 3.0, 2.0, 1.0, burst];
+        let limit = |burst| gumbel(&of_blocks(burst), 0.5, 3.0).unwrap();
+        let (without, with) = (limit(2.0).threshold, limit(1e6).threshold);
+        assert!(with > without && with - without < 2.0 * (without - 3.0), "{without} {with}");
+        assert_eq!(limit(100.0), limit(1e6));
     }
 
     #[test]
