@@ -17,6 +17,7 @@ pub fn alert_capture(
 ) -> Result<()> {
     let of_event = |event: &Event| event.packets.iter().map(|packet| (*packet, event.number)).collect::<Vec<_>>();
     let numbers: HashMap<u64, usize> = events.iter().flat_map(of_event).collect();
+    let unwritable = Error::unwritable::<io::Error>("capture of alerts");
     let writer = PcapNgWriter::new(writer).map_err(unwritable)?;
     let mut file = AlertCapture { writer, sources: &detection.captures, interfaces: HashMap::new() };
     let mut alerts = detection.alerts().peekable();
@@ -29,7 +30,8 @@ pub fn alert_capture(
     file.writer.finish().map_err(unwritable)
 }
 
-/// Why a packet raised an alert, in one line: `pcapae alert 3, packet 12: by packet, score 8.24 (1.08 times the threshold), p 0.00046, histograms 71 %, autoencoder 29 %`.
+/// Why a packet raised an alert, in one line: `pcapae alert 3, packet 12: by packet, score 8.24 (1.08 times the threshold), p 4.60e-4,
+/// PositionHistogram 71 %, Autoencoder 29 %`.
 fn comment(alert: &Alert, number: Option<usize>) -> String {
     let number = number.map_or_else(String::new, |number| format!(" alert {number},"));
     let shares: String =
@@ -78,8 +80,4 @@ impl<W: Write> AlertCapture<'_, W> {
         }
         (self.sources.sources.len(), String::new())
     }
-}
-
-fn unwritable(error: io::Error) -> Error {
-    Error::Unwritable { what: "capture of alerts", reason: error.to_string() }
 }

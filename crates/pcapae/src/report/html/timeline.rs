@@ -38,7 +38,7 @@ pub(super) struct Timeline {
 }
 
 impl Timeline {
-    /// That of a detection.
+    /// The timeline of a detection.
     pub fn of(detection: &Detection) -> Timeline {
         let packets = detection.packets.len();
         let packets_per_point = packets.div_ceil(POINTS_MAX).max(1);
@@ -56,7 +56,7 @@ impl Timeline {
             let (mut low, mut high, mut flags) = (f32::NAN, f32::NAN, 0);
             for packet in of_point {
                 let score = detection.score(packet).unwrap_or(f32::NAN);
-                // Both give the number where one of the two is NaN.
+                // If one of the two is NaN, both give the other.
                 (low, high) = (low.min(score), high.max(score));
                 flags |= self::flags(detection, packet);
             }

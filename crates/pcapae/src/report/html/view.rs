@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
-use super::evidence::{PACKETS_MAX, PACKETS_OF_EVENT, protocol};
-use super::{HtmlReport, ReportEvidence};
+use super::HtmlReport;
+use super::evidence::{ReportEvidence, protocol};
+use super::shown::{PACKETS_MAX, PACKETS_OF_EVENT};
 use crate::calibration::{Threshold, Trigger};
 use crate::capture::{CaptureSummary, Source};
 use crate::metrics::{Confusion, Summary};
 use crate::monitor::{Bundle, EVIDENCE_BYTES, Event};
 use crate::report::timestamp;
 
-/// All of it.
+/// Everything that the template takes.
 #[derive(Debug, Serialize)]
 pub(super) struct View {
     bundle: String,
@@ -260,7 +261,7 @@ fn wanted_rate(threshold: &Threshold, rate: String) -> String {
     }
 }
 
-/// `0.1 %`, with three digits that count.
+/// `0.1 %`, with three significant digits.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {
