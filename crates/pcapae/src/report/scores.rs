@@ -9,7 +9,7 @@ use crate::scores::{ScoreRow, ScoreWriter};
 /// The file of scores of every packet that has one, a packet a row: see [`scores`](crate::scores).
 ///
 /// `score` is the higher one of the packet's own and its connection's score, −ln p. Further columns: `p` of the packet by itself,
-/// `packet_score`, `connection_score` where connections are judged, `alert` (packet, connection, both or empty), and of each detector
+/// `packet_score`, `connection_score` where connections are scored, `alert` (packet, connection, both or empty), and of each detector
 /// its score in its own unit.
 pub fn scores_csv(detection: &Detection) -> Result<Vec<u8>> {
     let mut columns = vec!["p", "packet_score", "connection_score", "alert"];
