@@ -3,7 +3,7 @@
 //! The 256 logits of all pixels are never in memory together: only the mean byte and −ln p of the target byte are kept, and the
 //! backward pass computes the logits again.
 
-use crate::feature_maps::{FeatureMaps, Place, for_places};
+use crate::feature_maps::{FeatureMaps, VectorPosition, for_vectors};
 use crate::network::{BYTE_VALUES, CATEGORICAL_CHANNELS, ConvParameters};
 use crate::simd::{LANES_MAX, Simd};
 
@@ -49,15 +49,15 @@ impl Categorical {
         s.vectorize(
             #[inline(always)]
             || {
-                for_places::<S>(
+                for_vectors::<S>(
                     &raster,
                     #[inline(always)]
                     |at| {
                         let bytes = bytes(s, at, target);
                         let highest = self.logits(s, &load(s, at, x, raster.size), &mut z);
                         let of_target: [f32; LANES_MAX] = std::array::from_fn(|lane| z[index::<S>(bytes[lane], lane)]);
-                        let (sum, moment) = exponentials(s, highest, &mut z);
-                        at.store(s, s.mul(s.div(moment, sum), s.splat(1.0 / 255.0)), mean);
+                        let (sum, weighted) = exponentials(s, highest, &mut z);
+                        at.store(s, s.mul(s.div(weighted, sum), s.splat(1.0 / 255.0)), mean);
                         let (sum, highest) = (s.to_array(sum), s.to_array(highest));
                         let minus_ln: [f32; LANES_MAX] =
                             std::array::from_fn(|lane| sum[lane].max(1.0).ln() + highest[lane] - of_target[lane]);
@@ -90,7 +90,7 @@ impl Categorical {
             #[inline(always)]
             || {
                 let factors = s.load(factors);
-                for_places::<S>(
+                for_vectors::<S>(
                     &raster,
                     #[inline(always)]
                     |at| {
@@ -169,7 +169,7 @@ impl Categorical {
 
 /// All channels at a position.
 #[inline(always)]
-fn load<S: Simd>(s: S, at: Place, x: &[f32], size: usize) -> [S::F; CATEGORICAL_CHANNELS] {
+fn load<S: Simd>(s: S, at: VectorPosition, x: &[f32], size: usize) -> [S::F; CATEGORICAL_CHANNELS] {
     std::array::from_fn(
         #[inline(always)]
         |c| at.load(s, &x[c * size..(c + 1) * size]),
@@ -178,7 +178,7 @@ fn load<S: Simd>(s: S, at: Place, x: &[f32], size: usize) -> [S::F; CATEGORICAL_
 
 /// The bytes of a vector of pixels.
 #[inline(always)]
-fn bytes<S: Simd>(s: S, at: Place, target: &[f32]) -> [u8; LANES_MAX] {
+fn bytes<S: Simd>(s: S, at: VectorPosition, target: &[f32]) -> [u8; LANES_MAX] {
     s.to_array(at.load(s, target)).map(|value| (value * 255.0 + 0.5) as u8)
 }
 
@@ -191,13 +191,13 @@ fn index<S: Simd>(byte: u8, lane: usize) -> usize {
 /// Replaces every logit by e^(z − highest); returns their sum, and the sum of each times its value.
 #[inline(always)]
 fn exponentials<S: Simd>(s: S, highest: S::F, z: &mut PerValue) -> (S::F, S::F) {
-    let (mut sum, mut moment, mut value) = (s.splat(0.0), s.splat(0.0), s.splat(0.0));
+    let (mut sum, mut weighted, mut value) = (s.splat(0.0), s.splat(0.0), s.splat(0.0));
     for z in z.chunks_exact_mut(S::LANES).take(BYTE_VALUES) {
         let e = s.exp(s.sub(s.load(z), highest));
         s.store(e, z);
         sum = s.add(sum, e);
-        moment = s.mul_add(e, value, moment);
+        weighted = s.mul_add(e, value, weighted);
         value = s.add(value, s.splat(1.0));
     }
-    (sum, moment)
+    (sum, weighted)
 }

@@ -1,9 +1,9 @@
 //! The layers between the cells: convolutions with a leaky ReLU, down to the next stage and up again.
 
-use crate::cell_conv::{Init, Output};
 use crate::direct_conv::{DirectConv, Epilogue};
-use crate::feature_maps::{FeatureMaps, Raster, channel_sums, for_places};
+use crate::feature_maps::{FeatureMaps, Raster, channel_sums, for_vectors};
 use crate::network::{ConvGeometry, ConvParameters, Grid};
+use crate::output::{Init, Output};
 use crate::phases::{self, conv_taps, merge, merge_add, split, transposed_conv_taps};
 use crate::simd::{LEAK, Simd};
 
@@ -51,7 +51,7 @@ impl PhaseConv {
             #[inline(always)]
             || {
                 for (y, grad_output) in y.chunks_exact(raster.size).zip(grad_output.chunks_exact_mut(raster.size)) {
-                    for_places::<S>(raster, |at| {
+                    for_vectors::<S>(raster, |at| {
                         let grad = at.load(s, grad_output);
                         let low = s.mul(grad, s.splat(LEAK));
                         let grad = s.where_positive(at.load(s, y), grad, low);

@@ -3,8 +3,8 @@
 //! A stride and a transposed convolution become the same once the larger feature map is split into its
 //! [phases](crate::phases). The gradient of the input is the transposed list; the gradient of the parameters follows from it, too.
 
-use crate::cell_conv::{CHANNEL_BLOCK, Output};
-use crate::feature_maps::{Raster, for_places};
+use crate::feature_maps::{CHANNEL_BLOCK, Raster, for_columns, for_vectors};
+use crate::output::Output;
 use crate::simd::Simd;
 
 /// One tap of a convolution, for one pair of channels.
@@ -55,9 +55,6 @@ pub(crate) enum Epilogue {
     LeakyRelu,
 }
 
-/// Vectors of columns that are computed at once.
-const WIDEST: usize = 4;
-
 impl DirectConv {
     /// Groups the taps to `outputs` channels: one, two, or a multiple of four.
     pub fn new(taps: &[Tap], outputs: usize) -> DirectConv {
@@ -89,11 +86,11 @@ impl DirectConv {
         DirectConv::new(&taps.iter().map(transpose).collect::<Vec<_>>(), inputs)
     }
 
-    /// Takes the weights out of the line of parameters.
+    /// Loads the weights from the flat parameters.
     pub fn load(&mut self, parameters: &[f32]) {
         for group in &mut self.groups {
-            for (weights, places) in group.weights.iter_mut().zip(&group.parameters) {
-                *weights = places.map(|place| place.map_or(0.0, |place| parameters[place]));
+            for (weights, indices) in group.weights.iter_mut().zip(&group.parameters) {
+                *weights = indices.map(|index| index.map_or(0.0, |index| parameters[index]));
             }
         }
     }
@@ -182,19 +179,9 @@ impl Group {
         first: usize,
     ) {
         for y in 0..raster.grid.height {
-            let (row_len, mut x) = (raster.row_len(), 0);
-            while S::MANY_REGISTERS && x + WIDEST * S::LANES <= row_len {
-                self.columns::<S, C, WIDEST, LEAKY>(s, raster, inputs, output, first, [y, x]);
-                x += WIDEST * S::LANES;
-            }
-            while x + 2 * S::LANES <= row_len {
-                self.columns::<S, C, 2, LEAKY>(s, raster, inputs, output, first, [y, x]);
-                x += 2 * S::LANES;
-            }
-            while x < row_len {
-                self.columns::<S, C, 1, LEAKY>(s, raster, inputs, output, first, [y, x]);
-                x += S::LANES;
-            }
+            for_columns!(S, raster.row_len(), S::LANES, |x, Q| {
+                self.columns::<S, C, Q, LEAKY>(s, raster, inputs, output, first, [y, x])
+            });
         }
     }
 
@@ -249,7 +236,7 @@ impl Group {
             let feature_maps: [&[f32]; T] = std::array::from_fn(|t| feature_map(inputs, raster, position(t).input));
             let offsets: [isize; T] = std::array::from_fn(|t| raster.offset(position(t).dy, position(t).dx));
             let mut acc = [[s.splat(0.0); T]; C];
-            for_places::<S>(raster, |at| {
+            for_vectors::<S>(raster, |at| {
                 let grad_output: [S::F; C] = std::array::from_fn(|c| at.load(s, grad_output[c]));
                 for t in 0..T {
                     let tap = at.load_beside(s, feature_maps[t], offsets[t]);
@@ -258,10 +245,10 @@ impl Group {
                     }
                 }
             });
-            for (t, places) in parameters.iter().enumerate() {
-                for (acc, place) in acc.iter().zip(places) {
-                    if let Some(place) = place {
-                        gradient[*place] += s.sum(acc[t]);
+            for (t, indices) in parameters.iter().enumerate() {
+                for (acc, index) in acc.iter().zip(indices) {
+                    if let Some(index) = index {
+                        gradient[*index] += s.sum(acc[t]);
                     }
                 }
             }
@@ -274,13 +261,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cell_conv::Init;
     use crate::feature_maps::{FeatureMaps, channel_sums};
     use crate::fixtures::{
         CASES, Random, any_windows, assert_close, assert_feature_maps, feature_map, instructions_for, widened,
     };
     use crate::network::Shape;
     use crate::network::{ConvGeometry, ConvParameters, Grid};
+    use crate::output::Init;
     use crate::phases::{self, conv_taps, merge, split, transposed_conv_taps};
     use crate::reference::{FeatureMap, Graph, Op};
     use crate::simd::Kernel;

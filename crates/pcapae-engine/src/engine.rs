@@ -8,7 +8,7 @@
 //! * 5 × 5 convolutions take 2½ times fewer multiplications than direct ones, in training six times ([`winograd`](crate::winograd));
 //!   the others are lists of taps ([`direct_conv`](crate::direct_conv));
 //! * products with zero are skipped: the missing state of the first step, the missing input of the top decoder cell
-//!   ([`Sources`](crate::cell::Sources));
+//!   ([`Sources`](crate::gate_convs::Sources));
 //! * each thread has one workspace, and nothing is allocated from block to block.
 //!
 //! Every kernel is written once, generic over the vector type ([`simd`](crate::simd)), and runs with the best instructions of the
@@ -23,8 +23,9 @@ use crate::cost::Cost;
 use crate::dropout::Dropout;
 use crate::layers::Layers;
 use crate::network::{CODE_SIZE, Head, ModelConfig, Network, Parameters};
+use crate::purpose::Purpose;
 use crate::simd::{Instructions, Kernel, Simd};
-use crate::workspace::{Purpose, VALUES, Workspace};
+use crate::workspace::{VALUES, Workspace};
 
 /// Most pixels of one channel in a block of windows: the dozens of channels of a cell then fit into a cache of a megabyte. Twice as
 /// many were measured to be slower where several frames, or other programs, need the cache too.
@@ -47,12 +48,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// With the best instructions of this processor.
+    /// An engine with the best instructions of this processor.
     pub fn new(network: &impl AsRef<Network>) -> Engine {
         Engine::with_instructions(network, Instructions::best())
     }
 
-    /// With these instructions.
+    /// An engine with these instructions.
     pub fn with_instructions(network: &impl AsRef<Network>, instructions: Instructions) -> Engine {
         let network = network.as_ref();
         let mut layers = Layers::new(network);
@@ -60,7 +61,7 @@ impl Engine {
         Engine { layers, instructions, workspaces: Mutex::default(), gradients: Vec::new() }
     }
 
-    /// Takes other parameters of the same network.
+    /// Loads other parameters of the same network.
     pub fn load(&mut self, parameters: &Parameters) {
         self.layers.load(parameters.values());
     }
@@ -75,7 +76,7 @@ impl Engine {
         self.instructions
     }
 
-    /// Multiply-adds that a window of such a batch takes.
+    /// Multiply-adds of a window in a batch of this size.
     pub fn cost(&self, windows: usize) -> Cost {
         Cost::as_computed(self.config(), self.block(windows), self.instructions.lanes())
     }
@@ -138,7 +139,7 @@ impl Engine {
         }
     }
 
-    /// A channel of the decoder's frames of each window, after `epilogue` has seen them with their window.
+    /// One channel of the decoder's frames of each window, to which `epilogue` was applied.
     fn decode(
         &self,
         windows: &[&[u8]],

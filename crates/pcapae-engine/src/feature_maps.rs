@@ -3,9 +3,11 @@
 use std::ops::Range;
 
 use crate::aligned::AlignedBuffer;
-use crate::network::Grid;
-use crate::network::Shape;
+use crate::network::{Grid, Shape};
 use crate::simd::{LANES_MAX, Simd};
+
+/// Channels that are computed together, a channel block: those of a state, or of a gate.
+pub(crate) const CHANNEL_BLOCK: usize = 4;
 
 /// Padding around a square, as far as a 5 × 5 kernel reaches.
 const SQUARE_HALO: Grid = Grid { height: 2, width: 2 };
@@ -136,7 +138,7 @@ impl FeatureMaps {
 
 /// The position of a vector of pixels in a channel of some raster.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct VectorPosition {
     at: usize,
     /// How many lanes hold pixels: fewer than a vector's at the end of a short row.
     count: usize,
@@ -144,13 +146,13 @@ pub(crate) struct Place {
     size: usize,
 }
 
-impl Place {
+impl VectorPosition {
     /// The pixels, and zeros in lanes that hold none.
     #[inline(always)]
     pub fn load<S: Simd>(self, s: S, channel: &[f32]) -> S::F {
         assert!(channel.len() >= self.size);
         if self.count >= S::LANES {
-            // SAFETY: `for_places` makes only places that end in the channel.
+            // SAFETY: `for_vectors` makes only positions that end in the channel.
             unsafe { s.load_at(channel, self.at) }
         } else {
             s.load_part(&channel[self.at..self.at + self.count])
@@ -168,7 +170,7 @@ impl Place {
     pub fn store<S: Simd>(self, s: S, v: S::F, channel: &mut [f32]) {
         assert!(channel.len() >= self.size);
         if self.count >= S::LANES {
-            // SAFETY: `for_places` makes only places that end in the channel.
+            // SAFETY: `for_vectors` makes only positions that end in the channel.
             unsafe { s.store_at(v, channel, self.at) }
         } else {
             s.store_part(v, &mut channel[self.at..self.at + self.count]);
@@ -190,12 +192,12 @@ impl Place {
 
 /// Calls `work` with the position of every vector of every row.
 #[inline(always)]
-pub(crate) fn for_places<S: Simd>(raster: &Raster, mut work: impl FnMut(Place)) {
+pub(crate) fn for_vectors<S: Simd>(raster: &Raster, mut work: impl FnMut(VectorPosition)) {
     let (row_len, size) = (raster.row_len(), raster.size);
     assert!(raster.row(raster.grid.height - 1) + row_len + S::LANES <= size);
     for y in 0..raster.grid.height {
         for x in (0..row_len).step_by(S::LANES) {
-            work(Place { at: raster.row(y) + x, count: row_len - x, size });
+            work(VectorPosition { at: raster.row(y) + x, count: row_len - x, size });
         }
     }
 }
@@ -206,7 +208,7 @@ pub(crate) fn lane_sums<S: Simd, const C: usize>(s: S, raster: &Raster, feature_
         #[inline(always)]
         || {
             let mut sums = [s.splat(0.0); C];
-            for_places::<S>(raster, |at| {
+            for_vectors::<S>(raster, |at| {
                 for (sum, feature_map) in sums.iter_mut().zip(feature_maps) {
                     *sum = s.add(*sum, at.load(s, feature_map));
                 }
@@ -231,6 +233,33 @@ pub(crate) fn channel_sums<S: Simd>(s: S, raster: &Raster, feature_maps: &[f32],
         }
     }
 }
+
+/// Vectors of columns that are computed at once: with a block of outputs, sixteen sums in registers.
+pub(crate) const WIDEST: usize = 4;
+
+/// Does `$work` for every `$step` of `0..$end`, for `$Q` steps from `$x` on at once: for as many as there are registers, then for two, then
+/// for one. As a macro, since a closure cannot be generic over `$Q`.
+macro_rules! for_columns {
+    ($Simd:ty, $end:expr, $step:expr, |$x:ident, $Q:ident| $work:expr) => {{
+        let (end, step, mut $x) = ($end, $step, 0);
+        while <$Simd>::MANY_REGISTERS && $x + $crate::feature_maps::WIDEST * step <= end {
+            const $Q: usize = $crate::feature_maps::WIDEST;
+            $work;
+            $x += $Q * step;
+        }
+        while $x + 2 * step <= end {
+            const $Q: usize = 2;
+            $work;
+            $x += $Q * step;
+        }
+        while $x < end {
+            const $Q: usize = 1;
+            $work;
+            $x += $Q * step;
+        }
+    }};
+}
+pub(crate) use for_columns;
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,12 @@
 //! The gated recurrent unit, forward and backward; its formulas are in `reference/recording.rs`.
 
-use crate::cell::{CellGradients, CellTape, ChannelBlocks, GateConvs, Sources, State};
-use crate::cell_conv::{CHANNEL_BLOCK, Init, Output};
-use crate::feature_maps::{Raster, for_places};
-use crate::network::NormedConv;
-use crate::network::Shape;
+use crate::feature_maps::{CHANNEL_BLOCK, Raster, for_vectors};
+use crate::gate_convs::{ChannelBlocks, GateConvs, Sources};
+use crate::network::{NormedConv, Shape};
 use crate::norm::Norm;
+use crate::output::Init;
 use crate::simd::Simd;
+use crate::tape::{CellGradients, CellTape, State};
 use crate::winograd::WinogradScratch;
 
 /// First channels of the gates in a tape, and where they end.
@@ -50,43 +50,21 @@ impl Gru {
         let x = tape.x.all();
         let Some(State { h, .. }) = before else {
             self.first.forward(s, &raster, x, &[], [tape.pre_activations.channels_mut(UPDATE..END)], scratch);
-            self.moments(s, &raster, UPDATE, tape);
+            tape.set_moments(s, &self.gates_norm, UPDATE..CANDIDATE);
+            tape.set_moments(s, &self.candidate_norm, CANDIDATE..END);
             self.activate_gates(s, &raster, UPDATE, tape);
             self.next_state(s, &raster, None, tape);
             return;
         };
         self.gates.forward(s, &raster, x, h, [tape.pre_activations.channels_mut(0..CANDIDATE)], scratch);
-        self.gates_norm.moments(
-            s,
-            &raster,
-            tape.pre_activations.channels(0..CANDIDATE),
-            &mut tape.moments[..CANDIDATE],
-        );
+        tape.set_moments(s, &self.gates_norm, 0..CANDIDATE);
         self.activate_gates(s, &raster, 0, tape);
         reset_state(s, &raster, h, tape);
-        let kept = tape.cell_state.channels(0..CHANNEL_BLOCK);
-        self.candidate.forward(
-            s,
-            &raster,
-            tape.x.all(),
-            kept,
-            [tape.pre_activations.channels_mut(CANDIDATE..END)],
-            scratch,
-        );
-        self.candidate_norm.moments(
-            s,
-            &raster,
-            tape.pre_activations.channels(CANDIDATE..END),
-            &mut tape.moments[CANDIDATE..],
-        );
+        let (x, kept) = (tape.x.all(), tape.cell_state.channels(0..CHANNEL_BLOCK));
+        let candidate = [tape.pre_activations.channels_mut(CANDIDATE..END)];
+        self.candidate.forward(s, &raster, x, kept, candidate, scratch);
+        tape.set_moments(s, &self.candidate_norm, CANDIDATE..END);
         self.next_state(s, &raster, Some(h), tape);
-    }
-
-    /// Moments of the gates from channel `first` on, and of the candidate.
-    fn moments<S: Simd>(&self, s: S, raster: &Raster, first: usize, tape: &mut CellTape) {
-        let (gates, candidate) = tape.moments.split_at_mut(CANDIDATE);
-        self.gates_norm.moments(s, raster, tape.pre_activations.channels(first..CANDIDATE), &mut gates[first..]);
-        self.candidate_norm.moments(s, raster, tape.pre_activations.channels(CANDIDATE..END), candidate);
     }
 
     /// r = σ(norm(…)) and u = σ(norm(…)), from channel `first` on.
@@ -99,7 +77,7 @@ impl Gru {
                     let (factor, offset) = (s.load(&affine.factor), s.load(&affine.offset));
                     let (sums, gate) =
                         (tape.pre_activations.channels(c..c + 1), tape.activations.channels_mut(c..c + 1));
-                    for_places::<S>(raster, |at| {
+                    for_vectors::<S>(raster, |at| {
                         let open = s.sigmoid(s.mul_add(at.load(s, sums), factor, offset));
                         at.store(s, open, gate);
                     });
@@ -123,7 +101,7 @@ impl Gru {
                         .split_at_mut(CHANNEL_BLOCK * raster.size);
                     let next = tape.h.channels_mut(c..c + 1);
                     let before = before.map(|h| &h[c * raster.size..(c + 1) * raster.size]);
-                    for_places::<S>(raster, |at| {
+                    for_vectors::<S>(raster, |at| {
                         let new = s.tanh(s.mul_add(at.load(s, sums), factor, offset));
                         at.store(s, new, candidate);
                         let update = at.load(s, gates);
@@ -153,58 +131,22 @@ impl Gru {
         let raster = tape.h.raster;
         let CellGradients { h: grad_h, gates, reset_h: grad_reset_h, x: grad_x, .. } = gradients;
         let x = tape.x.all();
-        state_backward(
-            s,
-            &raster,
-            before.map(|state| state.h),
-            tape,
-            grad_h.all_mut(),
-            gates.channels_mut(UPDATE..END),
-        );
-        self.candidate_norm.backward(
-            s,
-            &raster,
-            0,
-            tape.pre_activations.channels(CANDIDATE..END),
-            &tape.moments[CANDIDATE..],
-            gates.channels_mut(CANDIDATE..END),
-            gradient,
-        );
-        let Some(State { h, .. }) = before else {
-            self.gates_backward(s, &raster, UPDATE, tape, gates.channels_mut(UPDATE..CANDIDATE), gradient);
-            let to = [
-                Output { feature_maps: grad_x.all_mut(), init: Init::Zero },
-                Output { feature_maps: &mut [], init: Init::Zero },
-            ];
-            self.first.backward(s, &raster, x, &[], &[gates.channels(UPDATE..END)], to, gradient, scratch);
+        let h = before.map(|state| state.h);
+        state_backward(s, &raster, h, tape, grad_h.all_mut(), gates.channels_mut(UPDATE..END));
+        tape.norm_backward(s, &self.candidate_norm, 0, CANDIDATE..END, gates, gradient);
+        let Some(h) = h else {
+            tape.norm_backward(s, &self.gates_norm, UPDATE, UPDATE..CANDIDATE, gates, gradient);
+            let (grad_gates, to) = ([gates.channels(UPDATE..END)], [grad_x.all_mut(), &mut []]);
+            self.first.backward(s, &raster, x, &[], &grad_gates, to, Init::Zero, gradient, scratch);
             return;
         };
-        let to = [
-            Output { feature_maps: grad_x.all_mut(), init: Init::Zero },
-            Output { feature_maps: grad_reset_h.all_mut(), init: Init::Zero },
-        ];
-        let reset = tape.cell_state.channels(0..CHANNEL_BLOCK);
-        self.candidate.backward(s, &raster, x, reset, &[gates.channels(CANDIDATE..END)], to, gradient, scratch);
+        let (reset, grad_candidate) = (tape.cell_state.channels(0..CHANNEL_BLOCK), [gates.channels(CANDIDATE..END)]);
+        let to = [grad_x.all_mut(), grad_reset_h.all_mut()];
+        self.candidate.backward(s, &raster, x, reset, &grad_candidate, to, Init::Zero, gradient, scratch);
         reset_backward(s, &raster, h, tape, grad_reset_h.all(), grad_h.all_mut(), gates.channels_mut(0..CHANNEL_BLOCK));
-        self.gates_backward(s, &raster, 0, tape, gates.channels_mut(0..CANDIDATE), gradient);
-        let to = [
-            Output { feature_maps: grad_x.all_mut(), init: Init::Accumulate },
-            Output { feature_maps: grad_h.all_mut(), init: Init::Accumulate },
-        ];
-        self.gates.backward(s, &raster, x, h, &[gates.channels(0..CANDIDATE)], to, gradient, scratch);
-    }
-
-    fn gates_backward<S: Simd>(
-        &self,
-        s: S,
-        raster: &Raster,
-        first: usize,
-        tape: &CellTape,
-        grad_pre_activations: &mut [f32],
-        gradient: &mut [f32],
-    ) {
-        let (sums, moments) = (tape.pre_activations.channels(first..CANDIDATE), &tape.moments[first..CANDIDATE]);
-        self.gates_norm.backward(s, raster, first, sums, moments, grad_pre_activations, gradient);
+        tape.norm_backward(s, &self.gates_norm, 0, 0..CANDIDATE, gates, gradient);
+        let (grad_gates, to) = ([gates.channels(0..CANDIDATE)], [grad_x.all_mut(), grad_h.all_mut()]);
+        self.gates.backward(s, &raster, x, h, &grad_gates, to, Init::Accumulate, gradient, scratch);
     }
 }
 
@@ -216,7 +158,7 @@ fn reset_state<S: Simd>(s: S, raster: &Raster, h: &[f32], tape: &mut CellTape) {
             for c in 0..CHANNEL_BLOCK {
                 let (reset, kept) = (tape.activations.channels(c..c + 1), tape.cell_state.channels_mut(c..c + 1));
                 let h = &h[c * raster.size..(c + 1) * raster.size];
-                for_places::<S>(raster, |at| {
+                for_vectors::<S>(raster, |at| {
                     let product = s.mul(at.load(s, reset), at.load(s, h));
                     at.store(s, product, kept);
                 });
@@ -247,7 +189,7 @@ fn state_backward<S: Simd>(
                 let before = before.map(|h| &h[feature_map.clone()]);
                 let grad_h = &mut grad_h[feature_map.clone()];
                 let (to_update, to_candidate) = (&mut to_update[feature_map.clone()], &mut to_candidate[feature_map]);
-                for_places::<S>(raster, |at| {
+                for_vectors::<S>(raster, |at| {
                     let d = at.load(s, grad_h);
                     let (u, new) = (at.load(s, update), at.load(s, candidate));
                     let h = before.map_or(s.splat(0.0), |before| at.load(s, before));
@@ -284,7 +226,7 @@ fn reset_backward<S: Simd>(
                 let (h, grad_reset_h) = (&h[feature_map.clone()], &grad_reset_h[feature_map.clone()]);
                 let (grad_h, grad_pre_activations) =
                     (&mut grad_h[feature_map.clone()], &mut grad_pre_activations[feature_map]);
-                for_places::<S>(raster, |at| {
+                for_vectors::<S>(raster, |at| {
                     let d = at.load(s, grad_reset_h);
                     let (r, h) = (at.load(s, reset), at.load(s, h));
                     let dr = s.mul(s.mul(d, h), s.mul(r, s.sub(one, r)));

@@ -2,16 +2,19 @@
 
 use std::fmt;
 
-use crate::cell::{Cell, CellTape, Sources};
-use crate::cell_conv::{CHANNEL_BLOCK, Init, Output, TAPS, Weights};
+use crate::cell::Cell;
 use crate::direct_conv::{DirectConv, Epilogue, Tap};
-use crate::feature_maps::{FeatureMaps, Raster};
+use crate::feature_maps::{CHANNEL_BLOCK, FeatureMaps, Raster};
+use crate::gate_convs::Sources;
 use crate::network::Shape;
 use crate::network::{ModelConfig, Network, Side};
+use crate::output::{Init, Output};
+use crate::purpose::Purpose;
 use crate::simd::Kernel;
 use crate::simd::Simd;
+use crate::tape::CellTape;
+use crate::weights::{TAPS, Weights};
 use crate::winograd::{Winograd, WinogradScratch};
-use crate::workspace::Purpose;
 use crate::{Engine, Instructions};
 
 /// Input and output channels: those of a GRU's gates, from input and state to reset and update.

@@ -1,12 +1,14 @@
 //! All layers over a block of windows, forward and backward.
 
 use crate::categorical::Categorical;
-use crate::cell::{Cell, Sources, State};
+use crate::cell::Cell;
 use crate::conv_layer::{ConvLayer, TransposedConvLayer};
 use crate::feature_maps::FeatureMaps;
+use crate::gate_convs::Sources;
 use crate::loss::{loss, loss_backward, window_mask};
 use crate::network::{ConvGeometry, Grid, Head, ModelConfig, Network, stride};
 use crate::simd::Simd;
+use crate::tape::State;
 use crate::workspace::Workspace;
 
 /// All layers with their weights, ready to compute. Index 0 of a list is stage 1.

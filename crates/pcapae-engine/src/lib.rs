@@ -32,17 +32,27 @@ mod aligned;
 
 mod feature_maps;
 
+mod output;
+
 mod direct_conv;
-
-mod winograd;
-
-mod cell_conv;
 
 mod phases;
 
 mod conv_layer;
 
+mod purpose;
+
+mod weights;
+
+mod winograd;
+
+mod cell_conv;
+
+mod gate_convs;
+
 mod norm;
+
+mod tape;
 
 mod gru;
 

@@ -2,7 +2,7 @@
 
 use crate::categorical::NEGATIVE_LOG_LIKELIHOOD;
 use crate::feature_maps::PerLane;
-use crate::feature_maps::{FeatureMaps, Raster, for_places};
+use crate::feature_maps::{FeatureMaps, Raster, for_vectors};
 use crate::network::Head;
 use crate::simd::Simd;
 
@@ -108,7 +108,7 @@ fn loss_sum<S: Simd, L: PixelLoss>(s: S, count: usize, raster: &Raster, output: 
         || {
             let (mut sum, mask) = (0.0, s.load(&mask));
             let mut row = s.splat(0.0);
-            for_places::<S>(raster, |at| {
+            for_vectors::<S>(raster, |at| {
                 let loss = L::loss(s, at.load(s, output), at.load(s, target));
                 row = s.mul_add(at.only(s, loss), mask, row);
                 if at.ends_row::<S>() {
@@ -136,7 +136,7 @@ fn write_gradient<S: Simd, L: Derivative>(
         #[inline(always)]
         || {
             let factors = s.load(&factors);
-            for_places::<S>(&raster, |at| {
+            for_vectors::<S>(&raster, |at| {
                 let derivative = L::derivative(s, at.load(s, output), at.load(s, target));
                 at.store(s, s.mul(derivative, factors), grad_output);
             });

@@ -1,12 +1,14 @@
 //! The long short-term memory, forward and backward; its formulas are in `reference/recording.rs`.
 
-use crate::cell::{CellGradients, CellTape, ChannelBlocks, GateConvs, Sources, State};
-use crate::cell_conv::{CHANNEL_BLOCK, Init, Output};
-use crate::feature_maps::{Raster, for_places};
-use crate::network::NormedConv;
-use crate::network::Shape;
+use std::ops::Range;
+
+use crate::feature_maps::{CHANNEL_BLOCK, Raster, for_vectors};
+use crate::gate_convs::{ChannelBlocks, GateConvs, Sources};
+use crate::network::{NormedConv, Shape};
 use crate::norm::Norm;
+use crate::output::Init;
 use crate::simd::Simd;
+use crate::tape::{CellGradients, CellTape, State};
 use crate::winograd::WinogradScratch;
 
 /// First channels of the gates in a tape, and where they end. The first is the input gate.
@@ -59,14 +61,9 @@ impl Lstm {
         }
     }
 
-    /// Normalises some channels and sends them through σ, or through tanh those of the cell gate.
-    fn activate_gates<S: Simd>(&self, s: S, raster: &Raster, channels: std::ops::Range<usize>, tape: &mut CellTape) {
-        self.norm.moments(
-            s,
-            raster,
-            tape.pre_activations.channels(channels.clone()),
-            &mut tape.moments[channels.clone()],
-        );
+    /// Normalises some channels and applies σ, or tanh to those of the cell gate.
+    fn activate_gates<S: Simd>(&self, s: S, raster: &Raster, channels: Range<usize>, tape: &mut CellTape) {
+        tape.set_moments(s, &self.norm, channels.clone());
         for c in channels {
             let affine = self.norm.affine(c, &tape.moments[c]);
             let (sums, gate) = (tape.pre_activations.channels(c..c + 1), tape.activations.channels_mut(c..c + 1));
@@ -74,7 +71,7 @@ impl Lstm {
                 #[inline(always)]
                 || {
                     let (factor, offset) = (s.load(&affine.factor), s.load(&affine.offset));
-                    for_places::<S>(raster, |at| {
+                    for_vectors::<S>(raster, |at| {
                         let normed = s.mul_add(at.load(s, sums), factor, offset);
                         let open = if (CELL..OUTPUT).contains(&c) { s.tanh(normed) } else { s.sigmoid(normed) };
                         at.store(s, open, gate);
@@ -100,39 +97,19 @@ impl Lstm {
         state_backward(s, &raster, cell_state, tape, grad_h.all(), grad_cell_state.all_mut(), gates.all_mut());
         match before {
             Some(State { h, .. }) => {
-                self.norm_backward(s, &raster, 0..END, tape, gates.all_mut(), gradient);
-                let to = [
-                    Output { feature_maps: grad_x.all_mut(), init: Init::Zero },
-                    Output { feature_maps: grad_h.all_mut(), init: Init::Zero },
-                ];
-                self.gates.backward(s, &raster, x, h, &[gates.channels(0..END)], to, gradient, scratch);
+                tape.norm_backward(s, &self.norm, 0, 0..END, gates, gradient);
+                let (grad_gates, to) = ([gates.all()], [grad_x.all_mut(), grad_h.all_mut()]);
+                self.gates.backward(s, &raster, x, h, &grad_gates, to, Init::Zero, gradient, scratch);
             }
             None => {
                 for channels in [0..FORGET, CELL..END] {
-                    let grad_pre_activations = gates.channels_mut(channels.clone());
-                    self.norm_backward(s, &raster, channels, tape, grad_pre_activations, gradient);
+                    tape.norm_backward(s, &self.norm, channels.start, channels, gates, gradient);
                 }
-                let grad_pre_activations = [gates.channels(0..FORGET), gates.channels(CELL..END)];
-                let to = [
-                    Output { feature_maps: grad_x.all_mut(), init: Init::Zero },
-                    Output { feature_maps: &mut [], init: Init::Zero },
-                ];
-                self.first.backward(s, &raster, x, &[], &grad_pre_activations, to, gradient, scratch);
+                let grad_gates = [gates.channels(0..FORGET), gates.channels(CELL..END)];
+                let to = [grad_x.all_mut(), &mut []];
+                self.first.backward(s, &raster, x, &[], &grad_gates, to, Init::Zero, gradient, scratch);
             }
         }
-    }
-
-    fn norm_backward<S: Simd>(
-        &self,
-        s: S,
-        raster: &Raster,
-        channels: std::ops::Range<usize>,
-        tape: &CellTape,
-        grad_pre_activations: &mut [f32],
-        gradient: &mut [f32],
-    ) {
-        let (sums, moments) = (tape.pre_activations.channels(channels.clone()), &tape.moments[channels.clone()]);
-        self.norm.backward(s, raster, channels.start, sums, moments, grad_pre_activations, gradient);
     }
 }
 
@@ -148,7 +125,7 @@ fn next_state<S: Simd>(s: S, raster: &Raster, before: Option<&[f32]>, tape: &mut
                     tape.cell_state.channels_mut(c..CHANNEL_BLOCK + c + 1).split_at_mut(CHANNEL_BLOCK * raster.size);
                 let next = tape.h.channels_mut(c..c + 1);
                 let before = before.map(|cell_state| &cell_state[c * raster.size..(c + 1) * raster.size]);
-                for_places::<S>(raster, |at| {
+                for_vectors::<S>(raster, |at| {
                     let at_gate = |gate: &[f32]| at.load(s, gate);
                     let new = s.mul(at_gate(input), at_gate(cell));
                     let kept = before.map_or(new, |before| s.mul_add(at_gate(forget), at_gate(before), new));
@@ -183,7 +160,7 @@ fn state_backward<S: Simd>(
                 let open = tape.cell_state.channels(CHANNEL_BLOCK + c..CHANNEL_BLOCK + c + 1);
                 let before = before.map(|cell_state| &cell_state[feature_map(c)]);
                 let (grad_h, grad_cell_state) = (&grad_h[feature_map(c)], &mut grad_cell_state[feature_map(c)]);
-                for_places::<S>(
+                for_vectors::<S>(
                     raster,
                     #[inline(always)]
                     |at| {

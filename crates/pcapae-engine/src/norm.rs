@@ -1,7 +1,6 @@
 //! Group normalisation (Wu & He, *Group Normalization*, 2018), forward and backward, with moments for every window.
 
-use crate::cell_conv::CHANNEL_BLOCK;
-use crate::feature_maps::{PerLane, Raster, for_places, lane_sums};
+use crate::feature_maps::{CHANNEL_BLOCK, PerLane, Raster, for_vectors, lane_sums};
 use crate::network::NormParameters;
 use crate::simd::{LANES_MAX, Simd};
 
@@ -145,7 +144,7 @@ fn square_deviations<S: Simd>(s: S, raster: &Raster, block: &[f32], moments: &[M
         || {
             let means: [S::F; CHANNEL_BLOCK] = std::array::from_fn(|c| s.load(&moments[c].mean));
             let mut sums = [s.splat(0.0); CHANNEL_BLOCK];
-            for_places::<S>(raster, |at| {
+            for_vectors::<S>(raster, |at| {
                 for c in 0..CHANNEL_BLOCK {
                     let deviation = at.only(s, s.sub(at.load(s, feature_maps[c]), means[c]));
                     sums[c] = s.mul_add(deviation, deviation, sums[c]);
@@ -171,7 +170,7 @@ fn grad_sums<S: Simd>(
         || {
             let means: [S::F; CHANNEL_BLOCK] = std::array::from_fn(|c| s.load(&moments[c].mean));
             let mut sums = [[s.splat(0.0); 2]; CHANNEL_BLOCK];
-            for_places::<S>(raster, |at| {
+            for_vectors::<S>(raster, |at| {
                 for c in 0..CHANNEL_BLOCK {
                     let grad_value = at.load(s, grad[c]);
                     let deviation = s.sub(at.load(s, x[c]), means[c]);
@@ -211,7 +210,7 @@ impl<S: Simd> Channel<'_, S> {
             #[inline(always)]
             || {
                 let [a, b, c] = [s.load(&a), s.load(&b), s.load(&c)];
-                for_places::<S>(raster, |at| {
+                for_vectors::<S>(raster, |at| {
                     let grad_value = s.mul_add(at.load(s, grad), a, s.mul_add(at.load(s, x), b, c));
                     at.store(s, grad_value, grad);
                 });

@@ -1,10 +1,12 @@
 //! The buffers of a block of windows, allocated once for each thread.
 
 use crate::categorical::RESULTS;
-use crate::cell::{Cell, CellGradients, CellTape};
+use crate::cell::Cell;
 use crate::feature_maps::{FeatureMaps, Raster};
 use crate::layers::{Last, Layers};
 use crate::network::{CATEGORICAL_CHANNELS, FIRST_CHANNELS, Grid};
+use crate::purpose::Purpose;
+use crate::tape::{CellGradients, CellTape};
 use crate::winograd::WinogradScratch;
 
 /// The network's input for each byte: byte / 255.
@@ -18,16 +20,7 @@ pub(crate) const VALUES: [f32; 256] = {
     values
 };
 
-/// What a workspace is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Forward only: the tape of a step is reused two steps later.
-    Inference,
-    /// Forward and backward: every step keeps its tape.
-    Training,
-}
-
-/// Everything that lies between a block's windows and its results.
+/// All intermediate values of a block of windows.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// The windows' frames: those that the encoder takes, then those that are to be predicted.
@@ -78,7 +71,7 @@ impl Ring {
         (t.checked_sub(1).map(|before| self.at(before)), self.at(t))
     }
 
-    /// The same, the tape of step `t` mutable.
+    /// The same, with the tape of step `t` mutable.
     pub fn step(&mut self, t: usize) -> (Option<&CellTape>, &mut CellTape) {
         let count = self.tapes.len();
         let Some(before) = t.checked_sub(1).map(|before| before % count) else {
@@ -93,7 +86,7 @@ impl Ring {
         self.at(self.steps - 1)
     }
 
-    /// Every tape with its step, where each step has its own.
+    /// All tapes, in the order of the steps if each step has its own.
     pub fn tapes_mut(&mut self) -> impl Iterator<Item = &mut CellTape> {
         self.tapes.iter_mut()
     }
@@ -129,7 +122,7 @@ impl Workspace {
             heads: (0..if training { emitted } else { 1 }).map(|_| head()).collect(),
             gradients: (layers.encoder.iter().zip(&rasters))
                 .filter(|_| training)
-                .map(|(cell, raster)| CellGradients::new(*raster, cell))
+                .map(|(cell, raster)| cell.gradients(*raster))
                 .collect(),
             head_gradients: head(),
             sums: Vec::new(),

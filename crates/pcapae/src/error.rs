@@ -2,7 +2,6 @@
 
 mod fault;
 
-use std::fmt::Display;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,9 @@ pub use fault::{Fault, FileKind, Place, Problem};
 
 /// The library's result: a value, or one sentence that says why not.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of another library, or a sentence.
+pub type Reason = Box<dyn std::error::Error + Send + Sync>;
 
 /// Why something was not done. `Display` is one sentence without a trailing period.
 #[derive(Debug, thiserror::Error)]
@@ -126,14 +128,14 @@ pub enum Error {
     },
 
     /// The HDF5 library refused.
-    #[error("cannot {action} {}: {reason}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Hdf5 {
         /// What was tried, as a verb.
         action: &'static str,
         /// The dataset file.
         path: PathBuf,
         /// What the HDF5 library said.
-        reason: String,
+        source: Reason,
     },
 
     /// Rows are not of the kind that a detector was fitted to.
@@ -153,7 +155,7 @@ pub enum Error {
         /// How it was to be read off, as its users write it: "pareto:0.001".
         rule: String,
         /// Why it cannot.
-        reason: Box<dyn std::error::Error + Send + Sync>,
+        reason: Reason,
     },
 
     /// Scores say nothing of how good a detector is.
@@ -166,12 +168,12 @@ pub enum Error {
     },
 
     /// Something cannot be put into the form of its file.
-    #[error("cannot write the {what}: {reason}")]
+    #[error("cannot write the {what}: {source}")]
     Unwritable {
         /// What was to be written.
         what: &'static str,
         /// Why it cannot.
-        reason: String,
+        source: Reason,
     },
 
     /// A detector looks at what samples do not have.
@@ -190,7 +192,7 @@ pub enum Error {
     TooLittle {
         /// Packets in the captures.
         packets: u64,
-        /// Windows among the first 70 % of the packets.
+        /// Windows among the first 60 % of the packets.
         training: usize,
         /// Windows among the next 10 % of the packets.
         validation: usize,
@@ -289,8 +291,8 @@ impl Error {
     }
 
     /// Something cannot be put into the form of its file, for `map_err`.
-    pub fn unwritable<E: Display>(what: &'static str) -> impl Fn(E) -> Error + Copy {
-        move |error| Error::Unwritable { what, reason: error.to_string() }
+    pub fn unwritable<E: Into<Reason>>(what: &'static str) -> impl Fn(E) -> Error + Copy {
+        move |source| Error::Unwritable { what, source: source.into() }
     }
 
     /// A setting out of range: its value, and the values that it can have.

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{FileKind, Place};
 use crate::{Error, Result};
 
-/// The verdict of a ground truth on one packet.
+/// What the ground truth says about one packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Label {
     /// Nobody said.

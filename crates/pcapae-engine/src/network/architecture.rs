@@ -199,7 +199,7 @@ mod tests {
         assert_eq!(count(gru), 20_209);
         assert_eq!(count(ModelConfig { norm: Norm::None, ..gru }), 20_017);
         assert_eq!(count(ModelConfig::new(Side::Sixteen)), 14_929);
-        // As much more as 32 has over 16.
+        // 64 has as many more than 32 as 32 has than 16.
         assert_eq!(count(ModelConfig::new(Side::SixtyFour)), 25_489);
         assert_eq!(count(ModelConfig { cell: Cell::Lstm, ..gru }), 26_505);
         assert_eq!(count(ModelConfig { cell: Cell::Lstm, ..ModelConfig::new(Side::Sixteen) }), 19_601);

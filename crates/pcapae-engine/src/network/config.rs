@@ -7,7 +7,7 @@ use crate::InvalidSetting;
 /// Channels of every recurrent state.
 pub const STATE_CHANNELS: usize = 4;
 
-/// Numbers in a code: four channels of 16 pixels, whatever the side.
+/// Numbers in a code: four channels of 16 pixels, for every side.
 pub const CODE_SIZE: usize = 64;
 
 /// Channels that the categorical head takes of each pixel.
@@ -234,7 +234,7 @@ impl From<Side> for usize {
 pub struct Frames(usize);
 
 impl Frames {
-    /// How many.
+    /// The number of frames.
     pub fn count(self) -> usize {
         self.0
     }
@@ -270,7 +270,7 @@ impl From<Frames> for usize {
 pub struct PredictFrames(usize);
 
 impl PredictFrames {
-    /// How many.
+    /// The number of frames.
     pub fn count(self) -> usize {
         self.0
     }

@@ -30,13 +30,13 @@ pub struct Network {
 }
 
 impl Network {
-    /// Untrained, with PyTorch's random initialisation from a seed.
+    /// An untrained network, with PyTorch's random initialisation from a seed.
     pub fn new(config: ModelConfig, seed: u64) -> Network {
         let (architecture, layout) = Architecture::declare(&config);
         Network { config, architecture, parameters: Parameters::random(layout, seed) }
     }
 
-    /// With these parameters; `None` if they do not have the shapes that `config` asks for.
+    /// A network with these parameters; `None` if they do not have the shapes that `config` asks for.
     pub fn from_parameters(config: ModelConfig, parameters: Parameters) -> Option<Network> {
         let (architecture, layout) = Architecture::declare(&config);
         parameters.fits(&layout).then_some(Network { config, architecture, parameters })

@@ -86,7 +86,7 @@ impl Simd for Portable {
         each(|i| if a[i] < b[i] { a[i] } else { b[i] })
     }
 
-    /// Adding and subtracting 1.5·2²³ rounds whatever is smaller than 2²².
+    /// Adding and subtracting 1.5·2²³ rounds every number smaller than 2²².
     #[inline(always)]
     fn round(self, a: Self::F) -> Self::F {
         const ROUND: f32 = 12_582_912.0;

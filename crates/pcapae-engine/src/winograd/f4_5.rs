@@ -2,13 +2,13 @@
 
 use std::ops::Range;
 
-use super::strided::{WIDEST, conflict_free_stride, load_strided, padded_row, store_strided};
-use super::tile_transforms::{grad_output_size, input_size, transform_input_rows};
-use super::transforms::{POINTS, TAPS, TILE, grad_weight_transform, output_transform};
-use super::{Columns, WinogradScratch, tiles_together};
-use crate::cell_conv::{CHANNEL_BLOCK, Output, Weights};
-use crate::feature_maps::Raster;
+use super::scratch::WinogradScratch;
+use super::strided::{conflict_free_stride, load_strided, padded_row, store_strided};
+use super::transforms::{Columns, POINTS, TAPS, TILE, grad_weight_transform, output_transform};
+use crate::feature_maps::{CHANNEL_BLOCK, Raster, WIDEST, for_columns};
+use crate::output::Output;
 use crate::simd::Simd;
+use crate::weights::Weights;
 
 /// Transformed weights: [point][block of outputs][input][tap][output of the block].
 #[derive(Debug, Clone)]
@@ -32,38 +32,24 @@ impl F4_5 {
         }
     }
 
-    /// Adds the convolution of `inputs` to the initialised outputs, block after block.
-    pub fn apply<S: Simd>(
+    /// Adds the convolution of a row of tiles, whose transformed inputs are in `scratch`, to the initialised outputs.
+    pub fn row_of_tiles<S: Simd>(
         &self,
         s: S,
         raster: &Raster,
-        inputs: &[&[f32]],
+        tile: usize,
         outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
-        scratch.inputs.grow(input_size(raster, self.inputs));
         scratch.sums.grow(POINTS * self.blocks * CHANNEL_BLOCK * WIDEST * S::LANES);
-        for tile in 0..raster.grid.height / TILE {
-            transform_input_rows(s, raster, inputs, tile, &mut scratch.inputs);
-            s.vectorize(
-                #[inline(always)]
-                || {
-                    let (row_len, mut x) = (raster.row_len(), 0);
-                    while S::MANY_REGISTERS && x + WIDEST * S::LANES <= row_len {
-                        self.columns::<S, WIDEST>(s, raster, tile, x, outputs, scratch);
-                        x += WIDEST * S::LANES;
-                    }
-                    while x + 2 * S::LANES <= row_len {
-                        self.columns::<S, 2>(s, raster, tile, x, outputs, scratch);
-                        x += 2 * S::LANES;
-                    }
-                    while x < row_len {
-                        self.columns::<S, 1>(s, raster, tile, x, outputs, scratch);
-                        x += S::LANES;
-                    }
-                },
-            );
-        }
+        s.vectorize(
+            #[inline(always)]
+            || {
+                for_columns!(S, raster.row_len(), S::LANES, |x, Q| {
+                    self.columns::<S, Q>(s, raster, tile, x, outputs, scratch)
+                });
+            },
+        );
     }
 
     /// `Q` vectors of columns of one row of tiles.
@@ -103,35 +89,24 @@ impl F4_5 {
         }
     }
 
-    /// Adds `grad_weight` to `gradient`, where `grad_output` holds the gradient of all outputs.
-    #[allow(clippy::too_many_arguments, reason = "both operands, their layout, and scratch buffers")]
-    pub fn add_gradient<S: Simd>(
+    /// For every point, output, input and tap: adds the products of a few rows of transformed tiles in `scratch`, lane by lane.
+    pub fn add_products<S: Simd>(
         &self,
         s: S,
         raster: &Raster,
-        weights: &Weights,
-        inputs: &[&[f32]],
-        grad_output: &[&[f32]],
-        gradient: &mut [f32],
+        tiles: Range<usize>,
+        sizes: [usize; 2],
         scratch: &mut WinogradScratch,
     ) {
-        let sizes = [input_size(raster, self.inputs), grad_output_size(raster, self.blocks * CHANNEL_BLOCK)];
-        let (tiles, together) = tiles_together(raster, sizes);
         scratch.products.grow(POINTS * self.blocks * self.inputs * CHANNEL_BLOCK * TAPS * S::LANES);
-        for first in (0..tiles).step_by(together) {
-            let group = first..tiles.min(first + together);
-            scratch.transform_tiles(s, raster, [inputs, grad_output], group.clone(), sizes);
-            s.vectorize(
-                #[inline(always)]
-                || self.add_products(s, raster, group, sizes, scratch),
-            );
-        }
-        self.collect(s, weights, &scratch.products, gradient);
+        s.vectorize(
+            #[inline(always)]
+            || self.add_dot_products(s, raster, tiles, sizes, scratch),
+        );
     }
 
-    /// For every point, output, input and tap: adds the products of a few rows of tiles, lane by lane.
     #[inline(always)]
-    fn add_products<S: Simd>(
+    fn add_dot_products<S: Simd>(
         &self,
         s: S,
         raster: &Raster,
@@ -166,7 +141,7 @@ impl F4_5 {
     }
 
     /// Adds up the lanes and transforms the sums to the weights' gradient.
-    fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
+    pub fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
         s.vectorize(
             #[inline(always)]
             || {
@@ -178,8 +153,8 @@ impl F4_5 {
                         let place = kernel * per_kernel + i * S::LANES;
                         let sums = grad_weight_transform(s, load_strided(s, products, place, per_point));
                         for (ky, sum) in sums.into_iter().enumerate() {
-                            if let Some(place) = index(output, ky * TAPS + kx) {
-                                gradient[place] += s.sum(sum);
+                            if let Some(parameter) = index(output, ky * TAPS + kx) {
+                                gradient[parameter] += s.sum(sum);
                             }
                         }
                     }

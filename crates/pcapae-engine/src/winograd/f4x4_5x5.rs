@@ -4,15 +4,15 @@
 
 use std::ops::Range;
 
-use super::strided::{WIDEST, conflict_free_stride, load_strided, padded_row, store_strided};
-use super::tile_transforms::{grad_output_size, input_size, transform_input_rows};
+use super::scratch::WinogradScratch;
+use super::strided::{conflict_free_stride, load_strided, padded_row, store_strided};
 use super::transforms::{
-    G, POINTS, TAPS, TILE, grad_output_transform, grad_weight_transform, input_transform, output_transform,
+    Columns, G, POINTS, TAPS, TILE, grad_output_transform, grad_weight_transform, input_transform, output_transform,
 };
-use super::{Columns, WinogradScratch, tiles_together};
-use crate::cell_conv::{CHANNEL_BLOCK, Output, Weights};
-use crate::feature_maps::Raster;
+use crate::feature_maps::{CHANNEL_BLOCK, Raster, WIDEST, for_columns};
+use crate::output::Output;
 use crate::simd::Simd;
+use crate::weights::Weights;
 
 /// Transformed weights: [point down][block of outputs][point along][input][output of the block].
 #[derive(Debug, Clone)]
@@ -48,38 +48,8 @@ impl F4x4_5x5 {
         }
     }
 
-    /// Adds the convolution of `inputs` to the initialised outputs, block after block.
-    pub fn apply<S: Simd>(
-        &self,
-        s: S,
-        raster: &Raster,
-        inputs: &[&[f32]],
-        outputs: &mut [Output],
-        scratch: &mut WinogradScratch,
-    ) {
-        let widest = WIDEST * S::LANES;
-        scratch.inputs.grow(input_size(raster, self.inputs));
-        scratch.inputs_2d.grow(POINTS * conflict_free_stride(self.inputs * widest));
-        scratch.sums.grow(POINTS * conflict_free_stride(CHANNEL_BLOCK * widest));
-        scratch.rows.grow(POINTS * conflict_free_stride(self.blocks * CHANNEL_BLOCK * TILE * widest));
-        for tile in 0..raster.grid.height / TILE {
-            transform_input_rows(s, raster, inputs, tile, &mut scratch.inputs);
-            s.vectorize(
-                #[inline(always)]
-                || {
-                    if raster.windows == S::LANES {
-                        self.row_of_tiles::<S, 1>(s, raster, tile, outputs, scratch);
-                    } else {
-                        self.row_of_tiles::<S, 2>(s, raster, tile, outputs, scratch);
-                    }
-                },
-            );
-        }
-    }
-
-    /// One row of tiles, `P` in a vector.
-    #[inline(always)]
-    fn row_of_tiles<S: Simd, const P: usize>(
+    /// Adds the convolution of a row of tiles, whose transformed inputs are in `scratch`, to the initialised outputs.
+    pub fn row_of_tiles<S: Simd>(
         &self,
         s: S,
         raster: &Raster,
@@ -87,22 +57,28 @@ impl F4x4_5x5 {
         outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
-        let (vectors, mut first) = (raster.grid.width / TILE / P, 0);
-        while S::MANY_REGISTERS && first + WIDEST <= vectors {
-            self.tiles::<S, P, WIDEST>(s, raster, [tile, first], outputs, scratch);
-            first += WIDEST;
-        }
-        while first + 2 <= vectors {
-            self.tiles::<S, P, 2>(s, raster, [tile, first], outputs, scratch);
-            first += 2;
-        }
-        while first < vectors {
-            self.tiles::<S, P, 1>(s, raster, [tile, first], outputs, scratch);
-            first += 1;
-        }
+        let widest = WIDEST * S::LANES;
+        scratch.inputs_2d.grow(POINTS * conflict_free_stride(self.inputs * widest));
+        scratch.sums.grow(POINTS * conflict_free_stride(CHANNEL_BLOCK * widest));
+        scratch.rows.grow(POINTS * conflict_free_stride(self.blocks * CHANNEL_BLOCK * TILE * widest));
+        let tiles = raster.grid.width / TILE;
+        s.vectorize(
+            #[inline(always)]
+            || {
+                if raster.windows == S::LANES {
+                    for_columns!(S, tiles, 1, |first, Q| {
+                        self.tiles::<S, 1, Q>(s, raster, [tile, first], outputs, scratch)
+                    });
+                } else {
+                    for_columns!(S, tiles / 2, 1, |first, Q| {
+                        self.tiles::<S, 2, Q>(s, raster, [tile, first], outputs, scratch)
+                    });
+                }
+            },
+        );
     }
 
-    /// `Q` vectors of tiles.
+    /// `Q` vectors of tiles, `P` tiles in each.
     #[inline(always)]
     fn tiles<S: Simd, const P: usize, const Q: usize>(
         &self,
@@ -120,9 +96,9 @@ impl F4x4_5x5 {
             let lines =
                 scratch.inputs[down * conflict_free_stride(self.inputs * row)..].chunks_exact(row).take(self.inputs);
             for (i, line) in lines.enumerate() {
-                let places = |q: usize| [(first + q) * TILE * S::LANES, (i * Q + q) * S::LANES];
+                let offsets = |q: usize| [(first + q) * TILE * S::LANES, (i * Q + q) * S::LANES];
                 let stride = conflict_free_stride(self.inputs * Q * S::LANES);
-                for [from, to] in (0..Q).map(places) {
+                for [from, to] in (0..Q).map(offsets) {
                     let pixels = load_pixels::<S, P, POINTS>(s, line, from);
                     store_strided(s, input_transform(s, pixels), &mut scratch.inputs_2d, to, stride);
                 }
@@ -173,46 +149,37 @@ impl F4x4_5x5 {
         }
     }
 
-    /// Adds `grad_weight` to `gradient`, where `grad_output` holds the gradient of all outputs.
-    #[allow(clippy::too_many_arguments, reason = "both operands, their layout, and scratch buffers")]
-    pub fn add_gradient<S: Simd>(
+    /// For every point and pair of output and input: adds the products of a few rows of transformed tiles in `scratch`.
+    pub fn add_products<S: Simd>(
         &self,
         s: S,
         raster: &Raster,
-        weights: &Weights,
-        inputs: &[&[f32]],
-        grad_output: &[&[f32]],
-        gradient: &mut [f32],
+        tiles: Range<usize>,
+        sizes: [usize; 2],
         scratch: &mut WinogradScratch,
     ) {
-        let outputs = self.blocks * CHANNEL_BLOCK;
-        let sizes = [input_size(raster, self.inputs), grad_output_size(raster, outputs)];
-        let (tiles, together) = tiles_together(raster, sizes);
-        let vectors = together * raster.row_len() / TILE;
+        let vectors = tiles.len() * raster.row_len() / TILE;
         scratch.inputs_2d.grow(POINTS * conflict_free_stride(self.inputs * vectors));
-        scratch.grad_output_2d.grow(POINTS * conflict_free_stride(outputs * vectors));
+        scratch.grad_output_2d.grow(POINTS * conflict_free_stride(self.blocks * CHANNEL_BLOCK * vectors));
         scratch.products.grow(POINTS * POINTS * self.groups() * PAIRS);
-        scratch.products.fill(0.0);
-        for first in (0..tiles).step_by(together) {
-            let group = first..tiles.min(first + together);
-            scratch.transform_tiles(s, raster, [inputs, grad_output], group.clone(), sizes);
-            s.vectorize(
-                #[inline(always)]
-                || {
-                    if raster.windows == S::LANES {
-                        self.add_products::<S, 1>(s, raster, group, sizes, scratch);
-                    } else {
-                        self.add_products::<S, 2>(s, raster, group, sizes, scratch);
-                    }
-                },
-            );
+        if tiles.start == 0 {
+            scratch.products.fill(0.0);
         }
-        self.collect(s, weights, &scratch.products, gradient);
+        s.vectorize(
+            #[inline(always)]
+            || {
+                if raster.windows == S::LANES {
+                    self.add_products_of::<S, 1>(s, raster, tiles, sizes, scratch);
+                } else {
+                    self.add_products_of::<S, 2>(s, raster, tiles, sizes, scratch);
+                }
+            },
+        );
     }
 
-    /// For every point and pair of output and input: adds the products of a few rows of tiles.
+    /// With `P` tiles in each vector.
     #[inline(always)]
-    fn add_products<S: Simd, const P: usize>(
+    fn add_products_of<S: Simd, const P: usize>(
         &self,
         s: S,
         raster: &Raster,
@@ -277,13 +244,13 @@ impl F4x4_5x5 {
         }
     }
 
-    /// Groups of pairs.
+    /// How many groups of pairs there are.
     fn groups(&self) -> usize {
         self.blocks * self.inputs.div_ceil(TOGETHER)
     }
 
     /// Transforms the sums to the weights' gradient.
-    fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
+    pub fn collect<S: Simd>(&self, s: S, weights: &Weights, products: &[f32], gradient: &mut [f32]) {
         let groups_of_quad = self.inputs.div_ceil(TOGETHER);
         let mut taps = [[[0.0; PAIRS]; TAPS]; TAPS];
         for group in 0..self.groups() {
@@ -312,8 +279,8 @@ impl F4x4_5x5 {
                 let index = weights.kernel(block * self.inputs + input);
                 for output in 0..CHANNEL_BLOCK {
                     for (tap, pairs) in taps.as_flattened().iter().enumerate() {
-                        if let Some(place) = index(output, tap) {
-                            gradient[place] += pairs[output * TOGETHER + input - first];
+                        if let Some(parameter) = index(output, tap) {
+                            gradient[parameter] += pairs[output * TOGETHER + input - first];
                         }
                     }
                 }

@@ -4,7 +4,7 @@
 //! Neural Networks*, 2016), with *input transform* Bᵀ·x, *weight transform* G·w and *output transform* Aᵀ·m:
 //!
 //! * [`F4_5`] is F(4, 5), down the columns: y = Aᵀ[(G·w) ⊙ (Bᵀ·x)], 8 products instead of 4·5, at the points 0, ±1, ±2, ±½ and ∞. Along
-//!   the rows the five taps are summed directly, so a row stays contiguous, whatever its lanes hold.
+//!   the rows the five taps are summed directly, so a row stays contiguous, no matter what its lanes hold.
 //! * [`F4x4_5x5`] is F(4×4, 5×5), both ways: y = Aᵀ[(G·w·Gᵀ) ⊙ (Bᵀ·x·B)]·A, 64 products instead of 16·25. For training, and only where
 //!   the lanes hold windows rather than pixels.
 //!
@@ -13,83 +13,34 @@
 
 mod f4_5;
 mod f4x4_5x5;
+mod scratch;
 mod strided;
 mod tile_transforms;
 mod transforms;
 
-use std::ops::Range;
-
-use crate::aligned::AlignedBuffer;
-use crate::cell_conv::{CHANNEL_BLOCK, Output, Weights};
-use crate::feature_maps::Raster;
+use crate::feature_maps::{CHANNEL_BLOCK, Raster};
+use crate::output::Output;
 use crate::simd::Simd;
-use crate::workspace::Purpose;
+use crate::weights::Weights;
 use f4_5::F4_5;
 use f4x4_5x5::F4x4_5x5;
-use tile_transforms::{transform_grad_output_rows, transform_input_rows};
-use transforms::{G, POINTS, TAPS, TILE};
+use tile_transforms::{grad_output_size, input_size, transform_input_rows};
+use transforms::{TAPS, TILE, weight_transform};
 
-/// Transformed weights G·w from an input to a block of outputs: [point][column of the kernel][output of the block].
-type Columns = [[[f32; CHANNEL_BLOCK]; TAPS]; POINTS];
+pub(crate) use scratch::{WinogradScratch, fits_2d};
 
 /// Transformed weights of both methods.
 #[derive(Debug, Clone)]
 pub(crate) struct Winograd {
+    inputs: usize,
     f4_5: F4_5,
     f4x4_5x5: F4x4_5x5,
-}
-
-/// Scratch buffers, reused from call to call.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct WinogradScratch {
-    /// Whether F(4×4, 5×5) is used where it fits: faster, with more rounding.
-    prefer_2d: bool,
-    /// Bᵀ·x: [row of tiles][point][input][pixel and window].
-    inputs: AlignedBuffer,
-    /// A·y': [row of tiles][point][output][pixel and window].
-    grad_output: AlignedBuffer,
-    /// Bᵀ·x·B and A·y'·Aᵀ at one point down the columns: [point along the rows][channel][tile and window].
-    inputs_2d: AlignedBuffer,
-    grad_output_2d: AlignedBuffer,
-    /// Sums over inputs: F(4, 5) [point][output][pixel and window], F(4×4, 5×5) [point][output of a block][tile and window].
-    sums: AlignedBuffer,
-    /// Outputs of a row of tiles before the output transform down the columns: [point][output][pixel and window].
-    rows: AlignedBuffer,
-    /// Sums of products: F(4, 5) [point][block][input][output of the block][tap][lane], F(4×4, 5×5) [point down][point along][block][group
-    /// of inputs][output of the block][input of the group].
-    products: AlignedBuffer,
-}
-
-impl WinogradScratch {
-    /// F(4×4, 5×5) for training, where gradients are sums over many windows; F(4, 5) for inference.
-    pub fn new(purpose: Purpose) -> WinogradScratch {
-        WinogradScratch { prefer_2d: purpose == Purpose::Training, ..WinogradScratch::default() }
-    }
-
-    /// Transforms a few rows of tiles of inputs and `grad_output` down the columns; `sizes` are the floats of one row of each.
-    fn transform_tiles<S: Simd>(
-        &mut self,
-        s: S,
-        raster: &Raster,
-        [inputs, grad_output]: [&[&[f32]]; 2],
-        tiles: Range<usize>,
-        sizes: [usize; 2],
-    ) {
-        self.inputs.grow(tiles.len() * sizes[0]);
-        self.grad_output.grow(tiles.len() * sizes[1]);
-        for (tile, points) in tiles.clone().zip(self.inputs.chunks_exact_mut(sizes[0])) {
-            transform_input_rows(s, raster, inputs, tile, points);
-        }
-        for (tile, points) in tiles.zip(self.grad_output.chunks_exact_mut(sizes[1])) {
-            transform_grad_output_rows(s, raster, grad_output, tile, points);
-        }
-    }
 }
 
 impl Winograd {
     /// For the inputs and output blocks of `weights`.
     pub fn new(weights: &Weights) -> Winograd {
-        Winograd { f4_5: F4_5::new(weights), f4x4_5x5: F4x4_5x5::new(weights) }
+        Winograd { inputs: weights.inputs(), f4_5: F4_5::new(weights), f4x4_5x5: F4x4_5x5::new(weights) }
     }
 
     /// Loads and transforms the weights.
@@ -114,10 +65,15 @@ impl Winograd {
         outputs: &mut [Output],
         scratch: &mut WinogradScratch,
     ) {
-        if scratch.prefer_2d && fits_2d(raster.grid.width, raster.windows, S::LANES) {
-            self.f4x4_5x5.apply(s, raster, inputs, outputs, scratch);
-        } else {
-            self.f4_5.apply(s, raster, inputs, outputs, scratch);
+        let uses_2d = scratch.uses_2d::<S>(raster);
+        scratch.inputs.grow(input_size(raster, self.inputs));
+        for tile in 0..raster.grid.height / TILE {
+            transform_input_rows(s, raster, inputs, tile, &mut scratch.inputs);
+            if uses_2d {
+                self.f4x4_5x5.row_of_tiles(s, raster, tile, outputs, scratch);
+            } else {
+                self.f4_5.row_of_tiles(s, raster, tile, outputs, scratch);
+            }
         }
     }
 
@@ -133,36 +89,28 @@ impl Winograd {
         gradient: &mut [f32],
         scratch: &mut WinogradScratch,
     ) {
-        if scratch.prefer_2d && fits_2d(raster.grid.width, raster.windows, S::LANES) {
-            self.f4x4_5x5.add_gradient(s, raster, weights, inputs, grad_output, gradient, scratch);
-        } else {
-            self.f4_5.add_gradient(s, raster, weights, inputs, grad_output, gradient, scratch);
-        }
-    }
-}
-
-/// Whether F(4×4, 5×5) fits feature maps of this width with so many windows in a block: a vector must hold the same pixel of one tile,
-/// or of two.
-pub(crate) fn fits_2d(width: usize, windows: usize, lanes: usize) -> bool {
-    let tiles = lanes / windows;
-    tiles <= 2 && width.is_multiple_of(tiles * TILE)
-}
-
-/// G·w.
-fn weight_transform(kernel: &[[f32; CHANNEL_BLOCK]; TAPS * TAPS]) -> Columns {
-    let mut columns = [[[0.0; CHANNEL_BLOCK]; TAPS]; POINTS];
-    for (g, column) in G.iter().zip(&mut columns) {
-        for (kx, value) in column.iter_mut().enumerate() {
-            for (g, taps) in g.iter().zip(kernel.chunks_exact(TAPS)) {
-                value.iter_mut().zip(taps[kx]).for_each(|(value, tap)| *value += g * tap);
+        let sizes = [input_size(raster, self.inputs), grad_output_size(raster, weights.blocks() * CHANNEL_BLOCK)];
+        let uses_2d = scratch.uses_2d::<S>(raster);
+        let (tiles, together) = tiles_together(raster, sizes);
+        for first in (0..tiles).step_by(together) {
+            let group = first..tiles.min(first + together);
+            scratch.transform_tiles(s, raster, [inputs, grad_output], group.clone(), sizes);
+            if uses_2d {
+                self.f4x4_5x5.add_products(s, raster, group, sizes, scratch);
+            } else {
+                self.f4_5.add_products(s, raster, group, sizes, scratch);
             }
         }
+        if uses_2d {
+            self.f4x4_5x5.collect(s, weights, &scratch.products, gradient);
+        } else {
+            self.f4_5.collect(s, weights, &scratch.products, gradient);
+        }
     }
-    columns
 }
 
-/// Rows of tiles, and how many are processed together for the gradient of the weights, where one takes so many floats of inputs and
-/// `grad_output`: with the products they fit into a second-level cache of a megabyte.
+/// How many rows of tiles there are, and how many are processed together for the gradient of the weights. The arguments are the floats that a
+/// row takes of inputs and of `grad_output`; together with the products, they should fit into a second-level cache of a megabyte.
 fn tiles_together(raster: &Raster, [inputs, grad_output]: [usize; 2]) -> (usize, usize) {
     const FLOATS: usize = 1 << 17;
     let tiles = raster.grid.height / TILE;
@@ -174,13 +122,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::cell_conv::Init;
+    use crate::aligned::AlignedBuffer;
     use crate::feature_maps::FeatureMaps;
     use crate::fixtures::{
         CASES, Random, any_windows, assert_close, assert_feature_maps, feature_map, instructions_for, widened,
     };
-    use crate::network::Shape;
-    use crate::network::{ConvGeometry, Grid};
+    use crate::network::{ConvGeometry, Grid, Shape};
+    use crate::output::Init;
     use crate::reference::{FeatureMap, Graph, Op};
     use crate::simd::Kernel;
 

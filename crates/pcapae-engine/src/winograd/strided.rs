@@ -1,10 +1,7 @@
 //! The memory layout of transformed tiles.
 
-use crate::feature_maps::Raster;
+use crate::feature_maps::{Raster, WIDEST};
 use crate::simd::{LANES_MAX, Simd};
-
-/// Vectors of columns that are computed at once: with a block of outputs, sixteen sums in registers.
-pub(super) const WIDEST: usize = 4;
 
 /// Floats of a row with its padding, and a few vectors' worth to read beyond it.
 pub(super) fn padded_row(raster: &Raster) -> usize {

@@ -1,16 +1,16 @@
-//! Input transform and gradient's transform down the columns, for a row of tiles: rows stay contiguous, whatever their lanes hold.
+//! The transforms of inputs and of `grad_output` down the columns, for a row of tiles: rows stay contiguous, no matter what their lanes hold.
 
 use super::strided::{conflict_free_stride, padded_row, store_strided};
 use super::transforms::{POINTS, TILE, grad_output_transform, input_transform};
 use crate::feature_maps::Raster;
 use crate::simd::Simd;
 
-/// Floats of a transformed row of tiles of so many inputs.
+/// Floats that a transformed row of tiles takes, for this many inputs.
 pub(super) fn input_size(raster: &Raster, inputs: usize) -> usize {
     POINTS * conflict_free_stride(inputs * padded_row(raster))
 }
 
-/// Floats of a transformed row of tiles of so many outputs' gradients.
+/// Floats that a transformed row of tiles of `grad_output` takes, for this many outputs.
 pub(super) fn grad_output_size(raster: &Raster, outputs: usize) -> usize {
     POINTS * outputs * conflict_free_stride(raster.row_len())
 }

@@ -1,5 +1,6 @@
 //! The transforms of F(4, 5) at the points 0, ±1, ±2, ±½ and ∞: the matrices G, Bᵀ, Aᵀ and their transposes.
 
+use crate::feature_maps::CHANNEL_BLOCK;
 use crate::simd::Simd;
 
 /// Pixels of an output tile.
@@ -22,6 +23,22 @@ pub(super) const G: [[f32; TAPS]; POINTS] = [
     [32.0 / 45.0, -16.0 / 45.0, 8.0 / 45.0, -4.0 / 45.0, 2.0 / 45.0],
     [0.0, 0.0, 0.0, 0.0, 1.0],
 ];
+
+/// Transformed weights G·w from an input to a block of outputs: [point][column of the kernel][output of the block].
+pub(super) type Columns = [[[f32; CHANNEL_BLOCK]; TAPS]; POINTS];
+
+/// The weight transform G·w, down the columns.
+pub(super) fn weight_transform(kernel: &[[f32; CHANNEL_BLOCK]; TAPS * TAPS]) -> Columns {
+    let mut columns = [[[0.0; CHANNEL_BLOCK]; TAPS]; POINTS];
+    for (g, column) in G.iter().zip(&mut columns) {
+        for (kx, value) in column.iter_mut().enumerate() {
+            for (g, taps) in g.iter().zip(kernel.chunks_exact(TAPS)) {
+                value.iter_mut().zip(taps[kx]).for_each(|(value, tap)| *value += g * tap);
+            }
+        }
+    }
+    columns
+}
 
 /// The input transform Bᵀ·x. Points of opposite sign share their even and their odd part.
 #[inline(always)]

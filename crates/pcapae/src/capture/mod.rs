@@ -52,7 +52,7 @@ pub struct Packet<'a> {
     /// Capture time in nanoseconds since 1970-01-01T00:00:00Z. A pcapng simple packet block has none: it gets the
     /// time of the packet before it, or 0.
     pub time_ns: i64,
-    /// What the bytes begin with.
+    /// The type of the link-layer header that the bytes begin with.
     pub link: LinkType,
     /// The interface that it was captured on: its number within its capture, over all sections, from 0. Always 0 in pcap.
     pub interface: u32,
@@ -63,7 +63,7 @@ pub struct Packet<'a> {
 }
 
 impl<'a> Packet<'a> {
-    /// Its headers, which are read once somebody asks for them.
+    /// Its headers, which are read when they are first used.
     pub fn dissect(&self) -> Dissection<'a> {
         Dissection::new(self.link, self.data)
     }

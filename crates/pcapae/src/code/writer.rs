@@ -100,7 +100,7 @@ impl CodesWriter {
     /// The code is of another width or not finite, `provenance` does not cover the window or lacks what the description promised, or the
     /// file cannot be written.
     pub fn push(&mut self, code: &[f32], window: Range<usize>, provenance: &Provenance) -> Result<()> {
-        let unwritable = |reason| Error::Unwritable { what: "codes", reason };
+        let unwritable = Error::unwritable::<String>("codes");
         if code.len() != self.width {
             return Err(unwritable(format!("a code has {} numbers, expected {}", code.len(), self.width)));
         }

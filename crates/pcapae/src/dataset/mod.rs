@@ -106,7 +106,7 @@ pub fn writer(path: &Path, description: &Description, layout: Layout) -> Result<
 }
 
 /// A refusal of the HDF5 library with its place, for `map_err`.
-pub(crate) fn hdf5<E: std::fmt::Display>(action: &'static str, path: &Path) -> impl Fn(E) -> Error {
+pub(crate) fn hdf5(action: &'static str, path: &Path) -> impl Fn(rust_hdf5::Hdf5Error) -> Error {
     let path = path.to_owned();
-    move |error| Error::Hdf5 { action, path: path.clone(), reason: error.to_string() }
+    move |error| Error::Hdf5 { action, path: path.clone(), source: error.into() }
 }

@@ -130,19 +130,22 @@ mod tests {
     }
 
     #[test]
-    fn slopes_are_those_by_differences() {
+    fn the_gradient_is_that_by_differences() {
         const STEP: f64 = 1.0 / 1024.0;
         for (name, detector) in detectors() {
-            let slopes = detector.parts(&ROW).unwrap().slopes;
-            let largest = slopes.iter().fold(0.0, |most: f64, slope| most.max(slope.abs()));
-            for (k, slope) in slopes.iter().enumerate() {
+            let gradient = detector.parts(&ROW).unwrap().gradient;
+            let largest = gradient.iter().fold(0.0, |most: f64, derivative| most.max(derivative.abs()));
+            for (k, derivative) in gradient.iter().enumerate() {
                 let moved = |by: f64| {
                     let mut row = ROW;
                     row[k] += by;
                     score(&*detector, &row)
                 };
                 let difference = (moved(STEP) - moved(-STEP)) / (2.0 * STEP);
-                assert!((slope - difference).abs() < 0.02 * largest, "{name}, {k}: {slope} is not {difference}");
+                assert!(
+                    (derivative - difference).abs() < 0.02 * largest,
+                    "{name}, {k}: {derivative} is not {difference}"
+                );
             }
         }
     }
@@ -170,7 +173,7 @@ mod tests {
     #[test]
     fn parts_add_up_by_their_weights() {
         let mut sum = Parts::none(2);
-        sum.add(2.0, &Parts { shares: vec![1.0, 0.0], constant: 3.0, slopes: vec![0.0, 0.5] });
-        assert_eq!(sum, Parts { shares: vec![2.0, 0.0], constant: 6.0, slopes: vec![0.0, 1.0] });
+        sum.add(2.0, &Parts { shares: vec![1.0, 0.0], constant: 3.0, gradient: vec![0.0, 0.5] });
+        assert_eq!(sum, Parts { shares: vec![2.0, 0.0], constant: 6.0, gradient: vec![0.0, 1.0] });
     }
 }

@@ -115,7 +115,7 @@ impl Detector for Mahalanobis {
         Some(Parts {
             shares: centred.component_mul(&product).as_slice().to_vec(),
             constant: 0.0,
-            slopes: (product * 2.0).as_slice().to_vec(),
+            gradient: (product * 2.0).as_slice().to_vec(),
         })
     }
 

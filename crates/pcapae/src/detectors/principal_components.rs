@@ -144,7 +144,7 @@ impl Detector for PrincipalComponents {
         Some(Parts {
             shares: left.component_mul(&left).as_slice().to_vec(),
             constant: 0.0,
-            slopes: (left * 2.0).as_slice().to_vec(),
+            gradient: (left * 2.0).as_slice().to_vec(),
         })
     }
 

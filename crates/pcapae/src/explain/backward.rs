@@ -1,20 +1,20 @@
-//! The engine: a recorded window walked backwards, relevance in the place of gradients.
+//! The engine: a recorded window walked backwards, with relevance instead of gradients.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use super::composite::{Composite, NormRule, Place, ProductRule};
+use super::composite::{Composite, LayerKind, NormRule, ProductRule};
 use super::linear::{Kind, Linear, Shared};
 use super::rule::Rule;
 use crate::engine::reference::{FeatureMap, Graph, Node, Op, group_moments};
 use crate::engine::{Architecture, CellParameters, ConvGeometry, Grid};
 
-/// Where the layers of an architecture stand.
-pub(super) struct Places<'a>(pub &'a Architecture);
+/// The kinds of an architecture's layers.
+pub(super) struct LayerKinds<'a>(pub &'a Architecture);
 
-impl Places<'_> {
-    /// The place of the convolution with this weight.
-    fn of(&self, weight: &Range<usize>) -> Place {
+impl LayerKinds<'_> {
+    /// The kind of the convolution with this weight.
+    fn of(&self, weight: &Range<usize>) -> LayerKind {
         let architecture = self.0;
         let of_cell = |cell: &CellParameters| match cell {
             CellParameters::Gru { gates, candidate } => {
@@ -23,13 +23,13 @@ impl Places<'_> {
             CellParameters::Lstm { gates } => gates.conv.weight == *weight,
         };
         if architecture.down.first().is_some_and(|conv| conv.weight == *weight) {
-            Place::Pixels
+            LayerKind::Pixels
         } else if architecture.pointwise.weight == *weight {
-            Place::Output
+            LayerKind::Output
         } else if architecture.encoder.iter().chain(&architecture.decoder).any(of_cell) {
-            Place::Cell
+            LayerKind::Cell
         } else {
-            Place::Convolution
+            LayerKind::Convolution
         }
     }
 }
@@ -37,7 +37,7 @@ impl Places<'_> {
 /// Relevance on its way from the outputs to the inputs.
 pub(super) struct Backward<'a> {
     graph: &'a Graph<'a>,
-    places: Places<'a>,
+    kinds: LayerKinds<'a>,
     composite: &'a Composite,
     relevance: Vec<Option<FeatureMap>>,
     accounts: Accounts,
@@ -55,10 +55,10 @@ pub(super) struct Accounts {
 }
 
 impl<'a> Backward<'a> {
-    /// Nothing is relevant yet.
+    /// At the beginning, when nothing is relevant yet.
     pub fn new(graph: &'a Graph<'a>, architecture: &'a Architecture, composite: &'a Composite) -> Backward<'a> {
         let relevance = vec![None; graph.len()];
-        Backward { graph, places: Places(architecture), composite, relevance, accounts: Accounts::default() }
+        Backward { graph, kinds: LayerKinds(architecture), composite, relevance, accounts: Accounts::default() }
     }
 
     /// Adds to the relevance of a step's value.
@@ -141,7 +141,7 @@ impl<'a> Backward<'a> {
     }
 
     fn layer(&mut self, layer: &Linear, x: Node, weight: &Range<usize>, relevance: &FeatureMap) {
-        let rule = self.composite.rule(self.places.of(weight));
+        let rule = self.composite.rule(self.kinds.of(weight));
         let shared = layer.share_out(rule, self.graph.value(x), relevance);
         self.account(weight, &shared);
         self.add(x, shared.inputs);

@@ -1,4 +1,4 @@
-//! A detector's score on a code: its value, its slope, and the share of each of the code's numbers.
+//! A detector's score on a code: its value, its gradient, and the share of each of the code's numbers.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -8,7 +8,7 @@ use crate::detectors::{Detector, Samples};
 use crate::numeric::Parts;
 use crate::{Error, Result};
 
-/// Step of the slope by differences, in single precision.
+/// Step of the gradient by differences, in single precision.
 const STEP: f32 = 1.0 / 256.0;
 
 /// A fitted detector, whose score of a code is taken apart.
@@ -70,10 +70,10 @@ impl CodeScore<'_> {
         }
     }
 
-    /// The slope of the score at each of the code's numbers: by formula where it has one, else by differences.
-    pub(super) fn slopes(&self, code: &[f64]) -> Result<Vec<f64>> {
-        if let Some(Parts { slopes, .. }) = self.parts(code) {
-            return Ok(slopes);
+    /// The gradient of the score at a code: by its formula if it has one, else by differences.
+    pub(super) fn gradient(&self, code: &[f64]) -> Result<Vec<f64>> {
+        if let Some(Parts { gradient, .. }) = self.parts(code) {
+            return Ok(gradient);
         }
         let code = single(code);
         let moved = |by: f32| {
@@ -181,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn slopes_by_formula_are_those_by_differences() {
+    fn the_gradient_by_formula_is_that_by_differences() {
         for kernel in [KernelName::Linear, KernelName::Rbf] {
             let config = OneClassSvmConfig { kernel, gamma: Gamma::Value(3.0), ..Default::default() };
             let svm = config.fit(&samples()).unwrap();
             let sampling = Sampling { reference: &[0.0; 6], orders: 1, seed: 1 };
-            let exact = CodeScore::Detector(&svm, sampling).slopes(&CODE).unwrap();
-            let close = CodeScore::Sampled(&svm, sampling).slopes(&CODE).unwrap();
-            let largest = exact.iter().fold(0.0, |most: f64, slope| most.max(slope.abs()));
+            let exact = CodeScore::Detector(&svm, sampling).gradient(&CODE).unwrap();
+            let close = CodeScore::Sampled(&svm, sampling).gradient(&CODE).unwrap();
+            let largest = exact.iter().fold(0.0, |most: f64, derivative| most.max(derivative.abs()));
             for (a, b) in exact.iter().zip(close) {
                 assert!((a - b).abs() < 1e-2 * largest, "{kernel:?}: {a} {b}");
             }

@@ -1,14 +1,14 @@
-//! Composites: which rule serves which layer.
+//! Composites: which rule is used for which layer.
 
 use std::fmt;
 
 use super::rule::Rule;
 use crate::{Error, Result};
 
-/// Which rule serves which layer of the network, and how relevance passes what is no layer.
+/// Which rule is used for which layer of the network, and how relevance passes through everything that is no layer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Composite {
-    /// What people call it; of a composite that a caller puts together, whatever says it best.
+    /// The name, for people to read; a caller's own composite may have any.
     pub name: String,
     /// The first convolution, which sees the pixels.
     pub pixels: Rule,
@@ -24,7 +24,7 @@ pub struct Composite {
     pub product: ProductRule,
     /// The normalisation in the cells.
     pub norm: NormRule,
-    /// What the error of a pixel is put down to.
+    /// Which inputs the error of a pixel is attributed to.
     pub error: ErrorRule,
 }
 
@@ -42,7 +42,7 @@ pub enum ProductRule {
     Proportional,
 }
 
-/// How relevance passes the group normalisation, y = γ·(x − mean)/deviation + β.
+/// How relevance passes through the group normalisation, y = γ·(x − mean)/deviation + β.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NormRule {
     /// Mean and deviation are held constant: what is left is linear, and is made one layer with the convolution before it, as is usual
@@ -52,7 +52,7 @@ pub enum NormRule {
     Pass,
 }
 
-/// What the error of a pixel, (y − x)², is put down to: its two inputs are the reconstruction y and the byte x itself.
+/// Which inputs the error of a pixel, (y − x)², is attributed to: the reconstruction y, the byte x itself, or both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorRule {
     /// Half to the byte, which stays where it is; half to the reconstruction, and so to the bytes that it was made of. This is the
@@ -62,9 +62,9 @@ pub enum ErrorRule {
     Reconstruction,
 }
 
-/// Where a layer stands in the network.
+/// The kinds of layer that a composite distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum LayerKind {
     Pixels,
     Convolution,
     Cell,
@@ -109,7 +109,7 @@ impl Composite {
     /// | `epsilon-plus-flat` | flat | z-plus | epsilon | gamma 0.25 |
     /// | `epsilon` | epsilon | epsilon | epsilon | epsilon |
     ///
-    /// All with signal-take-all, normalisation merged, and the error put down to both byte and reconstruction.
+    /// All with signal-take-all, normalisation merged, and the error attributed to both byte and reconstruction.
     pub fn named(name: &str) -> Result<Composite> {
         let (pixels, inner, output) = match name {
             "gamma-box" => (BOX, GAMMA, LAST),
@@ -174,12 +174,12 @@ impl Composite {
         Ok(())
     }
 
-    pub(super) fn rule(&self, place: Place) -> &Rule {
-        match place {
-            Place::Pixels => &self.pixels,
-            Place::Convolution => &self.convolution,
-            Place::Cell => &self.cell,
-            Place::Output => &self.output,
+    pub(super) fn rule(&self, kind: LayerKind) -> &Rule {
+        match kind {
+            LayerKind::Pixels => &self.pixels,
+            LayerKind::Convolution => &self.convolution,
+            LayerKind::Cell => &self.cell,
+            LayerKind::Output => &self.output,
         }
     }
 }

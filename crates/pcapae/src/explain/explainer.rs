@@ -12,7 +12,7 @@ use crate::model::{Autoencoder, Head};
 use crate::progress::Progress;
 use crate::{Error, Result};
 
-/// Explains what a model makes of windows. It computes in double precision by the network's definition, and changes nothing in the model.
+/// Explains the outputs of a model. It computes in double precision by the network's definition, and changes nothing in the model.
 #[derive(Debug, Clone, Copy)]
 pub struct Explainer<'m> {
     model: &'m Autoencoder,

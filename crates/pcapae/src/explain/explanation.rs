@@ -8,9 +8,9 @@
 pub struct Explanation {
     /// What was explained: `score`, `code:3`, `detector`, `brightest`.
     pub target: String,
-    /// What it came to.
+    /// Its value.
     pub target_value: f64,
-    /// How: the name of the composite, or of the method.
+    /// The name of the composite, or of the method.
     pub rule: String,
     /// Rows of a frame seen as a square.
     pub side: usize,
@@ -28,7 +28,7 @@ pub struct BiasRelevance {
     /// A layer, by the name of its weight, for its biases and the shift of its normalisation; `constants` for states that are zero by
     /// definition and what does not depend on the window; `absorbed` for what stabilisers took and no input got.
     pub place: String,
-    /// How much.
+    /// The relevance.
     pub relevance: f64,
 }
 

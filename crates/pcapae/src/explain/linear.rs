@@ -4,7 +4,7 @@ use super::rule::{Branch, Rule, When};
 use crate::engine::ConvGeometry;
 use crate::engine::reference::{FeatureMap, conv, conv_backward, transposed_conv, transposed_conv_backward};
 
-/// y = W·x + b, with weights of its own.
+/// A layer y = W·x + b with its own weights.
 #[derive(Debug, Clone)]
 pub(super) struct Linear {
     pub kind: Kind,
@@ -13,7 +13,7 @@ pub(super) struct Linear {
     pub bias: Vec<f64>,
 }
 
-/// How weights meet inputs.
+/// How weights are applied to inputs.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Kind {
     /// A convolution, W [outputs, inputs, taps].
@@ -24,7 +24,7 @@ pub(super) enum Kind {
     Sum,
 }
 
-/// What became of a layer's relevance; inputs, bias and absorbed add up to what there was.
+/// Where a layer's relevance went; inputs, bias and absorbed add up to the relevance of the outputs.
 #[derive(Debug, Clone)]
 pub(super) struct Shared {
     pub inputs: FeatureMap,

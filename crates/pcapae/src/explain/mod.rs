@@ -1,10 +1,10 @@
-//! Which bytes, and why: the relevance of every byte for a score, a code or a detector's verdict.
+//! Which bytes, and why: the relevance of every byte for a score, a code or a detector's score.
 //!
 //! ```text
 //! window ─► recorded graph ─► target ─► rules, layer by layer backwards ─► relevance of every byte ─► packet, offset, header field
 //! ```
 //!
-//! Rules are data ([`Rule`]), a composite says which rule serves which layer ([`Composite`]), and one engine walks the recorded computation
+//! Rules are data ([`Rule`]), a composite says which rule is used for which layer ([`Composite`]), and one engine walks the recorded computation
 //! backwards. Nothing here changes the model, and no knowledge of protocols enters detection: fields get their names afterwards.
 
 mod rule;

@@ -1,4 +1,4 @@
-//! Occlusion: every byte replaced in turn, and the target computed anew by the engine.
+//! Occlusion: every byte replaced in turn, and the target computed again by the engine.
 
 use super::target::{Frames, Run, Target};
 use crate::engine::Engine;
@@ -39,7 +39,7 @@ pub(super) fn occlude(
     Ok(falls.chunks(run.config.side.fragment_size()).map(<[f64]>::to_vec).collect())
 }
 
-/// What the target comes to for each window.
+/// The target's value for each window.
 fn values(engine: &Engine, run: &Run, target: &Target, windows: &[&[u8]]) -> Result<Vec<f64>> {
     let size = run.config.side.fragment_size();
     let emitted = run.config.emitted_frames() * size;

@@ -1,4 +1,4 @@
-//! Targets: which number is explained, what it comes to, its slope, and where its relevance begins.
+//! Targets: which number is explained, its value, its gradient, and where its relevance begins.
 
 use super::backward::{Backward, dense};
 use super::code_score::CodeScore;
@@ -37,7 +37,7 @@ pub enum Target<'a> {
 }
 
 impl Target<'_> {
-    /// The word for it: `score`, `code:3`, `detector`, `brightest`.
+    /// Its name: `score`, `code:3`, `detector`, `brightest`.
     pub fn name(&self) -> String {
         match self {
             Target::Score { .. } => "score".into(),
@@ -76,7 +76,7 @@ impl Target<'_> {
     }
 }
 
-/// A window on its way through the network, and what it should have come to.
+/// A window's recorded way through the network, and the frames that the output is compared with.
 pub(super) struct Run<'a> {
     pub config: &'a ModelConfig,
     pub architecture: &'a Architecture,
@@ -113,7 +113,7 @@ impl Run<'_> {
         &self.recording.graph.value(self.recording.code).values
     }
 
-    /// The target with the brightest pixel by its place, so that it stays where it is when the window is changed.
+    /// The target with the position of the brightest pixel fixed, so that it stays the same when the window is changed.
     pub fn fixed<'t>(&self, target: &Target<'t>) -> Target<'t> {
         match target {
             Target::Brightest => {
@@ -133,7 +133,7 @@ impl Run<'_> {
         map
     }
 
-    /// What the target comes to.
+    /// The target's value.
     pub fn value(&self, target: &Target) -> Result<f64> {
         Ok(match target {
             Target::Score { frame } => self.errors(*frame).iter().sum(),
@@ -186,19 +186,19 @@ impl Run<'_> {
             Target::Score { frame } => {
                 let node = self.recording.outputs[*frame];
                 let of_window = self.frame_of(*frame);
-                let slopes = self.error_slopes(node, of_window);
+                let gradient = self.error_gradient(node, of_window);
                 if self.config.head != Head::Categorical {
                     // The byte is not only seen by the encoder: it is also what the reconstruction is compared with.
                     let behind_head = graph.value(node).values.iter().zip(&self.window[self.pixels_of(of_window)]);
                     let size = self.size() as f64;
                     total[of_window] = behind_head.map(|(y, x)| -2.0 * (y - x) / size).collect();
                 }
-                (node, FeatureMap { values: slopes, ..graph.value(node).clone() })
+                (node, FeatureMap { values: gradient, ..graph.value(node).clone() })
             }
             Target::Code { entry } => (self.recording.code, self.one_hot(self.recording.code, *entry, 1.0)),
             Target::Detector(score) => {
                 let code = graph.value(self.recording.code);
-                (self.recording.code, FeatureMap { values: score.slopes(&code.values)?, ..code.clone() })
+                (self.recording.code, FeatureMap { values: score.gradient(&code.values)?, ..code.clone() })
             }
             Target::Pixel { .. } | Target::Brightest => {
                 let (frame, pixel) = self.pixel(target);
@@ -216,20 +216,20 @@ impl Run<'_> {
         Ok(total)
     }
 
-    /// The slope of the score with respect to what the decoder gives for its frame.
-    fn error_slopes(&self, node: Node, of_window: usize) -> Vec<f64> {
+    /// The gradient of the score with respect to what the decoder outputs for its frame.
+    fn error_gradient(&self, node: Node, of_window: usize) -> Vec<f64> {
         let y = self.recording.graph.value(node);
         let (target, size) = (self.pixels_of(of_window), self.size());
         match self.config.head {
             Head::Categorical => {
-                let mut slopes = vec![0.0; y.values.len()];
+                let mut gradient = vec![0.0; y.values.len()];
                 for (pixel, byte) in self.bytes[target].iter().enumerate() {
                     for (value, p) in probabilities(y, pixel).into_iter().enumerate() {
                         let wanted = if value == usize::from(*byte) { 1.0 } else { 0.0 };
-                        slopes[value * size + pixel] = (p - wanted) / size as f64;
+                        gradient[value * size + pixel] = (p - wanted) / size as f64;
                     }
                 }
-                slopes
+                gradient
             }
             Head::Linear | Head::Sigmoid => {
                 y.values.iter().zip(&self.window[target]).map(|(y, x)| 2.0 * (y - x) / size as f64).collect()

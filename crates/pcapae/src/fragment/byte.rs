@@ -6,7 +6,7 @@ use crate::capture::Packet;
 use crate::capture::headers::{Dissection, SkipCounts};
 use crate::label::Label;
 
-/// Concatenates packets and cuts; the last piece is zero-padded so that no packet escapes a score.
+/// Concatenates packets and cuts; the last piece is zero-padded, so that every packet gets a score.
 ///
 /// With [`Semantics::Compat`] the last piece is dropped, and so is a last piece that is exactly full where the packet
 /// that filled it had already filled another.

@@ -18,7 +18,7 @@ const STEPS_PER_REPORT: u64 = 1024;
 pub struct Cutting {
     /// How packets become fragments.
     pub mode: Mode,
-    /// How many bytes, in which shape.
+    /// Size and shape of a fragment.
     pub size: FragmentSize,
     /// Which rules decide the corner cases.
     pub semantics: Semantics,

@@ -1,7 +1,7 @@
 //! Flow mode: per flow, the first bytes of each packet from its TCP or UDP header on, concatenated and cut.
 //!
 //! Flows come out in a fixed order: TCP by first packet, then UDP by first packet. A capture may hold more flows than
-//! memory, so nothing is kept per flow: what a packet gives to its flow is a record, and two external sorts, first by
+//! memory, so nothing is kept per flow: what a packet contributes to its flow is a record, and two external sorts, first by
 //! five-tuple, then by the flow's first packet, bring the records into the order in which they are cut.
 
 use super::external_sort::ExternalSort;
@@ -12,7 +12,7 @@ use crate::capture::headers::{Dissection, SkipCounts, Transport};
 use crate::flow::FlowKey;
 use crate::label::Label;
 
-/// What a packet gives to its flow at most: the first bytes from its TCP or UDP header on.
+/// Maximum number of bytes that a packet contributes to its flow: the first ones from its TCP or UDP header on.
 pub const TRANSPORT_BYTES: usize = 64;
 /// Fewer bytes, up to this many, are padded to it, more to [`TRANSPORT_BYTES`].
 pub const SHORT_TRANSPORT_BYTES: usize = 32;
@@ -106,7 +106,7 @@ fn concatenated<const N: usize>(head: &[u8], tail: &[u8]) -> [u8; N] {
     record
 }
 
-/// What one packet gives to its flow.
+/// What one packet contributes to its flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Contribution {
     packet: u64,
@@ -119,7 +119,7 @@ struct Contribution {
 }
 
 impl Contribution {
-    /// Of a packet in which fields may be masked, with its transport from before.
+    /// From a packet whose fields may be masked, with its transport before masking.
     fn new(packet: &Packet<'_>, label: Label, transport: &Transport<'_>) -> Contribution {
         let (offset, length) = (transport.offset, transport.bytes.len().min(TRANSPORT_BYTES));
         let mut bytes = [0; TRANSPORT_BYTES];
@@ -335,7 +335,7 @@ mod tests {
     /// A byte of a flow: its value, the packet that gave it or its padding, and where in the packet it lies unless it pads.
     type Traced = (u8, Option<u64>, Option<usize>);
 
-    /// The definition, all in memory: per flow, everything that its packets give, one after the other.
+    /// The definition, all in memory: per flow, everything that its packets contribute, one after the other.
     fn flows(packets: &[Sent], with_ipv6: bool) -> Vec<Vec<Vec<Traced>>> {
         let mut flows: Vec<(usize, Vec<Vec<Traced>>)> = Vec::new();
         for (packet, number) in packets.iter().zip(1u64..) {
@@ -415,7 +415,7 @@ mod tests {
         for (size, shape) in [(16, Shape::Square), (64, Shape::Square), (100, Shape::Line), (256, Shape::Square)] {
             let size = FragmentSize::new(size, shape).unwrap();
             let mut expected = expected(packets, size.bytes(), semantics);
-            // The padding of a packet is no byte of it, so that no segment covers it.
+            // Padding is no byte of the packet, so no segment covers it.
             for (_, bytes, _) in &mut expected {
                 bytes.iter_mut().filter(|byte| byte.2.is_none()).for_each(|byte| byte.1 = None);
             }

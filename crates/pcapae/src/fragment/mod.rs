@@ -50,7 +50,7 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// The word for it in files: "byte", "packet" or "flow".
+    /// Its name in files: "byte", "packet" or "flow".
     pub fn name(self) -> &'static str {
         match self {
             Mode::Byte => "byte",
@@ -59,7 +59,7 @@ impl Mode {
         }
     }
 
-    /// The mode that a word stands for; `None` for any other word.
+    /// The mode with this name; `None` for any other.
     pub fn from_name(name: &str) -> Option<Mode> {
         [Mode::Byte, Mode::Packet, Mode::Flow].into_iter().find(|mode| mode.name() == name)
     }
@@ -93,7 +93,7 @@ pub struct Segment {
 /// One fragment, borrowed from its fragmenter until the next is cut.
 #[derive(Debug, Clone, Copy)]
 pub struct Fragment<'a> {
-    /// The bytes, as many as the [`FragmentSize`] says; zeros where no packet had a byte to give.
+    /// The bytes, as many as the [`FragmentSize`] says; zeros where no packet had a byte.
     pub bytes: &'a [u8],
     /// Where the bytes came from, in the order they lie in the fragment.
     pub segments: &'a [Segment],

@@ -6,7 +6,7 @@ use crate::capture::Packet;
 use crate::capture::headers::{Dissection, SkipCounts};
 use crate::label::Label;
 
-/// Gives each packet its own fragment; what is longer than a fragment is cut off.
+/// Makes a fragment of each packet; longer packets are cut off.
 #[derive(Debug)]
 pub struct PacketFragmenter {
     fragment: Vec<u8>,

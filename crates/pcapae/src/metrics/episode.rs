@@ -5,7 +5,7 @@
 //! - It has an *event of its own* if an event begins with one of its packets.
 //! - An event is *false* if it begins with a normal packet outside of every episode.
 //!
-//! Where packets are not known, rows of a table of scores stand for them.
+//! If packets are not known, rows of a table of scores are used instead.
 
 use std::collections::HashMap;
 
@@ -83,7 +83,7 @@ impl<'a> Observation<'a> {
     }
 }
 
-/// One attack or fault, and what became of it.
+/// One attack or fault, and whether it was noticed.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Episode {
     /// What the ground truth calls it.
@@ -177,7 +177,7 @@ pub struct EpisodeMeasures {
 
 /// Episodes, in the order of their first packets, and how good the alerts are. Observations must be in the order of time.
 ///
-/// An episode with a name may rest: between two of its packets that are more than [`EPISODE_GAP_NS`] apart, traffic is outside of it.
+/// An episode with a name may pause: between two of its packets that are more than [`EPISODE_GAP_NS`] apart, traffic is outside of it.
 pub fn episodes(observations: &[Observation]) -> (Vec<Episode>, EpisodeMeasures) {
     let episodes = collected(observations);
     let attacks = attack_ranges(observations);

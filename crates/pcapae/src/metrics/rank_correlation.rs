@@ -2,8 +2,8 @@
 
 /// Spearman's rank correlation: the correlation of the ranks, equal values having the mean of theirs. From −1 to 1.
 ///
-/// `None` for fewer than two values, or where one side's are all equal. scipy's `spearmanr` is the same. Panics where there are more
-/// of one than of the other.
+/// `None` for fewer than two values, or if all values of one side are equal. The same as scipy's `spearmanr`. Panics if the two have
+/// different lengths.
 ///
 /// # Source
 /// Spearman: *The Proof and Measurement of Association between Two Things*, American Journal of Psychology 1904.

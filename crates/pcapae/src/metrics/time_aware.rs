@@ -37,7 +37,7 @@ pub struct TimeAware {
 
 /// eTaP and eTaR of alerts against anomalies, both runs of rows in order, none empty, none overlapping another of its kind.
 ///
-/// The share of a range is how much of it overlaps with ranges of the other kind that still count. An anomaly stops to count where its share is
+/// The share of a range is how much of it overlaps with ranges of the other kind that still count. An anomaly stops counting when its share is
 /// below θᵣ, an alert where its share is below θₚ, until nothing changes. Each that counts is worth (1 + share) / 2. Recall is the mean over
 /// anomalies, precision the mean over alerts weighted by the square root of their lengths.
 ///
@@ -120,7 +120,7 @@ impl Side {
         self.covered[range] as f64 / self.lengths[range] as f64
     }
 
-    /// An untouched range counts only where nothing is asked of it, and is worth half then, as by the authors' program.
+    /// A range without overlap counts only if its threshold is 0, and is worth half then, as in the authors' program.
     fn counts(&self, range: usize) -> bool {
         self.share(range) >= self.theta
     }
@@ -135,7 +135,7 @@ impl Side {
     }
 }
 
-/// Takes ranges that do not count out of the other side's shares until all that are left count. The order does not matter: shares only fall.
+/// Removes ranges that do not count from the other side's shares until all that are left count. The order does not matter: shares only fall.
 fn prune(overlaps: &[Overlap], anomalies: &mut Side, alerts: &mut Side) {
     let mut doubtful: Vec<(bool, usize)> = (0..anomalies.lengths.len()).map(|range| (true, range)).collect();
     doubtful.extend((0..alerts.lengths.len()).map(|range| (false, range)));

@@ -1,4 +1,4 @@
-//! The volume under the surface of precision and recall over buffers around anomalies: kind to alerts that are a little early or late.
+//! The volume under the surface of precision and recall over buffers around anomalies, which tolerates alerts that are a little early or late.
 
 use std::ops::Range;
 
@@ -15,8 +15,8 @@ use crate::label::Label;
 /// * recall = min(1, Σ_S label / P) · (share of the runs of labels above 0 with a flagged row), P = mean of Σ label without and with buffer,
 /// * area = Σₖ (Rₖ − Rₖ₋₁) Pₖ over all distinct scores, from the highest down, as in average precision.
 ///
-/// A perfect detector scores 1 with no buffer, and less than that with one, the less the shorter the anomalies are: beside the value of a
-/// detector stands that of the labels themselves as scores. `None` if nothing is anomalous.
+/// A perfect detector scores 1 with no buffer, and less than that with one, the less the shorter the anomalies are: compare a detector's
+/// value with that of the labels used as scores. `None` if nothing is anomalous.
 ///
 /// # Source
 /// Paparrizos, Boniol, Palpanas, Tsay, Elmore, Franklin: *Volume Under the Surface: A New Accuracy Evaluation Measure for Time-Series

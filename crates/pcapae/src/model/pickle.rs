@@ -2,16 +2,16 @@
 //!
 //! A pickle is a program for a stack machine, which may call any function that Python can import. Here a call becomes a
 //! [`Value::Call`] that says what would have been called, and nothing more. All values lie in one line and refer to each other
-//! by their place in it, so whatever a pickle does, the memory for it is linear in its length, and nothing is recursive.
+//! by their number, so whatever a pickle does, the memory for it is linear in its length, and nothing is recursive.
 //!
 //! Read are the opcodes that `torch.save` writes, in protocols 2 and 4.
 
 use crate::error::{self, Fault};
 use std::collections::HashMap;
 
-/// Where a value lies in [`Pickle`]; a machine gives out no other places than those of its values.
+/// The number of a value in a [`Pickle`]; the machine gives out only numbers of values that it has.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Place(usize);
+pub(super) struct ValueId(usize);
 
 /// An object of Python, as far as anyone here wants to know.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,19 +22,19 @@ pub(super) enum Value {
     /// `False` and `True`.
     Bool(bool),
     /// A list, or a set.
-    List(Vec<Place>),
-    Tuple(Vec<Place>),
+    List(Vec<ValueId>),
+    Tuple(Vec<ValueId>),
     /// A `dict` or an `OrderedDict`, in the order in which it was filled; the last of equal keys counts.
-    Dict(Vec<(Place, Place)>),
+    Dict(Vec<(ValueId, ValueId)>),
     /// A class or function by its full name, as `torch._utils._rebuild_tensor_v2`.
     Global(String),
     /// A call that was not made, or an object that was not built.
     Call {
-        callee: Place,
-        arguments: Place,
+        callee: ValueId,
+        arguments: ValueId,
     },
     /// Something outside the pickle; `torch.save` keeps storages so.
-    Persistent(Place),
+    Persistent(ValueId),
     /// `None`, floats, bytes, long integers.
     Other,
 }
@@ -43,7 +43,7 @@ pub(super) enum Value {
 #[derive(Debug)]
 pub(super) struct Pickle {
     values: Vec<Value>,
-    root: Place,
+    root: ValueId,
 }
 
 impl Pickle {
@@ -66,8 +66,8 @@ impl Pickle {
         self.get(self.root)
     }
 
-    pub fn get(&self, place: Place) -> &Value {
-        &self.values[place.0]
+    pub fn get(&self, id: ValueId) -> &Value {
+        &self.values[id.0]
     }
 
     /// Everything, in the order in which it stands in the file.
@@ -85,7 +85,7 @@ impl Pickle {
     /// The members of a tuple or list.
     pub fn members(&self, value: &Value) -> Option<impl ExactSizeIterator<Item = &Value>> {
         match value {
-            Value::Tuple(places) | Value::List(places) => Some(places.iter().map(|place| self.get(*place))),
+            Value::Tuple(ids) | Value::List(ids) => Some(ids.iter().map(|id| self.get(*id))),
             _ => None,
         }
     }
@@ -93,9 +93,7 @@ impl Pickle {
     /// The first `N` members of a tuple or list; none if it has fewer.
     pub fn first<const N: usize>(&self, value: &Value) -> Option<[&Value; N]> {
         match value {
-            Value::Tuple(places) | Value::List(places) => {
-                places.first_chunk::<N>().map(|places| places.map(|place| self.get(place)))
-            }
+            Value::Tuple(ids) | Value::List(ids) => ids.first_chunk::<N>().map(|ids| ids.map(|id| self.get(id))),
             _ => None,
         }
     }
@@ -107,10 +105,10 @@ struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
     values: Vec<Value>,
-    stack: Vec<Place>,
+    stack: Vec<ValueId>,
     /// Heights of the stack at which marks stand.
     marks: Vec<usize>,
-    memo: HashMap<u32, Place>,
+    memo: HashMap<u32, ValueId>,
 }
 
 impl Machine<'_> {
@@ -223,11 +221,11 @@ impl Machine<'_> {
     }
 
     fn push(&mut self, value: Value) {
-        self.stack.push(Place(self.values.len()));
+        self.stack.push(ValueId(self.values.len()));
         self.values.push(value);
     }
 
-    fn top(&self) -> Result<Place, Fault> {
+    fn top(&self) -> Result<ValueId, Fault> {
         let floor = self.marks.last().copied().unwrap_or(0);
         self.stack
             .get(floor..)
@@ -235,13 +233,13 @@ impl Machine<'_> {
             .ok_or_else(|| Fault::found("no value on the stack", "one"))
     }
 
-    fn pop(&mut self) -> Result<Place, Fault> {
+    fn pop(&mut self) -> Result<ValueId, Fault> {
         let top = self.top()?;
         self.stack.pop();
         Ok(top)
     }
 
-    fn pop_to_mark(&mut self) -> Result<Vec<Place>, Fault> {
+    fn pop_to_mark(&mut self) -> Result<Vec<ValueId>, Fault> {
         let mark = self.marks.pop().ok_or_else(|| Fault::found("no mark on the stack", "one"))?;
         Ok(self.stack.split_off(mark))
     }
@@ -287,7 +285,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn append(&mut self, members: Vec<Place>) -> Result<(), Fault> {
+    fn append(&mut self, members: Vec<ValueId>) -> Result<(), Fault> {
         let top = self.top()?;
         match &mut self.values[top.0] {
             Value::List(list) => list.extend(members),
@@ -297,7 +295,7 @@ impl Machine<'_> {
         Ok(())
     }
 
-    fn fill(&mut self, pairs: &[Place]) -> Result<(), Fault> {
+    fn fill(&mut self, pairs: &[ValueId]) -> Result<(), Fault> {
         let top = self.top()?;
         let (pairs, []) = pairs.as_chunks::<2>() else { return Err(Fault::found("a key without a value", "pairs")) };
         match &mut self.values[top.0] {
@@ -316,8 +314,8 @@ impl Machine<'_> {
 
     fn recall<const N: usize>(&mut self) -> Result<(), Fault> {
         let index = self.number::<N>()? as u32;
-        let place = self.memo.get(&index).ok_or_else(|| Fault::found(format!("value {index}"), "one that was kept"))?;
-        self.stack.push(*place);
+        let id = self.memo.get(&index).ok_or_else(|| Fault::found(format!("value {index}"), "one that was kept"))?;
+        self.stack.push(*id);
         Ok(())
     }
 

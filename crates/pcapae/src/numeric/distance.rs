@@ -87,9 +87,9 @@ impl Distance {
         let sum: f64 = differences.iter().map(|far| far.abs().powf(p)).sum();
         if sum > 0.0 {
             let distance = sum.powf(1.0 / p);
-            for ((share, slope), far) in parts.shares.iter_mut().zip(&mut parts.slopes).zip(differences) {
+            for ((share, derivative), far) in parts.shares.iter_mut().zip(&mut parts.gradient).zip(differences) {
                 *share = distance * far.abs().powf(p) / sum;
-                *slope = if far == 0.0 { 0.0 } else { far.signum() * (far.abs() / distance).powf(p - 1.0) };
+                *derivative = if far == 0.0 { 0.0 } else { far.signum() * (far.abs() / distance).powf(p - 1.0) };
             }
         }
         Some(parts)

@@ -114,18 +114,18 @@ fn step(turn: &DMatrix<f64>, white: &DMatrix<f64>) -> DMatrix<f64> {
     let of_tile = |&start: &usize| {
         let tile = white.columns(start, TILE.min(count - start));
         let bent = (turn * tile).map(f64::tanh);
-        let slopes: Vec<f64> = bent.row_iter().map(|row| row.iter().map(|g| 1.0 - g * g).sum()).collect();
-        (bent * tile.transpose(), slopes)
+        let derivatives: Vec<f64> = bent.row_iter().map(|row| row.iter().map(|g| 1.0 - g * g).sum()).collect();
+        (bent * tile.transpose(), derivatives)
     };
     // Tile after tile is added in the same order, whoever computed it.
     let tiles: Vec<(DMatrix<f64>, Vec<f64>)> = starts.par_iter().map(of_tile).collect();
-    let (mut sum, mut slopes) = (DMatrix::zeros(components, components), vec![0.0; components]);
+    let (mut sum, mut derivatives) = (DMatrix::zeros(components, components), vec![0.0; components]);
     for (product, more) in tiles {
         sum += product;
-        slopes.iter_mut().zip(more).for_each(|(slope, more)| *slope += more);
+        derivatives.iter_mut().zip(more).for_each(|(derivative, more)| *derivative += more);
     }
-    for (i, slope) in slopes.iter().enumerate() {
-        let old = turn.row(i) * *slope;
+    for (i, derivative) in derivatives.iter().enumerate() {
+        let old = turn.row(i) * *derivative;
         sum.row_mut(i).zip_apply(&old, |sum, old| *sum -= old);
     }
     sum / count as f64

@@ -168,7 +168,7 @@ impl Reducer {
 
     /// The reducer as the codes' file names it: its method, and the SHA-256 of its numbers.
     fn description(&self) -> Result<String> {
-        let unwritable = |error: serde_json::Error| Error::Unwritable { what: "codes", reason: error.to_string() };
+        let unwritable = Error::unwritable::<serde_json::Error>("codes");
         let reduction = serde_json::to_value(&self.reduction).map_err(unwritable)?;
         let hash =
             Sha256::digest(self.to_bytes()?).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));

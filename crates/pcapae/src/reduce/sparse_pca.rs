@@ -20,7 +20,7 @@ const VARIANCE_MIN: f64 = 1e-12;
 /// A component that explains less than this is begun anew.
 const USE_MIN: f64 = 1e-6;
 
-/// Times that one window position's coefficients are gone through, at most, and how little they may still change then.
+/// Maximum number of passes over the coefficients of one window position, and the change below which they end.
 const SWEEPS: usize = 1000;
 const CHANGE_MIN: f64 = 1e-9;
 
@@ -30,10 +30,10 @@ const CHANGE_MIN: f64 = 1e-9;
 pub struct SparsePcaConfig {
     /// Numbers in a code, from 1 to the bytes of a window; default 64.
     pub n_components: usize,
-    /// How much being not 0 costs a component's entry, above 0; the more, the sparser. Default 1. As in scikit-learn it weighs less the more windows
+    /// Penalty on the entries of a component, above 0; the higher, the sparser. Default 1. As in scikit-learn it weighs less the more windows
     /// there are, since it stands against a sum over them.
     pub alpha: f64,
-    /// What keeps codes small, above 0; default 0.01.
+    /// Ridge penalty on codes, above 0; default 0.01.
     pub ridge_alpha: f64,
     /// Most iterations; default 1000.
     pub max_iter: usize,

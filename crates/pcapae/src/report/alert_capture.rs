@@ -16,6 +16,7 @@ pub fn alert_capture(detection: &Detection, mut captures: Captures, writer: impl
     let mut wanted: Vec<(u64, &Event)> =
         events.flat_map(|event| event.packets.iter().map(move |packet| (*packet, event))).collect();
     wanted.sort_unstable_by_key(|(packet, _)| *packet);
+    let unwritable = Error::unwritable::<io::Error>("capture of alerts");
     let writer = PcapNgWriter::new(writer).map_err(unwritable)?;
     let mut file = AlertCapture { writer, sources: &detection.captures, interfaces: HashMap::new() };
     let mut wanted = wanted.into_iter().peekable();
@@ -74,8 +75,4 @@ impl<W: Write> AlertCapture<'_, W> {
         }
         (self.sources.sources.len(), String::new())
     }
-}
-
-fn unwritable(error: io::Error) -> Error {
-    Error::Unwritable { what: "capture of alerts", reason: error.to_string() }
 }

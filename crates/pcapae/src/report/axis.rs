@@ -7,6 +7,7 @@ use plotters::prelude::{DrawingArea, IntoFont, RGBColor, Ranged, TRANSPARENT};
 
 use super::chart::Chart;
 use super::image::INK;
+use crate::error::Reason;
 
 /// An axis over more than this factor is logarithmic.
 const LINEAR_MAX: f64 = 10.0;
@@ -27,7 +28,7 @@ pub(super) const GREEN: RGBColor = RGBColor(0, 158, 115);
 pub(super) type Area<'a> = DrawingArea<Chart<'a>, Shift>;
 
 /// The error of plotters, if any.
-pub(super) type Drawn<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+pub(super) type Drawn<T = ()> = Result<T, Reason>;
 
 /// Seconds in a unit of time, and its name.
 const UNITS: [(f64, &str); 4] = [(86_400.0, "days"), (3600.0, "hours"), (60.0, "minutes"), (1.0, "seconds")];

@@ -29,7 +29,7 @@ pub fn explanation_json(explanation: &Explanation, fields: &[FieldRelevance]) ->
 
 /// The explanation of an alert as a JSON object: its number `alert`, all its `packets`, which of them were `explained`, the detectors'
 /// `shares` in its highest score; `fields` and `summary` over all explained packets, as in [`explanation_json`]; and in `windows`, for each
-/// fragment that was judged, that object with the `packets` in the fragment, its `frame` in the window and its `score`.
+/// fragment that was scored, that object with the `packets` in the fragment, its `frame` in the window and its `score`.
 pub fn alert_explanation_json(
     event: &Event,
     explained: &BTreeSet<u64>,

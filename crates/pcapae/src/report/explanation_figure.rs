@@ -1,4 +1,4 @@
-//! An explanation as the thesis wanted to see it: input, code, relevance, and the bytes with their heat.
+//! An explanation as an image, as proposed in the thesis: input, code, relevance, and the bytes with their heat.
 
 use super::image::{Colour, INK, Image, Letters};
 use super::tiles::{FRAME, code_panel, diverging, frames_panel, grey, scale};
@@ -20,13 +20,13 @@ const PALE: Colour = [120, 128, 138];
 /// An explained window.
 #[derive(Debug, Clone, Copy)]
 pub struct ExplanationFigure<'a> {
-    /// What was found.
+    /// The explanation.
     pub explanation: &'a Explanation,
     /// The bytes of the window, frame after frame.
     pub window: &'a [u8],
     /// Which frame the dump shows.
     pub frame: usize,
-    /// The head line: what is explained.
+    /// The headline: what is explained.
     pub title: &'a str,
     /// Up to six lines for below, as the fields that mattered most.
     pub notes: &'a [String],
@@ -99,7 +99,7 @@ impl ExplanationFigure<'_> {
             self.frame,
             relevance.len()
         );
-        Err(Error::Unwritable { what: "picture of an explanation", reason })
+        Err(Error::unwritable("picture of an explanation")(reason))
     }
 
     /// The bytes of the shown frame, sixteen a row.

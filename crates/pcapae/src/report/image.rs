@@ -7,7 +7,7 @@ use noto_sans_mono_bitmap::{FontWeight, RasterHeight, get_raster, get_raster_wid
 /// Red, green, blue, each 0 to 255.
 pub(super) type Colour = [u8; 3];
 
-/// Of letters: nearly black, which is kinder to the eye than black.
+/// The colour of letters: nearly black, which is easier on the eyes than black.
 pub(super) const INK: Colour = [38, 44, 54];
 
 /// The weight of all letters; they are Google's Noto Sans Mono (SIL Open Font License).

@@ -92,7 +92,7 @@ fn over_time(area: &Area, inspections: &[&Inspection]) -> Drawn {
     let (unit, name) = time_unit(longest);
     let line = |inspection: &&Inspection| {
         let width = inspection.timeline.width_seconds();
-        // A bin is level, so that a lonely one can be seen too.
+        // A bin is drawn as a level line, so that a single one can be seen too.
         let bins = inspection.timeline.bins().iter().zip(0u32..);
         bins.flat_map(|(bin, index)| {
             let rate = bin.packets as f64 / width;
@@ -158,7 +158,7 @@ fn byte_values(area: &Area, inspections: &[&Inspection]) -> Drawn {
     let least = lines.iter().flatten().map(|point| point.1).filter(|share| *share > 0.0).fold(1.0, f64::min);
     let (bottom, top) = (10f64.powf(least.log10().floor()).min(0.1), 1.0);
     let marks = decades(bottom, top);
-    // What does not occur lies on the ground.
+    // Values that do not occur are at the bottom.
     let grounded = |line: Vec<(f64, f64)>| line.into_iter().map(|(value, share)| (value, share.max(bottom))).collect();
     let lines = lines.into_iter().map(grounded).collect();
     let title = match inspections {

@@ -1,4 +1,4 @@
-//! What is in captures, as one page that needs nothing else: no network, no other file.
+//! What is in captures, as one page that needs no network and no other file.
 
 use super::{InspectionTable, inspection_figure, inspection_tables};
 use crate::inspect::Inspection;

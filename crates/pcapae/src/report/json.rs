@@ -130,7 +130,7 @@ fn field_json(field: &TopField) -> Value {
     json!({ "name": field.name, "share": rounded(field.share) })
 }
 
-/// A share of 1, to a thousandth.
+/// A share, from 0 to 1, rounded to a thousandth.
 fn rounded(share: f64) -> Value {
     ((share * 1000.0).round() / 1000.0).into()
 }

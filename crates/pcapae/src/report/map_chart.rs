@@ -15,8 +15,8 @@ const SIZE: (usize, usize) = (960, 960);
 /// Rows without a label.
 const UNKNOWN: RGBColor = RGBColor(110, 118, 130);
 
-/// The map as an image of 960 × 960 pixels under a title: a dot a row, those that are labelled anomalous on top and in another colour. Dots let
-/// those below shine through, so that many on one place are darker.
+/// The map as an image of 960 × 960 pixels under a title: a dot a row, those that are labelled anomalous on top and in another colour. Dots are
+/// translucent, so that many at one position are darker.
 pub fn map_chart(map: &Map, title: &str) -> Result<Image> {
     let mut image = Image::blank(SIZE.0, SIZE.1);
     let drawn = draw(&mut image, map, title);

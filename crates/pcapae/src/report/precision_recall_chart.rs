@@ -1,4 +1,4 @@
-//! A chart of precision over recall, with where the threshold stands on it and what chance would have.
+//! A chart of precision over recall, with the position of the threshold and the precision of chance.
 
 use plotters::prelude::*;
 

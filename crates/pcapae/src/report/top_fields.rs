@@ -13,9 +13,9 @@ pub const TOP_FIELDS: usize = 8;
 /// A field of an event's packets and how much of the score it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopField {
-    /// What it is called: `Modbus function code`, `payload +12`, or `padding` for zeros behind a packet.
+    /// Its name: `Modbus function code`, `payload +12`, or `padding` for zeros behind a packet.
     pub name: String,
-    /// Its share in what the detectors that look at bytes made of them, 0 to 1.
+    /// Its share in the scores of the detectors that look at bytes, 0 to 1.
     pub share: f64,
 }
 

@@ -1,4 +1,4 @@
-//! What the autoencoder makes of one window, side by side: input, code, reconstruction, target.
+//! One window and the autoencoder's output, side by side: input, code, reconstruction, target.
 
 use super::image::{Colour, INK, Image, Letters};
 use super::tiles::{code_panel, diverging, frames_panel, grey, scale};
@@ -12,7 +12,7 @@ const GAP: usize = 20;
 /// of 64 equal parts of [−1, 1].
 ///
 /// Between 0, all values alike, and 6, as many in each part; at most log₂ of the number of values. Values beyond −1 and 1 count
-/// as these, those that are no numbers do not count. An empty code has 0.
+/// as these, NaN does not count. An empty code has 0.
 pub fn entropy_of_code(code: &[f32]) -> f64 {
     let mut counts = [0; ENTROPY_BINS];
     for value in code.iter().filter(|value| !value.is_nan()) {
@@ -22,19 +22,19 @@ pub fn entropy_of_code(code: &[f32]) -> f64 {
     shannon_entropy(&counts)
 }
 
-/// One window and what became of it. All frames are `side`² values from 0 to 1, row by row, one frame after the other;
+/// One window and the autoencoder's output. All frames are `side`² values from 0 to 1, row by row, one frame after the other;
 /// a fragment in one dimension is folded to the square.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TrainingFigure<'a> {
     /// Rows of a frame.
     pub side: usize,
-    /// The frames that the encoder was given.
+    /// The encoder's input.
     pub input: &'a [f32],
     /// The encoder's last state, values from −1 to 1: channels of 4 × 4.
     pub code: &'a [f32],
-    /// The frames that the decoder gave back.
+    /// The decoder's output.
     pub reconstruction: &'a [f32],
-    /// The frames that it should have given back: those of the input, or those after it.
+    /// The frames that the output is compared with: those of the input, or those after it.
     pub target: &'a [f32],
 }
 
@@ -81,7 +81,7 @@ impl TrainingFigure<'_> {
         } else {
             return Ok(());
         };
-        Err(Error::Unwritable { what: "training picture", reason })
+        Err(Error::unwritable("training picture")(reason))
     }
 
     fn frames(&self, values: &[f32]) -> String {

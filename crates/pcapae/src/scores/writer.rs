@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::column::decimal;
 use super::{HEADER, ScoreRow};
+use crate::error::Reason;
 use crate::label::Label;
 use crate::{Error, Result};
 
@@ -32,7 +33,7 @@ impl<W: Write> ScoreWriter<W> {
     pub fn write(&mut self, row: &ScoreRow, further: &[&str]) -> Result<()> {
         if !row.score.is_finite() {
             let reason = format!("the score of window {} is {}", row.window, row.score);
-            return Err(Error::Unwritable { what: "scores", reason });
+            return Err(unwritable(reason));
         }
         let number = |number: Option<u64>| number.map_or_else(String::new, |number| number.to_string());
         let label = match row.label {
@@ -56,10 +57,10 @@ impl<W: Write> ScoreWriter<W> {
     ///
     /// What is still in memory cannot be written.
     pub fn finish(self) -> Result<W> {
-        self.csv.into_inner().map_err(|error| unwritable(error.error()))
+        self.csv.into_inner().map_err(|error| unwritable(error.error().to_string()))
     }
 }
 
-fn unwritable(error: impl std::fmt::Display) -> Error {
+fn unwritable(error: impl Into<Reason>) -> Error {
     Error::unwritable("scores")(error)
 }

@@ -92,7 +92,7 @@ impl TrainConfig {
         let fields = |config: &TrainConfig| {
             serde_json::to_value(TrainConfig { epochs: self.epochs, patience: self.patience, ..config.clone() })
         };
-        let unwritable = |error: serde_json::Error| Error::Unwritable { what: "settings", reason: error.to_string() };
+        let unwritable = Error::unwritable::<serde_json::Error>("settings");
         let (own, other) = (fields(self).map_err(unwritable)?, fields(successor).map_err(unwritable)?);
         let differing = own.as_object().into_iter().flatten().find(|(name, value)| other.get(name) != Some(value));
         match differing {

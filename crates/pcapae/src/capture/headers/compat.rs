@@ -86,7 +86,7 @@ fn network(mut kind: u16, mut rest: &[u8]) -> Result<&[u8], SkipReason> {
             }
         } else if kind == ether::MPLS || kind == ether::MPLS_MULTICAST {
             rest = labels(rest)?;
-            // What follows is guessed: an IPv4 header without options, an IPv6 header, or else Ethernet if long enough.
+            // dpkt guesses what follows: an IPv4 header without options, an IPv6 header, or else Ethernet if long enough.
             match rest.first() {
                 None => return Err(SkipReason::Malformed),
                 Some(0x45) => return Ok(rest),

@@ -9,7 +9,7 @@ use super::link::{Network, ether};
 use super::{Dissection, SkipReason, be16};
 use crate::capture::LinkType;
 
-/// Bytes that have no name of their own are named in pieces of so many.
+/// Bytes without a name of their own are named in pieces of this many.
 const PIECE: usize = 4;
 
 /// Some bytes of a packet and their name: `Modbus function code`, or `payload +12` where only their position is known.

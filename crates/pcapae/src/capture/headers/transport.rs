@@ -261,7 +261,7 @@ mod tests {
             }
         }
 
-        /// etherparse is the other opinion.
+        /// Compared with the crate etherparse.
         #[test]
         fn whole_packets_are_read_as_etherparse_reads_them(
             addresses in any::<([u8; 16], [u8; 16])>(),

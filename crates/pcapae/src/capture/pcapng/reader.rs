@@ -18,7 +18,7 @@ const SIMPLE_PACKET: u32 = 3;
 
 const OPTION_TIME_OFFSET: u16 = 14;
 
-/// The longest block that is believed, in bytes. Wireshark's limit is 16 MiB; key logs may be longer.
+/// The longest block that is accepted, in bytes. Wireshark's limit is 16 MiB; key logs may be longer.
 const LONGEST_BLOCK: usize = 64 << 20;
 
 /// The section that is being read.

@@ -64,7 +64,7 @@ impl<W: Write> PcapNgWriter<W> {
         self.block(ENHANCED_PACKET, body)
     }
 
-    /// Hands everything on to the writer below.
+    /// Flushes the writer.
     pub fn finish(mut self) -> io::Result<()> {
         self.writer.flush()
     }

@@ -37,8 +37,7 @@ pub(crate) struct FittedRecord {
 impl Fitted {
     /// The detector as the bytes of its file.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let record = serde_json::to_string(&self.record())
-            .map_err(|error| Error::Unwritable { what: "detector", reason: error.to_string() })?;
+        let record = serde_json::to_string(&self.record()).map_err(Error::unwritable("detector"))?;
         let metadata = [("format", FORMAT), ("version", VERSION), (RECORD, record.as_str())];
         let tensors: Vec<_> = self.detector.numbers().tensors("").collect();
         tensor_file::tensor_file(&tensors, &metadata)

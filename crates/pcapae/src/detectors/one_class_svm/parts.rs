@@ -25,9 +25,9 @@ impl OneClassSvm {
     fn linear(&self, row: &[f64]) -> Parts {
         let mut parts = Parts::none(row.len());
         for (alpha, x) in self.support() {
-            parts.slopes.iter_mut().zip(x).for_each(|(slope, x)| *slope -= alpha * f64::from(*x));
+            parts.gradient.iter_mut().zip(x).for_each(|(derivative, x)| *derivative -= alpha * f64::from(*x));
         }
-        parts.shares = parts.slopes.iter().zip(row).map(|(slope, c)| slope * c).collect();
+        parts.shares = parts.gradient.iter().zip(row).map(|(derivative, c)| derivative * c).collect();
         parts
     }
 
@@ -45,7 +45,11 @@ impl OneClassSvm {
         for ((alpha, x, d), p) in support.iter().zip(p) {
             let differences = || row.iter().zip(*x).map(|(c, x)| c - f64::from(*x));
             let k = alpha * (-gamma * d).exp();
-            parts.slopes.iter_mut().zip(differences()).for_each(|(slope, far)| *slope += 2.0 * gamma * k * far);
+            parts
+                .gradient
+                .iter_mut()
+                .zip(differences())
+                .for_each(|(derivative, far)| *derivative += 2.0 * gamma * k * far);
             let part = (score + all) * p / total;
             if *d == 0.0 {
                 // The row is this support vector: no number is further away than another.

@@ -1,4 +1,4 @@
-//! The alert packets that are shown in full: which, and the data of each.
+//! The data of the alert packets that are shown in full.
 
 use std::collections::BTreeSet;
 
@@ -6,53 +6,25 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
+use super::levels::{UNSEEN, to_base64};
 use super::relevance::Explained;
-use super::{ReportEvidence, strongest};
+use crate::explain::ExplainedWindow;
 use crate::label::Label;
-use crate::monitor::{Alert, Event, Finding, Heat, PacketEvidence, Wanted};
+use crate::monitor::{Alert, Event, Evidence, Finding, Heat, PacketEvidence};
 use crate::report::json::shortest;
 use crate::report::{timestamp, top_fields};
 
-/// Maximum number of packets of an event that are shown beside the strongest: the first ones.
-pub(super) const PACKETS_OF_EVENT: usize = 8;
-/// Maximum number of packets over all events.
-pub(super) const PACKETS_MAX: usize = 2000;
-
-/// A byte that a detector did not see.
-pub(super) const UNSEEN: u8 = 255;
 /// The level of the hottest byte of a packet.
 const HOTTEST: f32 = 254.0;
 
-/// Maximum bytes of windows that are explained for a report, which bounds the time.
-const EXPLAINED_BYTES_MAX: usize = 1 << 19;
-/// So many packets are explained however long their windows are.
-const EXPLAINED_LEAST: usize = 16;
-
-/// The packets that a report shows in full: of every event the strongest and the first few, as far as there is room. Of them,
-/// as many are explained as there is time for, with windows of this many bytes.
-pub fn packets_to_show(events: &[Event], window_size: usize) -> Wanted {
-    let packets = ranked(events);
-    let explained = (EXPLAINED_BYTES_MAX / window_size.max(1)).max(EXPLAINED_LEAST);
-    Wanted { explained: packets.iter().take(explained).copied().collect(), shown: packets.into_iter().collect() }
-}
-
-/// The packets to show, the most important first.
-fn ranked(events: &[Event]) -> Vec<u64> {
-    let mut shown = strongest(events);
-    shown.sort_by(|a, b| b.peak.strength().total_cmp(&a.peak.strength()));
-    let mut packets: Vec<u64> = shown.iter().map(|event| event.peak.packet).collect();
-    let mut wanted: BTreeSet<u64> = packets.iter().copied().collect();
-    for rank in 0..PACKETS_OF_EVENT {
-        for packet in shown.iter().filter_map(|event| event.packets.get(rank)) {
-            if packets.len() >= PACKETS_MAX {
-                return packets;
-            }
-            if wanted.insert(*packet) {
-                packets.push(*packet);
-            }
-        }
-    }
-    packets
+/// Where the bytes of alert packets are.
+#[derive(Debug, Clone, Copy)]
+pub enum ReportEvidence<'a> {
+    /// The captures were read again, by [`Bundle::evidence`](crate::monitor::Bundle::evidence) with [`packets_to_show`](super::packets_to_show),
+    /// and windows were explained, by [`explain_windows`](crate::explain::explain_windows).
+    Shown(&'a Evidence, &'a [ExplainedWindow<'a>]),
+    /// They were not kept; why, as a sentence.
+    NotKept(&'a str),
 }
 
 /// The packets of an event that are shown, as JSON.
@@ -139,12 +111,10 @@ fn of_heat(heat: &Heat) -> Value {
         (false, true) => (value / hottest * HOTTEST).clamp(0.0, HOTTEST).round() as u8,
         (false, false) => 0,
     };
-    let mut levels: Vec<u8> = heat.of_bytes.iter().map(level).collect();
-    levels.truncate(levels.iter().rposition(|level| *level != UNSEEN).map_or(0, |last| last + 1));
     json!({
         "detector": heat.detector,
         "hottest": shortest(hottest),
-        "levels": BASE64_STANDARD.encode(&levels),
+        "levels": to_base64(heat.of_bytes.iter().map(level)),
         "past_end": shortest(heat.past_end),
     })
 }

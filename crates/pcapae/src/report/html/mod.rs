@@ -1,8 +1,12 @@
 //! A detection as one HTML page that needs no network and no other file.
 
-mod evidence;
+mod shown;
+
+mod levels;
 
 mod relevance;
+
+mod evidence;
 
 mod timeline;
 
@@ -15,31 +19,19 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::explain::ExplainedWindow;
-use crate::monitor::{Bundle, Detection, Event, Evidence};
+use crate::monitor::{Bundle, Detection, Event};
 use crate::{Error, Result};
 use relevance::Explained;
+use shown::strongest;
 use timeline::Timeline;
 use view::View;
 
-pub use evidence::packets_to_show;
+pub use evidence::ReportEvidence;
+pub use shown::packets_to_show;
 
 const TEMPLATE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
-
-/// Most events in the table, those with the highest multiples of their thresholds.
-const EVENTS_MAX: usize = 2000;
-
-/// Where the bytes of alert packets are.
-#[derive(Debug, Clone, Copy)]
-pub enum ReportEvidence<'a> {
-    /// The captures were read again, [`Bundle::evidence`] with [`packets_to_show`], and what was to be explained was:
-    /// [`explain_windows`](crate::explain::explain_windows).
-    Shown(&'a Evidence, &'a [ExplainedWindow<'a>]),
-    /// They were not kept; why, as a sentence.
-    NotKept(&'a str),
-}
 
 /// The inputs of the page.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +54,7 @@ impl HtmlReport<'_> {
         let mut environment = Environment::new();
         environment.set_auto_escape_callback(|_| AutoEscape::Html);
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        let unwritable = Error::unwritable("report");
         environment.add_template("page", TEMPLATE).map_err(unwritable)?;
         let template = environment.get_template("page").map_err(unwritable)?;
         let page = minijinja::context! {
@@ -92,20 +85,7 @@ impl HtmlReport<'_> {
     }
 }
 
-/// The events with the highest multiples of their thresholds, in the order of time.
-fn strongest(events: &[Event]) -> Vec<&Event> {
-    let mut strongest: Vec<&Event> = events.iter().collect();
-    strongest.sort_by(|a, b| b.peak.strength().total_cmp(&a.peak.strength()));
-    strongest.truncate(EVENTS_MAX);
-    strongest.sort_by_key(|event| event.packets.first());
-    strongest
-}
-
 /// The source expression of a content security policy for this text.
 fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text.as_bytes())))
-}
-
-fn unwritable(error: minijinja::Error) -> Error {
-    Error::Unwritable { what: "report", reason: error.to_string() }
 }

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use serde_json::{Value, json};
 
-use super::evidence::UNSEEN;
+use super::levels::{UNSEEN, to_base64};
 use crate::explain::ExplainedWindow;
 use crate::fragment::Mode;
 use crate::model::{Autoencoder, CODE_SIZE};
@@ -64,10 +64,8 @@ impl<'a> Explained<'a> {
             (false, true) => (NEUTRAL + r / greatest * NEUTRAL).round() as u8,
             (false, false) => NEUTRAL as u8,
         };
-        let mut levels: Vec<u8> = relevance.iter().map(level).collect();
-        levels.truncate(levels.iter().rposition(|level| *level != UNSEEN).map_or(0, |last| last + 1));
         json!({
-            "levels": BASE64_STANDARD.encode(&levels),
+            "levels": to_base64(relevance.iter().map(level)),
             "greatest": shortest(greatest as f32),
             "rule": rule,
             "elsewhere": if all > 0.0 { shortest((1.0 - own / all) as f32) } else { 0.0 },

@@ -48,7 +48,7 @@ impl Timeline {
             let (mut low, mut high, mut flags) = (f32::NAN, f32::NAN, 0);
             for packet in of_point {
                 let strength = records.strengths.get(packet).unwrap_or(f32::NAN).min(STRENGTH_DRAWN);
-                // Both give the number where one of the two is NaN.
+                // If one of the two is NaN, both give the other.
                 (low, high) = (low.min(strength), high.max(strength));
                 flags |= self::flags(records, packet);
             }

@@ -4,16 +4,17 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::evidence::{PACKETS_MAX, PACKETS_OF_EVENT};
+use super::HtmlReport;
+use super::evidence::ReportEvidence;
+use super::shown::{PACKETS_MAX, PACKETS_OF_EVENT};
 use super::timeline::STRENGTH_DRAWN;
-use super::{HtmlReport, ReportEvidence};
 use crate::capture::{CaptureSummary, Source};
 use crate::metrics::{Confusion, Summary};
 use crate::monitor::{Bundle, EVIDENCE_BYTES, Event};
 use crate::report::kind::kind_name;
 use crate::report::timestamp;
 
-/// All of it.
+/// Everything that the template takes.
 #[derive(Debug, Serialize)]
 pub(super) struct View {
     bundle: String,
@@ -246,7 +247,7 @@ fn training_summary(bundle: &Bundle) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// `0.1 %`, with three digits that count.
+/// `0.1 %`, with three significant digits.
 fn percent(share: f64) -> String {
     let percent = share * 100.0;
     match percent {

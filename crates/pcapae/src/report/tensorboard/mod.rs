@@ -18,7 +18,7 @@ use record::write_record;
 /// What the first record of every event file says.
 const FILE_VERSION: &str = "brain.Event:2";
 
-/// When something happened, in the training's count and in the world's.
+/// When something happened: the training's step, and the time.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct EventTime {
     /// The horizontal axis in TensorBoard: an epoch, or a step of the optimiser.
@@ -41,13 +41,13 @@ pub enum HyperParameter {
 /// How a training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It came to its end.
+    /// It finished.
     Done,
-    /// It was refused or stopped.
+    /// It failed or was stopped.
     Failed,
 }
 
-/// An event file under way: records of TensorFlow's `Event`, in the framing of TFRecord.
+/// An event file being written: records of TensorFlow's `Event`, in the framing of TFRecord.
 ///
 /// Every record is written at once and nothing is held back, so a training that is killed leaves a file that TensorBoard reads
 /// up to the last whole record; over a buffer, [`flush`](TensorBoardFile::flush) after each epoch. Methods fail where the writer
@@ -84,7 +84,7 @@ impl<W: Write> TensorBoardFile<W> {
         self.value(at, tag, Some(Plugin { name: "text".into(), content: Vec::new() }), Data::Tensor(tensor))
     }
 
-    /// What the training was given, for the tab HPARAMS, which shows it beside the last point of every curve. Once, before the
+    /// The hyperparameters of the training, for the tab HPARAMS, which shows it beside the last point of every curve. Once, before the
     /// first epoch.
     ///
     /// TensorBoard shows the curves there only where it is given a folder above the file's: the file belongs in a folder of its
@@ -111,7 +111,7 @@ impl<W: Write> TensorBoardFile<W> {
         self.session(wall_time, "_hparams_/session_end_info", Session::End(end))
     }
 
-    /// Hands on what the writer holds back.
+    /// Flushes the writer.
     pub fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
