@@ -164,8 +164,14 @@ fn cost(learned: &Learned, event: &Event) -> String {
     let most = raised.iter().max_by(|(a, x), (b, y)| (x - a.limit.threshold).total_cmp(&(y - b.limit.threshold)));
     most.map_or_else(String::new, |(finding, limit)| {
         let before = finding.limit.threshold;
-        format!(": raises a limit of {}/{} from {before:.1} to {limit:.1}", finding.detector, finding.aspect.name)
+        let (before, limit) = (digits(before), digits(*limit));
+        format!(": raises a limit of {}/{} from {before} to {limit}", finding.detector, finding.aspect.name)
     })
+}
+
+/// A limit with digits that count.
+fn digits(limit: f32) -> String {
+    if limit.abs() < 0.1 && limit != 0.0 { format!("{limit:.1e}") } else { format!("{limit:.1}") }
 }
 
 /// How the training of the autoencoder went, if there is one.

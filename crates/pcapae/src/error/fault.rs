@@ -1,6 +1,6 @@
 //! Why a file cannot be read: what kind of file it should be, where the fault lies, what was expected there, and what was found.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::path::Path;
 
 use super::Error;
@@ -218,7 +218,19 @@ impl From<Error> for Fault {
 }
 
 impl fmt::Display for Fault {
+    /// Names out of a file may hold line breaks and other control characters, which are escaped.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut sentence = String::new();
+        self.write_sentence(&mut sentence)?;
+        sentence.chars().try_for_each(|letter| match letter.is_control() {
+            true => write!(f, "{}", letter.escape_default()),
+            false => f.write_char(letter),
+        })
+    }
+}
+
+impl Fault {
+    fn write_sentence(&self, f: &mut String) -> fmt::Result {
         let is_clause = matches!(self.problem, Problem::Setting { .. } | Problem::Parser(_));
         let subject = self.places.last().filter(|place| !is_clause && place.is_subject());
         let around = &self.places[..self.places.len() - usize::from(subject.is_some())];
@@ -263,6 +275,7 @@ mod tests {
     fn a_fault_is_a_sentence_about_its_place() {
         let score = Place::Column("score".into()).found("\"high\"", "a number");
         assert_eq!(score.clone().within(Place::Line(3)).to_string(), "line 3: `score` is \"high\", expected a number");
+        assert_eq!(Fault::found("`a\n\0`", "b").to_string(), "found `a\\n\\u{0}`, expected b");
         assert_eq!(Fault::found("a folder", "a file").to_string(), "found a folder, expected a file");
         assert_eq!(
             Place::Array("gamma".into()).found(-1, "more than 0").to_string(),

@@ -252,16 +252,29 @@ fn near(observations: &[Observation], before: usize, index: usize, gap_ns: u64) 
     }
 }
 
-/// First and last index of anomalous observations, of whatever name, without a gap of more than [`EPISODE_GAP_NS`].
+/// First and last index of anomalous observations of one name without a gap of more than [`EPISODE_GAP_NS`]; those that overlap are one.
 fn attack_ranges(observations: &[Observation]) -> Vec<(usize, usize)> {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
-    for (index, _) in anomalous(observations) {
-        match ranges.last_mut() {
-            Some((_, last)) if near(observations, *last, index, EPISODE_GAP_NS) => *last = index,
-            _ => ranges.push((index, index)),
+    let mut latest: HashMap<Option<&str>, usize> = HashMap::new();
+    for (index, observation) in anomalous(observations) {
+        let known = latest.get(&observation.name).copied();
+        match known.filter(|range| near(observations, ranges[*range].1, index, EPISODE_GAP_NS)) {
+            Some(range) => ranges[range].1 = index,
+            None => {
+                latest.insert(observation.name, ranges.len());
+                ranges.push((index, index));
+            }
         }
     }
-    ranges
+    ranges.sort_unstable();
+    let mut separate: Vec<(usize, usize)> = Vec::new();
+    for (first, last) in ranges {
+        match separate.last_mut().filter(|range| first <= range.1) {
+            Some(range) => range.1 = range.1.max(last),
+            None => separate.push((first, last)),
+        }
+    }
+    separate
 }
 
 fn packets_per_event(observations: &[Observation]) -> Option<f64> {
