@@ -148,14 +148,6 @@ impl Counts {
         self.of_blocks = TokenMap::default();
     }
 
-    /// Adds what another counted of other traffic.
-    pub fn merge(&mut self, other: &Counts) {
-        for (token, count) in &other.totals {
-            let total = self.totals.entry(*token).or_default();
-            *total = total.saturating_add(*count);
-        }
-    }
-
     pub fn put(&self, arrays: &mut NamedArrays) {
         let mut counts: Vec<(u64, u32)> = self.totals.iter().map(|(token, count)| (*token, *count)).collect();
         counts.sort_unstable();
@@ -200,7 +192,9 @@ mod tests {
     #[test]
     fn what_a_block_counted_is_not_there_when_it_is_held_out() {
         let mut counts = Counts::default();
-        [(7, 0), (7, 1), (7, 1), (8, 1)].map(|(token, block)| counts.add(token, block));
+        for (token, block) in [(7, 0), (7, 1), (7, 1), (8, 1)] {
+            counts.add(token, block);
+        }
         assert_eq!([None, Some(0), Some(1)].map(|held_out| counts.get(7, held_out)), [3, 2, 1]);
         assert_eq!([None, Some(1)].map(|held_out| counts.get(8, held_out)), [1, 0]);
         counts.forget_blocks();
