@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{Accepted, Bundle, Detectors, FittedDetector, NormalFragments, TrainingSummary};
 use crate::atomic_file::{AtomicFile, Existing};
 use crate::calibration::{BlockMaxima, DecisionRule, MarginScales};
-use crate::detectors::{Aspect, Blueprint, Fitted, FittedRecord, Input, ScoringHead};
+use crate::detectors::{Aspect, BLOCKS, Blueprint, Fitted, FittedRecord, Input, ScoringHead};
 use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Autoencoder, ModelConfig, TrainedOn};
@@ -228,7 +228,10 @@ fn from_parts(
     check_names(&detectors)?;
     let of_detector = |detector: &FittedDetector| Ok((detector.aspects(), maxima(detector.name(), detector.aspects())?));
     let of_detectors = detectors.fitted.iter().map(of_detector).collect::<Result<_, Fault>>()?;
-    let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks.max(1), of_detectors);
+    if !(1..=BLOCKS).contains(&record.blocks) {
+        return Err(Place::Entry("blocks".into()).found(record.blocks, format!("1 to {BLOCKS}")));
+    }
+    let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks, of_detectors);
     record.accepted.iter().for_each(|accepted| decision.accept(accepted.cause, accepted.up_to));
     let Record { id, accepted, training_summary, .. } = record;
     Ok(Bundle { id, cutting, detectors, decision, accepted, training_summary, normal })
