@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use serde_json::Value;
-use support::{assert_refused, pcapae, quietest, sentence, stderr, stdout, write_capture};
+use support::{assert_refused, pcapae, sentence, stderr, stdout, write_capture};
 
 /// Where the function code of [`usual`] lies.
 const FUNCTION: usize = 61;
@@ -48,7 +48,7 @@ fn plant(options: &[&str]) -> Plant {
     };
     let capture = write("today.pcap", &(1..=2200).map(odd).collect::<Vec<_>>());
     let plant = Plant { folder, capture };
-    let run = pcapae(&["learn", "--connections", "off", "--false-alarm-rate", "0.01", "--epochs", "12", "-o"])
+    let run = pcapae(&["learn", "--epochs", "12", "-o"])
         .arg(plant.path("plant.pcapae"))
         .arg(normal)
         .args(options)
@@ -136,7 +136,7 @@ fn an_alert_is_shown_drawn_and_bounded() {
     let view = stdout(&plant.explain(&["--alert", "1", "--packets", "2"]));
     assert!(view.starts_with("alert 1 (packets 101-103), packet 10"), "{view}");
     assert!(view.contains("explained are 2 packets of 3") && view.contains("% of the relevance lies in"), "{view}");
-    assert!(view.contains("PositionHistogram") && view.contains("0000  02 00 00 00 00 02"), "{view}");
+    assert!(view.contains("ClosedPositions") && view.contains("0000  02 00 00 00 00 02"), "{view}");
     let (picture, numbers) = (plant.path("a.png"), plant.path("a.json"));
     let run = plant.explain(&["--alert", "1", "-o", picture.to_str().unwrap()]);
     assert!(run.status.success() && stdout(&run).is_empty(), "{}", stderr(&run));
@@ -179,8 +179,7 @@ fn what_cannot_be_explained_is_refused_and_leaves_nothing() {
     assert_eq!(run.status.code(), Some(1));
     sentence(&run);
     // A quiet capture raises none.
-    let quietest = quietest(&plant.path("plant.pcapae"), &plant.path("normal.pcap"), &plant.path("scores.csv"));
-    let quiet = write_capture(plant.folder.path(), "quiet.pcap", &[&usual(quietest)]);
+    let quiet = write_capture(plant.folder.path(), "quiet.pcap", &[&usual(0)]);
     let run = pcapae(&["explain", "--alert", "1"]).arg(plant.path("plant.pcapae")).arg(quiet).output().unwrap();
     assert!(run.status.code() == Some(1) && stderr(&run).contains("it raises none"), "{}", stderr(&run));
 }

@@ -1,6 +1,6 @@
 //! `pcapae learn` and `pcapae detect` as a user runs them.
 
-#![allow(clippy::unwrap_used, reason = "this is test code")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "this is test code")]
 
 mod support;
 
@@ -10,7 +10,7 @@ use std::process::Output;
 use std::sync::LazyLock;
 
 use serde_json::Value;
-use support::{pcapae, quietest, sentence, stderr, stdout, write_capture};
+use support::{pcapae, sentence, stderr, stdout, write_capture};
 
 /// Number of the first alien packet in the odd capture, and how many follow each other.
 const ALIENS: std::ops::Range<u64> = 101..111;
@@ -75,13 +75,7 @@ impl Plant {
     }
 
     fn learn_to(&self, bundle: &Path, further: &[&str]) -> Output {
-        pcapae(&["learn", "--false-alarm-rate", "0.01"])
-            .args(further)
-            .arg("-o")
-            .arg(bundle)
-            .arg(&self.normal)
-            .output()
-            .unwrap()
+        pcapae(&["learn"]).args(further).arg("-o").arg(bundle).arg(&self.normal).output().unwrap()
     }
 
     fn names(&self) -> Vec<String> {
@@ -115,53 +109,108 @@ fn what_does_not_fit_is_alerted_and_what_fits_is_not() {
     let run = detect(&bundle, &plant.normal, &["--json"]);
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     let lines = json_lines(&run);
-    let summary = lines.last().unwrap();
-    assert_eq!((&summary["packets"], &summary["scored"]), (&600.into(), &600.into()));
-    assert!(summary["alerts"].as_u64().unwrap() <= 12, "{summary}");
+    let [summary] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&summary["packets"], &summary["alerts"], &summary["events"]), (&600.into(), &0.into(), &0.into()));
     assert!(summary.get("metrics").is_none(), "{summary}");
 
     let run = detect(&bundle, &plant.odd, &["--json", "-g", plant.labels.to_str().unwrap()]);
     assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
     let lines = json_lines(&run);
-    let (summary, events) = lines.split_last().unwrap();
-    let alerted: Vec<u64> = events
-        .iter()
-        .flat_map(|event| event["pcapae"]["packets"].as_array().unwrap().iter().map(|packet| packet.as_u64().unwrap()))
-        .collect();
-    assert!(ALIENS.into_iter().all(|alien| alerted.contains(&alien)), "{alerted:?}");
-    for event in events {
-        assert_eq!(event["event_type"], "alert");
-        assert!(event["timestamp"].as_str().unwrap().starts_with("2023-11-14T22:13:"), "{event}");
-        let detail = &event["pcapae"];
-        assert!(detail["score"].as_f64().unwrap() > detail["threshold"].as_f64().unwrap(), "{event}");
-        assert!(["packet", "connection", "both"].contains(&detail["fired"].as_str().unwrap()), "{event}");
-        let share = |name: &str| detail["shares"][name].as_f64().unwrap();
-        assert!((share("Autoencoder") + share("PositionHistogram") - 1.0).abs() < 0.002, "{event}");
-        assert!(detail["p_value"].as_f64().unwrap() <= 0.01, "{event}");
+    let [event, summary] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!((&event["event_type"], &event["timestamp"]), (&"alert".into(), &"2023-11-14T22:13:21.000000Z".into()));
+    assert_eq!(
+        (&event["src_ip"], &event["proto"], &event["pcap_cnt"]),
+        (&"192.168.7.7".into(), &"UDP".into(), &101.into())
+    );
+    let alert = &event["alert"];
+    assert_eq!((&alert["signature"], &alert["severity"]), (&"pcapae: service never seen".into(), &2.into()));
+    assert!((1_000_000..2_000_000).contains(&alert["signature_id"].as_u64().unwrap()), "{alert}");
+
+    let detail = &event["pcapae"];
+    assert_eq!((&detail["number"], &detail["kind"]), (&1.into(), &"Novelty/service".into()));
+    let reason = "192.168.7.7 → 10.0.0.2: a service never seen, Modbus (UDP port 502)";
+    assert_eq!(detail["reason"], reason);
+    assert_eq!(detail["packets"], Value::from(ALIENS.collect::<Vec<u64>>()));
+    let counts =
+        ["packet_count", "first_packet", "last_packet", "hosts", "anomalous", "recurrences"].map(|name| &detail[name]);
+    assert_eq!(counts, [10, 101, 110, 2, 10, 0].map(Value::from).each_ref());
+    assert!(detail["again"].is_null() && detail["more_causes"] == false && detail["top_fields"].is_null(), "{detail}");
+    assert!(detail["strength"].as_f64().unwrap() > 1.0, "{detail}");
+    assert_eq!(detail["shares"]["Novelty"], 1.0);
+    let cause = &detail["causes"][0];
+    assert_eq!((&cause["kind"], &cause["cause"]), (&"Novelty/service".into(), &detail["findings"][0]["cause"]));
+    assert!(cause["score"].as_f64() > cause["threshold"].as_f64(), "{cause}");
+    for (name, digits) in [(&detail["bundle"], 16), (&cause["cause"], 16)] {
+        let name = name.as_str().unwrap();
+        assert!(name.len() == digits && name.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
     }
-    assert!(events.iter().any(|event| event["src_ip"] == "192.168.7.7" && event["proto"] == "UDP"), "{events:?}");
-    assert_eq!(summary["event_type"], "summary");
-    assert_eq!(summary["alerts"], alerted.len());
     let metrics = &summary["metrics"];
+    assert_eq!(
+        (&summary["event_type"], &summary["alerts"], &summary["events"]),
+        (&"summary".into(), &10.into(), &1.into())
+    );
     assert_eq!((&metrics["true_positives"], &metrics["false_negatives"]), (&10.into(), &0.into()), "{summary}");
-    assert_eq!(metrics["recall"], 1.0);
-    assert_eq!(metrics["average_precision"], 1.0);
+    assert_eq!(
+        (&metrics["recall"], &metrics["precision"], &metrics["average_precision"]),
+        (&1.0.into(), &1.0.into(), &1.0.into())
+    );
     assert_eq!(metrics["base_rate"], 0.05);
+    assert_eq!(
+        (&summary["attacks"]["found"], &summary["attacks"]["false_alarms"]),
+        (&1.into(), &0.into()),
+        "{summary}"
+    );
 }
 
 #[test]
-fn the_table_names_the_stranger_and_the_exit_code_says_that_there_are_alerts() {
+fn the_table_says_what_happened_and_the_exit_code_that_something_did() {
     let plant = plant();
     let bundle = plant.trained();
     let run = detect(&bundle, &plant.odd, &["--fail-on-alert"]);
     assert_eq!(run.status.code(), Some(3), "{}", stderr(&run));
-    assert!(stdout(&run).contains("192.168.7.7"), "{}", stdout(&run));
-    assert!(!stdout(&run).contains('\x1b'), "colours in a pipe");
+    let table = stdout(&run);
+    assert!(table.contains("192.168.7.7") && table.contains("a service never seen"), "{table}");
+    assert!(table.contains("1 event; 10 of 200 packets raise alerts"), "{table}");
+    assert!(!table.contains('\x1b'), "colours in a pipe");
 
-    let quietest = quietest(&bundle, &plant.normal, &plant.folder.path().join("scores.csv"));
-    let quiet = write_capture(plant.folder.path(), "one.pcap", &[&usual(quietest)]);
+    let quiet = write_capture(plant.folder.path(), "one.pcap", &[&usual(0)]);
     let run = detect(&bundle, &quiet, &["--fail-on-alert"]);
     assert_eq!(run.status.code(), Some(0), "{}", stdout(&run));
+}
+
+#[test]
+fn what_was_not_normal_among_the_learned_is_told_and_can_be_left_out() {
+    let plant = plant();
+    let learn = |name: &str, further: &[&str]| {
+        let run = pcapae(&["learn", "--explainer", "off"])
+            .args(further)
+            .arg("-o")
+            .arg(plant.folder.path().join(name))
+            .arg(&plant.odd)
+            .output();
+        let run = run.unwrap();
+        assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
+        stderr(&run)
+    };
+    let alarms = |name: &str| {
+        let run = detect(&plant.folder.path().join(name), &plant.odd, &["--json"]);
+        json_lines(&run).last().unwrap()["alerts"].as_u64().unwrap()
+    };
+    let console = learn("all.pcapae", &[]);
+    assert!(console.contains("from 200 packets\n") && console.contains("raises 1 event in 0.00 hours"), "{console}");
+    assert!(
+        console.contains("192.168.7.7 → 10.0.0.2: a service never seen") && console.contains("learn again without it"),
+        "{console}"
+    );
+    assert_eq!(alarms("all.pcapae"), 0);
+    for exclude in ["event:1", "192.168.7.7", "ee:ee:ee:ee:ee:ee", "2023-11-14T22:13:21Z..2023-11-14T22:13:21.095Z"] {
+        let console = learn("without.pcapae", &["--exclude", exclude, "--force"]);
+        assert!(
+            console.contains("from 190 packets, 10 packets excluded") && console.contains("raises 0 events"),
+            "{console}"
+        );
+        assert_eq!(alarms("without.pcapae"), 10, "{exclude}");
+    }
 }
 
 #[test]
@@ -185,18 +234,20 @@ fn scores_are_a_csv_with_a_row_a_packet() {
     assert_eq!(detect(&bundle, &plant.odd, &further).status.code(), Some(0));
     let text = fs::read_to_string(&scores).unwrap();
     let mut lines = text.lines();
-    let header = "window,first_packet,last_packet,time_ns,score,label,p,packet_score,connection_score,alert,Autoencoder,PositionHistogram";
+    let header = "window,first_packet,last_packet,time_ns,score,label,event,Autoencoder,Novelty,LengthBackOff,Sequence,ClosedPositions,Rate";
     assert_eq!(lines.next(), Some(header));
     for (line, packet) in lines.by_ref().zip(1u64..=200) {
         let fields: Vec<&str> = line.split(',').collect();
+        let is_alien = ALIENS.contains(&packet);
         let (number, time) = (packet.to_string(), 1_700_000_000_000_000_000 + (packet - 1) * 10_000_000);
         assert_eq!(fields[..4], [&(packet - 1).to_string(), &number, &number, &time.to_string()]);
-        assert!(fields[4].parse::<f32>().unwrap() >= 0.0, "{line}");
-        let [p, own, connection]: [f64; 3] = [6, 7, 8].map(|column: usize| fields[column].parse().unwrap());
-        assert!((0.0..=1.0).contains(&p) && fields[4].parse::<f64>().unwrap() == own.max(connection), "{line}");
-        assert!(!ALIENS.contains(&packet) || ["packet", "both"].contains(&fields[9]), "{line}");
-        assert!(fields[10..].iter().all(|score| score.parse::<f64>().unwrap().is_finite()), "{line}");
-        assert_eq!(fields[5], if ALIENS.contains(&packet) { "1" } else { "-1" }, "{line}");
+        // The highest strength of the five that raise alerts; the autoencoder only explains.
+        let strengths: Vec<f64> = fields[8..].iter().map(|score| score.parse().unwrap()).collect();
+        let strength: f64 = fields[4].parse().unwrap();
+        assert_eq!(strength, strengths.into_iter().fold(0.0, f64::max), "{line}");
+        assert_eq!(strength > 1.0, is_alien, "{line}");
+        assert_eq!(fields[5..7], if is_alien { ["1", "1"] } else { ["-1", ""] }, "{line}");
+        assert!(fields[7].parse::<f64>().unwrap().is_finite(), "{line}");
     }
     assert_eq!(text.lines().count(), 201);
 
@@ -245,7 +296,9 @@ fn refusals_are_one_sentence_and_leave_nothing_behind() {
     refused(learn(&none, &[]), "too few to learn from");
     refused(learn(&plant.labels, &[]), "names no file");
     refused(learn(&plant.normal, &["--fragment-size", "100"]), "256, 1024 or 4096");
-    refused(learn(&plant.normal, &["--false-alarm-rate", "1"]), "false-alarm rate");
+    refused(learn(&plant.normal, &["--margin", "-1"]), "margin");
+    refused(learn(&plant.normal, &["--exclude", "10.0.0.1"]), "too few to learn from");
+    refused(learn(&plant.normal, &["--explainer", "off", "--exclude", "event:1"]), "excluded event");
     refused(
         learn(&plant.normal, &["-m", "byte", "--detectors", "histograms"]),
         "only in packet mode is a fragment a packet",
@@ -271,20 +324,29 @@ fn the_same_seed_gives_the_same_file_with_any_number_of_threads() {
 #[test]
 fn every_set_of_detectors_learns_and_detects() {
     let plant = plant();
-    let alone = ["--detectors", "lengths", "--connections", "off"];
-    let all =
-        ["--detectors", "gaps,lengths,histograms,autoencoder", "--scoring", "top8", "--loss", "ce", "--epochs", "1"];
+    let alone = ["--detectors", "lengths"];
+    let all = [
+        "--detectors",
+        "gaps,lengths,histograms,autoencoder,novelty,rate",
+        "--scoring",
+        "top8",
+        "--loss",
+        "ce",
+        "--epochs",
+        "1",
+    ];
     for further in [&alone[..], &all[..]] {
-        let bundle = plant.learn(&format!("{}.pcapae", further[1]), further);
+        let bundle = plant.learn(&format!("{}.pcapae", further.len()), further);
         let run = detect(&bundle, &plant.odd, &["--json"]);
         assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
         let lines = json_lines(&run);
         let (summary, events) = lines.split_last().unwrap();
-        assert_eq!(summary["scored"], 200);
-        assert!(summary["packet_alerts"].as_u64().unwrap() >= 10, "{summary}");
-        let shares = events[0]["pcapae"]["shares"].as_object().unwrap();
-        assert_eq!(shares.len(), further[1].split(',').count(), "{events:?}");
-        assert_eq!(events[0]["pcapae"]["connection_score"].is_null(), further[3] == "off");
+        assert!(summary["alerts"].as_u64().unwrap() >= 10, "{summary}");
+        let event = events.iter().find(|event| event["src_ip"] == "192.168.7.7").unwrap();
+        assert_eq!(event["pcapae"]["packets"].as_array().unwrap()[0], 101, "{event}");
+        let shares = event["pcapae"]["shares"].as_object().unwrap();
+        assert!(shares.contains_key("LengthRarity"), "{event}");
+        assert!((shares.values().map(|share| share.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 0.003, "{event}");
     }
 }
 
@@ -310,6 +372,7 @@ fn every_mode_learns_and_detects() {
         let run = detect(&bundle, &plant.odd, &["--json"]);
         assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
         let lines = json_lines(&run);
-        assert_eq!(lines.last().unwrap()["scored"], 200, "{further:?}");
+        assert_eq!((&lines[0]["pcapae"]["kind"], lines.len()), (&"Novelty/service".into(), 2), "{further:?}");
+        assert_eq!((&lines[1]["packets"], &lines[1]["alerts"]), (&200.into(), &10.into()), "{further:?}");
     }
 }

@@ -12,15 +12,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     learned.bundle.save("plant.pcapae".as_ref())?;
 
     let bundle = Bundle::open("plant.pcapae".as_ref())?;
-    let detection = bundle.detect(Captures::open(&[new.into()])?, Labels::All(Label::Unknown), &())?;
-    for event in events(detection.alerts()) {
-        let Event { number, packets, peak, .. } = event;
-        let (from, to) = (peak.conversation.source, peak.conversation.destination);
-        println!(
-            "event {number}: {} packets, {from} to {to}, {:.2} times the threshold",
-            packets.len(),
-            peak.multiple()
-        );
+    let detection = bundle.detect(Captures::open(&[new.into()])?, Labels::All(Label::Unknown), Keep::Events, &())?;
+    for Event { number, reason, packet_count, .. } in detection.events {
+        println!("event {number}: {reason} ({packet_count} packets)");
     }
     Ok(())
 }

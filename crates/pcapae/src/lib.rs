@@ -21,13 +21,12 @@
 //!     Ok(Captures::from_reader("plant.pcapng", std::io::Cursor::new(file)))
 //! };
 //!
-//! // By default an autoencoder is trained beside it; a histogram of bytes is enough here.
-//! let config = LearnConfig { detectors: vec!["PositionHistogram".parse()?], ..LearnConfig::default() };
+//! // By default an autoencoder is trained that explains alerts; here nothing is to be explained.
+//! let config = LearnConfig { explain: false, ..LearnConfig::default() };
 //! let bundle = learn(plant(None)?, &config, &())?.bundle;
 //!
-//! let detection = bundle.detect(plant(Some(500))?, Labels::All(Label::Unknown), &())?;
-//! let events = events(detection.alerts());
-//! assert_eq!(events[0].packets[0], 500);
+//! let detection = bundle.detect(plant(Some(500))?, Labels::All(Label::Unknown), Keep::Events, &())?;
+//! assert_eq!(detection.events[0].packets, [500]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

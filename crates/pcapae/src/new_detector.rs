@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::capture::{Captures, LinkType, Packet, PcapNgWriter};
 use crate::detectors::{Blueprint, Fitted, Rows, Samples};
 use crate::label::{Label, Labels};
-use crate::monitor::{Bundle, DetectorPlan, LearnConfig, events, learn};
+use crate::monitor::{Bundle, DetectorPlan, Keep, LearnConfig, learn};
 use crate::report::{HtmlReport, ReportEvidence, event_json};
 
 const NAME: &str = "RowMean";
@@ -42,16 +42,20 @@ fn is_fitted_scores_and_survives_its_file() {
 #[test]
 fn is_learned_detects_and_is_reported() {
     let plan: DetectorPlan = "row-mean".parse().unwrap();
-    let config = LearnConfig { detectors: vec![plan], ..LearnConfig::default() };
+    let config = LearnConfig { detectors: vec![plan], explain: false, ..LearnConfig::default() };
     let learned = learn(captures(3), &config, &()).unwrap().bundle;
     let bundle = Bundle::from_bytes(&learned.to_bytes().unwrap()).unwrap();
     assert!(bundle.detectors.names().eq([NAME]));
-    let detection = bundle.detect(captures(250), Labels::All(Label::Unknown), &()).unwrap();
-    let events = events(detection.alerts());
+    let detection = bundle.detect(captures(250), Labels::All(Label::Unknown), Keep::Packets, &()).unwrap();
+    let events = &detection.events;
     assert_eq!((events.len(), &events[0].packets[..]), (1, &[200][..]));
-    assert_eq!(event_json(&events[0], &detection.captures, None)["pcapae"]["shares"][NAME], 1.0);
+    let json = event_json(&events[0], &bundle.id, &detection.captures, None);
+    assert_eq!(
+        (&json["pcapae"]["kind"], &json["pcapae"]["shares"][NAME]),
+        (&format!("{NAME}/score").into(), &1.0.into())
+    );
     let evidence = ReportEvidence::NotKept("");
-    let page = HtmlReport { bundle: (&bundle, "plant"), detection: &detection, events: &events, evidence };
+    let page = HtmlReport { bundle: (&bundle, "plant"), detection: &detection, evidence };
     assert!(page.render().unwrap().contains(NAME));
 }
 

@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use pcapae::Error;
-use pcapae::calibration::Connections;
+use pcapae::calibration::{DetectorRule, MarginScales};
 use pcapae::capture::Captures;
 use pcapae::detectors::ScoringHead;
 use pcapae::fragment::Mode;
 use pcapae::label::{Label, Labels};
 use pcapae::model::{Frames, Head, ModelConfig, Side};
-use pcapae::monitor::{Bundle, DetectorPlan, Effort, FittedDetector, LearnConfig, learn};
+use pcapae::monitor::{Accepted, Bundle, DetectorPlan, Effort, FittedDetector, Keep, LearnConfig, learn};
 use pcapae::named_arrays::NamedArrays;
 use pcapae::train::TrainConfig;
 use proptest::prelude::*;
@@ -46,7 +46,6 @@ fn config(mode: Mode, frames: usize, seed: u64) -> LearnConfig {
     let frames = Frames::try_from(frames).unwrap();
     LearnConfig {
         mode,
-        detectors: DetectorPlan::defaults(mode),
         model: ModelConfig { frames, ..ModelConfig::new(Side::Sixteen) },
         training: TrainConfig { seed, ..LearnConfig::default().training },
         effort: Effort::Epochs(2),
@@ -58,7 +57,20 @@ fn learned(config: &LearnConfig) -> Bundle {
     learn(plant(), config, &()).unwrap().bundle
 }
 
-const NAMES: [&str; 4] = ["Autoencoder", "PositionHistogram", "LengthRarity", "InterArrival"];
+/// Those that bundles of version 3 had.
+const FORMER: [&str; 4] = ["Autoencoder", "PositionHistogram", "LengthRarity", "InterArrival"];
+
+const NAMES: [&str; 9] = [
+    "Autoencoder",
+    "PositionHistogram",
+    "LengthRarity",
+    "InterArrival",
+    "Novelty",
+    "LengthBackOff",
+    "Sequence",
+    "ClosedPositions",
+    "Rate",
+];
 
 fn plans(names: &[&str]) -> Vec<DetectorPlan> {
     names.iter().map(|name| name.parse().unwrap()).collect()
@@ -116,60 +128,86 @@ fn refused(bytes: &[u8], why: &str) {
 
 #[test]
 fn a_bundle_survives_its_file() {
-    let ignoring = LearnConfig { connections: Connections::Ignored, ..config(Mode::Packet, 1, 7) };
-    let alone = LearnConfig { detectors: plans(&["LengthRarity"]), ..config(Mode::Packet, 1, 7) };
+    let alone = LearnConfig { detectors: plans(&["LengthRarity"]), explain: false, ..config(Mode::Packet, 1, 7) };
+    let wide = LearnConfig { margin: MarginScales::new(7.5).unwrap(), ..config(Mode::Packet, 1, 7) };
     let categorical = ModelConfig { head: Head::Categorical, ..ModelConfig::new(Side::Sixteen) };
     let categorical = LearnConfig { model: categorical, ..everything() };
     let others = [config(Mode::Byte, 2, 7), config(Mode::Flow, 1, 7)];
-    for config in [everything(), ignoring, alone, categorical].into_iter().chain(others) {
-        let bundle = learned(&config);
+    for config in [everything(), alone, wide, categorical].into_iter().chain(others) {
+        let mut bundle = learned(&config);
+        let (kind, reason) = ("Novelty/pair".into(), "so it is".into());
+        bundle.accepted.push(Accepted { cause: u64::MAX - 1, up_to: 2.5, kind, reason, time_ns: -1 });
+        bundle.decision.accept(u64::MAX - 1, 2.5);
         let bytes = bundle.to_bytes().unwrap();
         let again = Bundle::from_bytes(&bytes).unwrap();
-        assert_eq!(again.cutting, bundle.cutting);
-        let planned = config.detectors.iter().map(DetectorPlan::name);
-        assert!(again.detectors.names().eq(planned));
+        assert_eq!((again.cutting, &again.id), (bundle.cutting, &bundle.id));
+        let explainer = config.explain && !config.detectors.iter().any(|plan| plan.name() == NAMES[0]);
+        let planned = explainer.then_some(NAMES[0]).into_iter().chain(config.detectors.iter().map(DetectorPlan::name));
+        assert!(again.detectors.names().eq(planned), "{}", again.detectors);
         let parameters = |bundle: &Bundle| bundle.detectors.model.as_ref().map(|model| model.parameters().clone());
         assert_eq!(parameters(&again), parameters(&bundle));
         for name in again.detectors.names().filter(|name| *name != "Autoencoder") {
             assert_eq!(arrays(&again, name), arrays(&bundle, name));
         }
         assert_eq!(again.decision, bundle.decision);
-        assert_eq!(again.decision.connection().is_some(), config.connections == Connections::Scored);
-        assert_eq!(again.training_summary, bundle.training_summary);
+        assert_eq!(again.decision.scales(), config.margin);
+        assert!(again.decision.accepts(u64::MAX - 1, 2.5) && !again.decision.accepts(u64::MAX - 1, 2.6));
+        let raise_alerts = again.decision.detectors().iter().map(DetectorRule::raises_alerts);
+        assert_eq!(raise_alerts.filter(|raises| *raises).count(), config.detectors.len());
+        assert_eq!((&again.training_summary, &again.accepted), (&bundle.training_summary, &bundle.accepted));
         assert!(again.to_bytes().unwrap() == bytes, "written again, the file is another one");
     }
 }
 
 #[test]
-fn every_part_of_the_packets_has_its_use() {
+fn every_packet_is_learned_and_every_block_sets_limits() {
     let (training_summary, decision) = (&BUNDLE.training_summary, &BUNDLE.decision);
-    assert_eq!(
-        (training_summary.packets, training_summary.training_windows, training_summary.validation_windows),
-        (240, 144, 24)
-    );
+    // Of the 24 packets of each of ten blocks, two decide when to stop.
+    let windows = (training_summary.training_windows, training_summary.validation_windows);
+    assert_eq!((training_summary.packets, training_summary.excluded, windows), (240, 0, (220, 20)));
+    assert_eq!(training_summary.seconds, 239.0);
     let histograms = arrays(&BUNDLE, "PositionHistogram");
-    assert_eq!(histograms.get("group_rows", &[None]).unwrap().values.iter().sum::<f64>(), 144.0);
-    assert!(decision.combination().detectors().iter().all(|calibration| calibration.scores().len() == 24));
-    assert_eq!(decision.combination().sum().scores().len(), 48);
-    assert_eq!(decision.connection().unwrap().scores().len(), 48);
+    assert_eq!(histograms.get("group_rows", &[None]).unwrap().values.iter().sum::<f64>(), 240.0);
+    assert_eq!(decision.blocks(), 10);
+    for (name, rule) in NAMES.iter().zip(decision.detectors()).filter(|(name, _)| **name != "Novelty") {
+        let cells: Vec<(u64, u32)> = rule.maxima()[0].iter().map(|(cell, block, _)| (cell, block)).collect();
+        // All packets go one way, to one service.
+        assert!(cells.iter().map(|(_, block)| *block).eq(0..10), "{name}: {cells:?}");
+        assert!(cells.iter().all(|(cell, _)| *cell == cells[0].0), "{name}: {cells:?}");
+    }
+    // Nothing was new that the other blocks did not have.
+    assert!(decision.detectors()[4].maxima().iter().all(|maxima| maxima.iter().count() == 0));
 }
 
 #[test]
-fn a_packet_of_its_own_kind_is_an_alert_with_the_shares_of_all_detectors() {
+fn a_packet_of_its_own_kind_is_an_alert_that_says_why() {
     let mut bytes = capture(60);
     // The payload of the last packet, which is 20 to 22 bytes long.
     let end = bytes.len();
     bytes[end - 20..].fill(0xee);
-    let captures = Captures::from_reader("odd.pcap", std::io::Cursor::new(bytes));
-    let detection = BUNDLE.detect(captures, Labels::All(Label::Unknown), &()).unwrap();
-    let alerts: Vec<_> = detection.alerts().collect();
-    let odd = alerts.iter().find(|alert| alert.packet == 60).unwrap();
-    assert_eq!(odd.trigger, detection.trigger(60).unwrap());
-    assert!(odd.multiple() > 1.0 && detection.score(60) >= Some(odd.score), "{odd:?}");
-    assert!(odd.shares.iter().map(|(name, _)| *name).eq(NAMES));
-    assert!((odd.shares.iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9, "{odd:?}");
-    let fired = |packet: &u64| detection.trigger(*packet).is_some();
-    assert!((1..=60).filter(fired).eq(alerts.iter().map(|alert| alert.packet)));
+    let detect = |keep| {
+        let captures = Captures::from_reader("odd.pcap", std::io::Cursor::new(bytes.clone()));
+        BUNDLE.detect(captures, Labels::All(Label::Unknown), keep, &()).unwrap()
+    };
+    let detection = detect(Keep::Packets);
+    let [event] = detection.events.as_slice() else { panic!("{:?}", detection.events) };
+    assert_eq!((&event.packets[..], event.packet_count, detection.alerts, detection.packets), (&[60][..], 1, 1, 60));
+    let odd = event.opening();
+    assert!(odd.findings.iter().all(|finding| finding.score > finding.limit.threshold && finding.strength() > 1.0));
+    let found = |name: &str| odd.findings.iter().any(|finding| finding.detector == name);
+    assert!(found("Autoencoder") && found("PositionHistogram") && found("ClosedPositions"), "{odd:?}");
+    assert!(!found("Novelty") && !found("LengthRarity") && !found("Rate"), "{odd:?}");
+    assert!((odd.shares().iter().map(|(_, share)| share).sum::<f64>() - 1.0).abs() < 1e-9, "{odd:?}");
+    assert!(event.reason.starts_with("10.0.0.1 → 10.0.0.2 "), "{}", event.reason);
+
+    let records = detection.records.as_ref().unwrap();
+    assert!((1..=60).filter(|packet| records.event(*packet).is_some()).eq([60]));
+    assert!(records.strengths.iter().all(|(packet, strength)| (strength > 1.0) == (packet == 60)));
+    assert_eq!(records.strengths.get(60), Some(odd.strength()));
+    assert!(records.of_detectors.iter().map(|(name, _)| *name).eq(NAMES));
+    let without = detect(Keep::Events);
+    assert!(without.records.is_none());
+    assert_eq!((&without.events, without.alerts), (&detection.events, 1));
 }
 
 #[test]
@@ -225,7 +263,7 @@ fn other_files_are_refused_with_what_they_are() {
     refused(&changed(|metadata, _| metadata.clear()), "its format is missing");
     refused(
         &changed(|metadata, _| drop(metadata.insert("version".into(), "1".into()))),
-        "its version is 1, expected 2 or 3 or 4",
+        "its version is 1, expected 2 or 3 or 4 or 5",
     );
     refused(&changed(|metadata, _| drop(metadata.remove("bundle"))), "its bundle is missing");
 }
@@ -241,7 +279,7 @@ fn normal_fragments_are_kept_and_damaged_ones_refused() {
     assert_eq!(few.normal.map(|normal| normal.len()), Some(5));
     let none = learned(&LearnConfig { normal_fragments: 0, ..everything() });
     assert!(none.normal.is_none() && Bundle::from_bytes(&none.to_bytes().unwrap()).unwrap().normal.is_none());
-    let without = LearnConfig { detectors: plans(&["LengthRarity"]), ..config(Mode::Packet, 1, 7) };
+    let without = LearnConfig { explain: false, ..config(Mode::Packet, 1, 7) };
     assert!(learned(&without).normal.is_none());
 
     let tensor = |name: &'static str, change: fn(&mut Tensor)| {
@@ -259,25 +297,50 @@ fn normal_fragments_are_kept_and_damaged_ones_refused() {
     refused(&tensor("normal.packets", |tensor| tensor.0 = "other".into()), "`normal.packets` is missing");
 }
 
-/// Learned by version 3 from `capture(240)` with `everything()`, but a single epoch.
+/// Learned by version 3 from `capture(240)` with the four detectors, the three of packets fitted to the first 144.
 const VERSION_3: &[u8] = include_bytes!("golden/bundle_version_3.pcapae");
 
 #[test]
-fn a_bundle_of_version_3_is_read_and_decides_as_it_did() {
+fn a_bundle_of_version_3_is_read_and_its_highest_scores_are_the_limits() {
     let old = Bundle::from_bytes(VERSION_3).unwrap();
-    assert!(old.detectors.names().eq(NAMES));
-    assert_eq!(old.training_summary.packets, 240);
+    assert!(old.detectors.names().eq(FORMER));
+    assert_eq!((old.training_summary.packets, old.id.as_str(), old.accepted.len()), (240, "", 0));
+    let tensors = SafeTensors::deserialize(VERSION_3).unwrap();
+    let calibrations = ["autoencoder", "histograms", "lengths", "gaps"].map(|name| format!("calibration.{name}"));
+    for (rule, name) in old.decision.detectors().iter().zip(calibrations) {
+        let bytes = tensors.tensor(&name).unwrap().data().to_vec();
+        let scores = bytes.chunks_exact(8).map(|score| f64::from_le_bytes(score.try_into().unwrap()));
+        let highest = scores.reduce(f64::max).unwrap() as f32;
+        for cell in [0, 77] {
+            let limit = rule.limits()[0].get(cell).unwrap();
+            assert_eq!((limit.highest, limit.threshold), (highest, highest), "{name}");
+        }
+    }
+
     let again = Bundle::from_bytes(&old.to_bytes().unwrap()).unwrap();
     assert_eq!((&again.decision, &again.normal), (&old.decision, &old.normal));
-    let learned = learned(&LearnConfig { effort: Effort::Epochs(1), normal_fragments: 4, ..everything() });
-    for name in &NAMES[1..] {
-        assert_eq!(arrays(&old, name), arrays(&learned, name), "{name}");
+    let first = Captures::from_reader("plant.pcap", std::io::Cursor::new(capture(144)));
+    let config = LearnConfig { detectors: plans(&FORMER[1..]), explain: false, ..config(Mode::Packet, 1, 7) };
+    let learned = learn(first, &config, &()).unwrap().bundle;
+    for name in &FORMER[1..] {
+        let fitted = arrays(&learned, name);
+        for (array, values) in arrays(&old, name).iter() {
+            // What was held back for standardisation then is no more.
+            if !array.starts_with("usual") {
+                assert_eq!(fitted.iter().find(|(known, _)| *known == array).unwrap().1, values, "{name} {array}");
+            }
+        }
     }
-    let scores = |bundle: &Bundle| {
-        let detection = bundle.detect(plant(), Labels::All(Label::Unknown), &()).unwrap();
-        detection.of_detectors[1..].iter().map(|(_, scores)| scores.iter().collect::<Vec<_>>()).collect::<Vec<_>>()
+    let odd = |last: &[u8]| {
+        let mut bytes = capture(60);
+        let end = bytes.len();
+        bytes[end - last.len()..].copy_from_slice(last);
+        let captures = Captures::from_reader("odd.pcap", std::io::Cursor::new(bytes));
+        old.detect(captures, Labels::All(Label::Unknown), Keep::Events, &()).unwrap().events
     };
-    assert_eq!(scores(&old), scores(&learned));
+    let events = odd(&[0xee; 20]);
+    assert_eq!(events.last().unwrap().packets, [60], "{events:?}");
+    assert_eq!(events.last().unwrap().kind().1.name, "score");
 }
 
 #[test]
@@ -289,7 +352,9 @@ fn a_record_that_contradicts_itself_is_refused() {
     refused(&record_with(r#""fragment_size":256"#, r#""fragment_size":255"#), "perfect square");
     refused(&record_with(r#""side":16"#, r#""side":17"#), "side");
     refused(&record_with(r#""mode":"packet""#, r#""mode":"colour""#), "colour");
-    refused(&record_with(r#""false_alarm_rate":0.001"#, r#""false_alarm_rate":1.5"#), "false-alarm rate");
+    refused(&record_with(r#""margin":3.0"#, r#""margin":-1.5"#), "margin");
+    refused(&record_with(r#""blocks":10"#, r#""blocks":4000000000"#), "blocks");
+    refused(&record_with(r#""accepted":[]"#, r#""accepted":[{"cause":"12g"}]"#), "invalid digit");
     refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "expected fragments of 256 bytes in flow mode");
     refused(
         &record_with(r#""blueprint":{"LengthRarity""#, r#""blueprint":{"LengthRarities""#),
@@ -312,40 +377,59 @@ fn tensors_of_another_shape_or_none_are_refused() {
     refused(&shape(NAME, vec![2, 2]), NAME);
     let without = |name: &'static str| changed(|_, tensors| tensors.retain(|(known, ..)| known != name));
     refused(&without(NAME), NAME);
-    for name in ["Autoencoder", "InterArrival", "sum", "connection"] {
-        let full = format!("calibration.{name}");
-        let file = changed(|_, tensors| tensors.retain(|(known, ..)| *known != full));
-        refused(&file, &format!("calibration: `{name}` is missing"));
-    }
+    refused(&without("maxima.Novelty/pair"), "maxima: `Novelty/pair` is missing");
+    refused(&without("maxima.Sequence/drift"), "maxima: `Sequence/drift` is missing");
     refused(&without("Autoencoder.standardisation"), "`standardisation` is missing");
     refused(&without("PositionHistogram.entries"), "`entries` is missing");
     refused(&without("LengthRarity.counts"), "`counts` is missing");
     refused(&shape("InterArrival.services", vec![2, 2]), "`services` has the shape");
+    refused(&without("Novelty.hosts"), "`hosts` is missing");
+    refused(&without("LengthBackOff.tokens"), "`tokens` is missing");
+    refused(&without("Sequence.usual"), "`usual` is missing");
+    refused(&without("ClosedPositions.closed"), "`closed` is missing");
+    // A detector that nothing is known of in normal traffic raises no alerts; it may explain.
+    let silent = Bundle::from_bytes(&without("maxima.LengthRarity/score")).unwrap();
+    assert!(!silent.decision.detectors()[2].raises_alerts());
+}
+
+/// The file with other bytes in the maxima of `LengthRarity`: rows of the halves of a cell, a block and a score.
+fn maxima_with(change: fn(&mut Tensor)) -> Vec<u8> {
+    changed(|_, tensors| change(tensors.iter_mut().find(|(name, ..)| name == "maxima.LengthRarity/score").unwrap()))
 }
 
 #[test]
-fn calibrations_of_another_type_or_without_a_score_are_refused() {
-    let file = changed(|_, tensors| {
-        let sum = tensors.iter_mut().find(|(name, ..)| name == "calibration.sum").unwrap();
-        (sum.1, sum.2) = (Dtype::F32, vec![96]);
-    });
-    refused(&file, "`calibration.sum` holds F32, expected F64");
-    let file = changed(|_, tensors| {
-        let sum = tensors.iter_mut().find(|(name, ..)| name == "calibration.sum").unwrap();
-        (sum.2, sum.3) = (vec![0], Vec::new());
-    });
-    refused(&file, "calibration: `sum` is empty");
+fn maxima_of_another_type_or_shape_or_that_are_no_numbers_are_refused() {
+    let name = "`LengthRarity/score`";
+    refused(&maxima_with(|(_, kind, shape, _)| (*kind, *shape) = (Dtype::F32, vec![20, 4])), "holds F32, expected F64");
+    refused(&maxima_with(|(_, _, shape, _)| *shape = vec![40]), &format!("{name} has the shape"));
+    refused(
+        &maxima_with(|tensor| tensor.3[24..32].copy_from_slice(&f64::NAN.to_le_bytes())),
+        "holds NaN, expected finite numbers",
+    );
+    refused(
+        &maxima_with(|tensor| tensor.3[..8].copy_from_slice(&0.5_f64.to_le_bytes())),
+        &format!("{name}: found 0.5"),
+    );
+    refused(
+        &maxima_with(|tensor| tensor.3[16..24].copy_from_slice(&(-1.0_f64).to_le_bytes())),
+        &format!("{name}: found -1"),
+    );
 }
 
 #[test]
-fn numbers_that_are_no_scores_are_refused() {
-    for (bad, shown) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
-        let file = changed(|_, tensors| {
-            let calibration = tensors.iter_mut().find(|(name, ..)| name == "calibration.Autoencoder").unwrap();
-            calibration.3[24..32].copy_from_slice(&bad.to_le_bytes());
-        });
-        refused(&file, &format!("calibration: `Autoencoder` holds {shown}, expected finite numbers"));
-    }
+fn a_file_of_a_former_version_with_detectors_of_this_one_does_not_make_detection_panic() {
+    let file = changed(|metadata, tensors| {
+        let mut record: serde_json::Value = serde_json::from_str(&metadata["bundle"]).unwrap();
+        let mut lesson = record["training_summary"].clone();
+        lesson["split"] = serde_json::json!({ "training_end": 144 });
+        record["lesson"] = lesson;
+        metadata.insert("bundle".into(), record.to_string());
+        metadata.insert("version".into(), "4".into());
+        tensors.extend(NAMES.map(|name| (format!("calibration.{name}"), Dtype::F64, vec![1], vec![0; 8])));
+    });
+    let bundle = Bundle::from_bytes(&file).unwrap();
+    let detection = bundle.detect(plant(), Labels::All(Label::Unknown), Keep::Packets, &()).unwrap();
+    assert_eq!(detection.packets, 240);
 }
 
 proptest! {
@@ -363,7 +447,7 @@ proptest! {
         }
         match Bundle::from_bytes(&bytes) {
             Ok(bundle) => {
-                prop_assert!(bundle.decision.packet_threshold().value >= 0.0);
+                prop_assert_eq!(bundle.decision.detectors().len(), bundle.detectors.fitted.len());
                 prop_assert!(bundle.to_bytes().is_ok());
             }
             Err(fault) => prop_assert!(!fault.to_string().is_empty()),

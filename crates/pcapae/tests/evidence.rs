@@ -10,7 +10,7 @@ use pcapae::detectors::ScoringHead;
 use pcapae::fragment::Mode;
 use pcapae::label::{Label, Labels};
 use pcapae::model::{Frames, ModelConfig, Side};
-use pcapae::monitor::{Bundle, DetectorPlan, EVIDENCE_BYTES, Effort, Evidence, LearnConfig, Wanted, learn};
+use pcapae::monitor::{Bundle, DetectorPlan, EVIDENCE_BYTES, Effort, Evidence, Keep, LearnConfig, Wanted, learn};
 
 /// The frames of a capture: UDP conversations that repeat; every tenth packet is long.
 fn frames() -> Vec<Vec<u8>> {
@@ -39,11 +39,20 @@ fn captures() -> Captures {
     Captures::from_reader("plant.pcap", Cursor::new(bytes))
 }
 
+/// Those that show heat: the autoencoder, which raises no alerts here, and in packet mode two that look at the bytes of packets.
+fn detectors(mode: Mode) -> Vec<DetectorPlan> {
+    let mut plans = DetectorPlan::defaults();
+    if mode == Mode::Packet {
+        plans.push("PositionHistogram".parse().unwrap());
+    }
+    plans
+}
+
 fn learned(mode: Mode, frames: usize) -> Bundle {
     let frames = Frames::try_from(frames).unwrap();
     let config = LearnConfig {
         mode,
-        detectors: DetectorPlan::defaults(mode),
+        detectors: detectors(mode),
         model: ModelConfig { frames, ..ModelConfig::new(Side::Sixteen) },
         head: ScoringHead::Mean,
         effort: Effort::Epochs(1),
@@ -95,6 +104,8 @@ fn in_byte_mode_every_byte_is_seen_and_in_packet_mode_the_first_256_are() {
     );
 
     let all = evidence(&learned(Mode::Packet, 1), 1..=300);
+    let shown: Vec<&str> = all.packets[0].heat.iter().map(|heat| heat.detector).collect();
+    assert_eq!(shown, ["Autoencoder", "PositionHistogram", "ClosedPositions"]);
     assert_eq!(all.bytes_in_fragments, frames().iter().map(|frame| frame.len().min(256) as u64).sum::<u64>());
     for packet_evidence in &all.packets {
         for heat in &packet_evidence.heat {
@@ -107,8 +118,9 @@ fn in_byte_mode_every_byte_is_seen_and_in_packet_mode_the_first_256_are() {
 #[test]
 fn the_mean_of_the_autoencoders_heat_is_its_score() {
     let bundle = learned(Mode::Packet, 1);
-    let detection = bundle.detect(captures(), Labels::All(Label::Unknown), &()).unwrap();
-    let (_, scores) = detection.of_detectors.iter().find(|(name, _)| *name == "Autoencoder").unwrap();
+    let detection = bundle.detect(captures(), Labels::All(Label::Unknown), Keep::Packets, &()).unwrap();
+    let records = detection.records.unwrap();
+    let (_, scores) = records.of_detectors.iter().find(|(name, _)| *name == "Autoencoder").unwrap();
     let all = evidence(&bundle, 1..=300);
     for packet_evidence in all.packets.iter().filter(|packet_evidence| packet_evidence.length >= 256) {
         let heat = packet_evidence.heat.iter().find(|heat| heat.detector == "Autoencoder").unwrap();

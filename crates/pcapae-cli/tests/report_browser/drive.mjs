@@ -146,7 +146,7 @@ async function run() {
   const filter = (text) => evaluate(`filter.value = ${JSON.stringify(text)}; filter.dispatchEvent(new Event("input")); [...document.querySelectorAll("#table > tbody")].filter((body) => !body.hidden).length`);
   check((await filter("no such host")) === 0, "the filter lets through what does not fit");
   check(await evaluate("!none.hidden && count.textContent.startsWith('0 of ')"), "nobody says that nothing fits");
-  const host = await evaluate("document.querySelector('.talk span').textContent");
+  const host = await evaluate("document.querySelector('.reason button').textContent");
   check((await filter(host)) > 0, "the filter hides what fits");
   check((await filter("")) === events, "without a filter events are hidden");
 

@@ -51,15 +51,6 @@ pub fn write_capture(folder: &Path, name: &str, packets: &[&[u8]]) -> PathBuf {
     path
 }
 
-/// Which packet of a capture, from 0, has the lowest score; `scores` is written.
-pub fn quietest(bundle: &Path, capture: &Path, scores: &Path) -> usize {
-    let run = pcapae(&["detect", "--scores"]).arg(scores).arg(bundle).arg(capture).output().unwrap();
-    assert!(run.status.success(), "{}", stderr(&run));
-    let table = pcapae::scores::ScoreTable::open(scores).unwrap();
-    let lowest = table.rows().min_by(|a, b| a.score.total_cmp(&b.score)).unwrap();
-    lowest.first_packet.unwrap() as usize - 1
-}
-
 /// Checks that a run printed nothing and was refused with one sentence that has `expected` in it.
 #[track_caller]
 pub fn assert_refused(run: &Output, expected: &str) {

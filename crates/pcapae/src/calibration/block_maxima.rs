@@ -65,7 +65,7 @@ impl BlockMaxima {
         self.cells.iter().flat_map(of_cell)
     }
 
-    /// The limits that follow from these maxima of `blocks` blocks, or of all but one of them.
+    /// The limits that follow from these maxima, or from those of all blocks but one.
     ///
     /// Where blocks are exchangeable, the maximum of a further block exceeds the j-th highest of K with probability at most j / (K + 1). With a
     /// [Gumbel](Margin::Gumbel) margin the threshold is `scales` of the maxima's scale above the highest, which counts as no more than the
@@ -74,15 +74,14 @@ impl BlockMaxima {
     ///
     /// # Source
     /// Gumbel, *Statistics of Extremes*, 1958, method of moments: scale = √6 / π · standard deviation.
-    pub fn limits(&self, rule: (Margin, UnknownCell), scales: f64, blocks: u32, without: Option<u32>) -> Limits {
+    pub fn limits(&self, rule: (Margin, UnknownCell), scales: f64, without: Option<u32>) -> Limits {
         let of_cell = |maxima: &BTreeMap<u32, f32>| -> Vec<f32> {
             maxima.iter().filter(|(block, _)| Some(**block) != without).map(|(_, highest)| *highest).collect()
         };
         let cells: Vec<(u64, Vec<f32>)> = self.cells.iter().map(|(cell, maxima)| (*cell, of_cell(maxima))).collect();
         match rule.0 {
             Margin::SecondHighest => {
-                let all = blocks - without.map_or(0, |_| 1);
-                let limits = cells.iter().map(|(cell, maxima)| (*cell, second_highest(maxima, all)));
+                let limits = cells.iter().map(|(cell, maxima)| (*cell, second_highest(maxima)));
                 Limits { of_cells: limits.collect(), elsewhere: Some(Limit { highest: 0.0, threshold: 0.0 }) }
             }
             Margin::Gumbel(floor) => {
@@ -102,9 +101,8 @@ impl BlockMaxima {
 }
 
 /// The second highest of maxima, which are 0 in blocks without any.
-fn second_highest(maxima: &[f32], blocks: u32) -> Limit {
+fn second_highest(maxima: &[f32]) -> Limit {
     let mut sorted = maxima.to_vec();
-    sorted.resize(sorted.len().max(blocks as usize), 0.0);
     sorted.sort_unstable_by(|a, b| b.total_cmp(a));
     let threshold = sorted.get(1).copied().unwrap_or(0.0);
     Limit { highest: threshold, threshold }
@@ -145,9 +143,9 @@ mod tests {
     fn of_counts_one_block_does_not_move_the_threshold() {
         let rule = (Margin::SecondHighest, UnknownCell::Highest);
         let maxima = maxima(&[(1, 0, 40.0), (1, 3, 2.0), (2, 5, 7.0)]);
-        let limits = maxima.limits(rule, 3.0, 10, None);
+        let limits = maxima.limits(rule, 3.0, None);
         assert_eq!([1, 2, 3].map(|cell| limits.get(cell).unwrap().threshold), [2.0, 0.0, 0.0]);
-        let without = maxima.limits(rule, 3.0, 10, Some(3));
+        let without = maxima.limits(rule, 3.0, Some(3));
         assert_eq!(without.get(1).unwrap().threshold, 0.0);
     }
 
@@ -165,14 +163,14 @@ mod tests {
         let rule = |unknown| (Margin::Gumbel(0.5), unknown);
         let maxima =
             maxima(&[(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0), (2, 0, 5.0), (3, 0, 0.0), (3, 1, 2.0), (3, 2, 4.0)]);
-        let limits = maxima.limits(rule(UnknownCell::Silent), 3.0, 10, None);
+        let limits = maxima.limits(rule(UnknownCell::Silent), 3.0, None);
         assert_eq!(limits.get(1).unwrap(), Limit { highest: 1.0, threshold: 2.5 });
         let spread = 4.0 + 3.0 * (GUMBEL_SCALE * (8.0_f64 / 3.0).sqrt()) as f32;
         assert!((limits.get(3).unwrap().threshold - spread).abs() < 1e-5);
         // In one block only: the highest of all, and of a cell that was not learned as the detector wants it.
         assert_eq!(limits.get(2), limits.get(3));
         assert_eq!(limits.get(4), None);
-        assert_eq!(maxima.limits(rule(UnknownCell::Highest), 3.0, 10, None).get(4), limits.get(3));
+        assert_eq!(maxima.limits(rule(UnknownCell::Highest), 3.0, None).get(4), limits.get(3));
         assert_eq!(limits.get(3).unwrap().strength(spread), 1.0);
     }
 }

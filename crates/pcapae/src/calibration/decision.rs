@@ -102,7 +102,7 @@ impl DecisionRule {
     ) -> DecisionRule {
         let rule = |(aspects, maxima): (&'static [Aspect], Vec<BlockMaxima>)| {
             let limits = |(aspect, maxima): (&Aspect, &BlockMaxima)| {
-                maxima.limits((aspect.margin, aspect.unknown_cell), scales.get(), blocks, without)
+                maxima.limits((aspect.margin, aspect.unknown_cell), scales.get(), without)
             };
             let limits = aspects.iter().zip(&maxima).map(limits).collect();
             DetectorRule { aspects, maxima, limits }

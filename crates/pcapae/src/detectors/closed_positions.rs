@@ -352,3 +352,144 @@ impl SignalStream for ValueStream<'_> {
 }
 
 const _: () = assert!(BLOCKS < u16::BITS, "a bit for each block, and one for former traffic");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::headers::fixtures::packet;
+    use crate::detectors::Blocks;
+    use crate::detectors::fixtures::signals;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const WIDTH: usize = 8;
+
+    /// Packets of a port and some bytes, with no addresses among them.
+    type Packets = Vec<(u16, Vec<u8>)>;
+
+    fn packets(count: std::ops::Range<usize>) -> impl Strategy<Value = Packets> {
+        // Most positions take one value, some take two.
+        let byte = |at: u8| prop_oneof![9 => Just(at), 1 => Just(100 + at)];
+        let bytes = (0..WIDTH as u8).map(byte).collect::<Vec<_>>();
+        let packet = (501u16..503, bytes, 5..=WIDTH).prop_map(|(port, mut bytes, length)| {
+            bytes.truncate(length);
+            (port, bytes)
+        });
+        prop::collection::vec(packet, count)
+    }
+
+    fn samples_of(packets: &[(u16, Vec<u8>)], blocks: u32) -> Samples {
+        let bytes = packets.iter().flat_map(|(_, bytes)| bytes.iter().copied().chain([0; WIDTH]).take(WIDTH)).collect();
+        let facts = packets.iter().map(|(port, bytes)| PacketFacts {
+            link_destination: None,
+            network_offset: 1000,
+            transport_offset: 0,
+            ..packet(1, 2, *port, bytes.len() as u32)
+        });
+        Samples::of_bytes(bytes, WIDTH).with_facts(facts.collect()).in_blocks(blocks)
+    }
+
+    /// How many closed positions of the packet have a value that is new, by looking through all packets; of one of a block as if it had not been
+    /// learned.
+    fn expected(
+        all: &Packets,
+        blocks: Blocks,
+        rows_min: usize,
+        (port, bytes): &(u16, Vec<u8>),
+        own: Option<u32>,
+    ) -> usize {
+        let rows = |port: u16| all.iter().filter(|other| other.0 == port).count();
+        let is_frequent = |port: u16| rows(port) >= rows_min;
+        // The rare ones share.
+        let is_alike = |other: u16| if is_frequent(*port) { other == *port } else { !is_frequent(other) };
+        let alike: Vec<(u32, &Vec<u8>)> = all
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| is_alike(other.0))
+            .map(|(row, other)| (blocks.block(row), &other.1))
+            .collect();
+        let in_blocks = |at: usize, value: Option<u8>| -> BTreeSet<u32> {
+            alike.iter().filter(|(_, bytes)| bytes.get(at).copied() == value).map(|(block, _)| *block).collect()
+        };
+        let closes = |block: u32| own.is_none_or(|own| block % 2 != own % 2);
+        let is_open = |at: usize| {
+            let values: BTreeSet<Option<u8>> = alike.iter().map(|(_, bytes)| bytes.get(at).copied()).collect();
+            values.into_iter().map(|value| in_blocks(at, value)).any(|of| of.len() == 1 && of.into_iter().all(closes))
+        };
+        let is_closed = |at: usize| (at..(at + 4).min(WIDTH)).all(|at| !is_open(at));
+        let is_new = |at: usize| in_blocks(at, bytes.get(at).copied()).into_iter().all(|block| Some(block) == own);
+        let enough = alike.iter().map(|(block, _)| block).collect::<BTreeSet<_>>().len() >= 3;
+        (0..WIDTH).filter(|at| enough && is_closed(*at) && is_new(*at)).count()
+    }
+
+    proptest! {
+        #[test]
+        fn scores_are_what_looking_through_all_gives_and_survive_their_numbers(
+            seen in packets(1..60), new in packets(1..10), rows_min in 1usize..30, count in 1u32..6,
+        ) {
+            let fitted = ClosedPositionsConfig { rows_min }.fit(&samples_of(&seen, count)).unwrap();
+            let again = ClosedPositions::from_arrays(fitted.config(), WIDTH, &fitted.numbers()).unwrap();
+            prop_assert_eq!(again.numbers(), fitted.numbers());
+            let blocks = Blocks::new(seen.len(), count);
+            for fitted in [&fitted, &again] {
+                let found = signals(fitted, &samples_of(&new, 1), 0.0, |_| None);
+                for (i, (found, packet)) in found.iter().zip(&new).enumerate() {
+                    let expected = expected(&seen, blocks, rows_min, packet, None);
+                    prop_assert_eq!(found[0].score, expected as f32);
+                    let heat = fitted.position_values(&samples_of(&new, 1).rows(i..i + 1)).unwrap();
+                    prop_assert_eq!(heat.iter().sum::<f32>(), expected as f32);
+                }
+            }
+            let found = signals(&fitted, &samples_of(&seen, count), 0.0, Some);
+            for (row, found) in found.iter().enumerate() {
+                let expected = expected(&seen, blocks, rows_min, &seen[row], Some(blocks.block(row)));
+                prop_assert_eq!(found[0].score, expected as f32);
+            }
+        }
+    }
+
+    #[test]
+    fn addresses_and_the_port_of_the_client_do_not_count() {
+        let frame = |mac: u8, host: u8, client: u8, value: u8| {
+            let mut bytes = vec![0; 64];
+            bytes[..12].fill(mac);
+            bytes[26..34].fill(host);
+            bytes[34..36].fill(client);
+            bytes[36..38].copy_from_slice(&502_u16.to_be_bytes());
+            bytes[60] = value;
+            bytes
+        };
+        let of = |frames: &[Vec<u8>]| {
+            Samples::of_bytes(frames.concat(), 64).with_facts(vec![packet(1, 2, 502, 64); frames.len()])
+        };
+        let fitted = ClosedPositionsConfig::default().fit(&of(&vec![frame(1, 1, 1, 1); 100])).unwrap();
+        let new = [frame(1, 1, 1, 1), frame(9, 9, 9, 1), frame(9, 9, 9, 9)];
+        assert_eq!(fitted.score(&of(&new)).unwrap(), [0.0, 0.0, 1.0]);
+        let heat = fitted.position_values(&of(&new[2..])).unwrap();
+        assert!(heat.iter().enumerate().all(|(at, value)| *value == f32::from(u8::from(at == 60))));
+    }
+
+    #[test]
+    fn only_so_many_services_have_positions_of_their_own() {
+        let seen: Packets = (0..GROUPS as u16 + 100).map(|port| (1000 + port, vec![1; WIDTH])).collect();
+        let fitted = ClosedPositionsConfig { rows_min: 1 }.fit(&samples_of(&seen, 3)).unwrap();
+        assert_eq!((fitted.groups.len(), fitted.group_of.len()), (GROUPS + 1, GROUPS));
+        assert!(ClosedPositionsConfig { rows_min: 0 }.check().is_err());
+    }
+
+    #[test]
+    fn numbers_of_strangers_are_refused() {
+        let fitted = ClosedPositionsConfig::default().fit(&samples_of(&vec![(502, vec![1; WIDTH]); 40], 4)).unwrap();
+        let words = (WIDTH * SYMBOLS).div_ceil(WORD);
+        let refused = |name: &str, shape: &[usize], values: Vec<f64>| {
+            let mut arrays = fitted.numbers();
+            arrays.put_shaped(name, shape, values);
+            ClosedPositions::from_arrays(fitted.config(), WIDTH, &arrays).unwrap_err().to_string()
+        };
+        assert!(refused("seen", &[1, words], vec![0.0; words]).contains("`seen` has the shape"));
+        assert!(refused("closed", &[2, WIDTH + 1], vec![0.0; 2 * (WIDTH + 1)]).contains("`closed` has the shape"));
+        assert!(refused("seen", &[2, words], vec![0.5; 2 * words]).starts_with("`seen`"));
+        assert!(refused("seen", &[2, words], vec![4_294_967_296.0; 2 * words]).starts_with("`seen`"));
+        assert!(refused("groups", &[2, 2], vec![0.0; 4]).contains("has the shape"));
+    }
+}

@@ -19,12 +19,6 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
     /// All that was fitted, so that a detector read from it gives the same scores.
     fn numbers(&self) -> NamedArrays;
 
-    /// Adapts what is usual to `held_back`, normal rows that the detector was not fitted to. A detector that standardises its scores overrides
-    /// this.
-    fn standardise(&mut self, _held_back: &Samples) -> Result<()> {
-        Ok(())
-    }
-
     /// What the score of one row is made of, a value a number or byte of it, higher is more anomalous; `None` where it is not.
     fn position_values(&self, row: &Samples) -> Option<Vec<f32>> {
         let numbers: Vec<f64> = row.numbers().iter().map(|number| f64::from(*number)).collect();

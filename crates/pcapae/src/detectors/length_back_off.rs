@@ -125,3 +125,76 @@ impl SignalStream for LengthStream<'_> {
         sink(Signal { aspect: 0, cell: tokens.group, score: -p.ln() as f32, cause: tokens.conversation });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::headers::PacketFacts;
+    use crate::detectors::Blocks;
+    use crate::detectors::fixtures::{samples, signals, traffic};
+    use proptest::prelude::*;
+
+    /// By counting through all that was seen.
+    fn expected(seen: &[PacketFacts], new: &PacketFacts) -> f64 {
+        let to_service = |facts: &PacketFacts| match facts.service.port {
+            0 => facts.sender() < facts.receiver(),
+            _ => facts.direction == crate::capture::headers::Direction::ToService,
+        };
+        let group = |facts: &PacketFacts| (facts.service, to_service(facts));
+        let hosts = |facts: &PacketFacts| (facts.sender(), facts.receiver());
+        let alike: [&dyn Fn(&PacketFacts) -> bool; 3] = [&|_| true, &|seen| group(seen) == group(new), &|seen| {
+            group(seen) == group(new) && hosts(seen) == hosts(new)
+        }];
+        let p = alike.iter().fold(1e-3, |p, is_alike| {
+            let of_context: Vec<&PacketFacts> = seen.iter().filter(|seen| is_alike(seen)).collect();
+            let of_length = of_context.iter().filter(|seen| seen.wire_length == new.wire_length).count();
+            (of_length as f64 + p) / (of_context.len() as f64 + 1.0)
+        });
+        -f64::ln(p)
+    }
+
+    fn close(score: f32, expected: f64) -> bool {
+        (f64::from(score) - expected).abs() < 1e-5
+    }
+
+    proptest! {
+        #[test]
+        fn scores_are_what_counting_gives_and_survive_their_numbers(seen in traffic(0..30), new in traffic(1..20)) {
+            let fitted = LengthBackOffConfig::default().fit(&samples(&seen)).unwrap();
+            let again = LengthBackOff::from_arrays(fitted.config(), 4, &fitted.numbers()).unwrap();
+            for fitted in [fitted, again] {
+                for (found, facts) in signals(&fitted, &samples(&new), 0.0, |_| None).iter().zip(&new) {
+                    prop_assert!(found.len() == 1 && close(found[0].score, expected(&seen, facts)));
+                }
+            }
+        }
+
+        #[test]
+        fn a_block_that_is_held_out_was_not_counted(all in traffic(3..40)) {
+            let fitted = LengthBackOffConfig::default().fit(&samples(&all).in_blocks(3)).unwrap();
+            let found = signals(&fitted, &samples(&all).in_blocks(3), 0.0, Some);
+            let blocks = Blocks::new(all.len(), 3);
+            for (row, found) in found.iter().enumerate() {
+                let own = blocks.packets(blocks.block(row));
+                let others = [&all[..own.start], &all[own.end..]].concat();
+                prop_assert!(close(found[0].score, expected(&others, &all[row])));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_strangers_are_refused() {
+        let facts = crate::capture::headers::fixtures::packet(1, 2, 502, 60);
+        let fitted = LengthBackOffConfig::default().fit(&samples(&[facts])).unwrap();
+        let refused = |name: &str, values: Vec<f64>| {
+            let mut arrays = fitted.numbers();
+            arrays.put(name, values);
+            LengthBackOff::from_arrays(fitted.config(), 4, &arrays).unwrap_err().to_string()
+        };
+        assert!(refused("counts", vec![1.0]).contains("`counts` has the shape"));
+        for count in [-1.0, 0.5, 4_294_967_296.0] {
+            assert!(refused("counts", [count].repeat(6)).starts_with("`counts`"), "{count}");
+        }
+        assert!(refused("tokens", vec![0.0; 12]).contains("`tokens` has the shape"));
+    }
+}

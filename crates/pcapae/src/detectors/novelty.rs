@@ -349,3 +349,161 @@ impl SignalStream for NoveltyStream<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::headers::fixtures::packet;
+    use crate::detectors::Blocks;
+    use crate::detectors::fixtures::{samples, signals, traffic};
+    use proptest::prelude::*;
+
+    /// Kind, cell and what it is of all things about a packet, in words.
+    fn told(facts: &PacketFacts) -> Vec<(NoveltyKind, String, String)> {
+        let PacketFacts { service, direction, wire_length, .. } = facts;
+        let (from, to) = (facts.sender(), facts.receiver());
+        // Without ports, the direction is that of addresses.
+        let group =
+            if service.port > 0 { format!("{service:?} {direction:?}") } else { format!("{service:?} {}", from < to) };
+        let mut told = Vec::new();
+        let mut tell = |kind, cell: &str, what: String| told.push((kind, cell.to_owned(), what));
+        tell(NoveltyKind::SourceHardware, "", format!("{:?}", facts.link_source));
+        tell(NoveltyKind::DestinationHardware, "", format!("{:?}", facts.link_destination));
+        tell(NoveltyKind::Address, "", format!("{from:?}"));
+        let hardware = facts.arp.map_or(facts.link_source, |arp| Some(arp.sender_hardware));
+        tell(NoveltyKind::Binding, "", format!("{from:?} {hardware:?}"));
+        if let Some(arp) = facts.arp {
+            let own = facts.link_source == Some(arp.sender_hardware);
+            tell(NoveltyKind::Arp, "", format!("{own} {}", arp.operation > 2));
+        }
+        tell(NoveltyKind::Service, "", format!("{service:?}"));
+        let of_service = format!("{service:?}");
+        if service.port > 0 {
+            let server = if *direction == Direction::ToService { to } else { from };
+            tell(NoveltyKind::Server, &of_service, format!("{server:?}"));
+        }
+        tell(NoveltyKind::Pair, &of_service, format!("{from:?} {to:?}"));
+        tell(NoveltyKind::Length, &group, format!("{wire_length}"));
+        tell(NoveltyKind::PairLength, &group, format!("{from:?} {to:?} {wire_length}"));
+        if let Some(flags) = facts.tcp_flags {
+            tell(NoveltyKind::Flags, &group, format!("{flags} {}", facts.has_payload));
+        }
+        told
+    }
+
+    /// The kinds of new things of each packet and how many of them lately, by looking through all that was seen.
+    fn expected(seen: &[PacketFacts], new: &[PacketFacts]) -> Vec<Vec<(u8, f32)>> {
+        let known: Vec<_> = seen.iter().flat_map(told).collect();
+        let mut shown: Vec<(Endpoint, i64, (NoveltyKind, String, String))> = Vec::new();
+        let mut expected = Vec::new();
+        for facts in new {
+            let mut things: Vec<_> = told(facts).into_iter().filter(|thing| !known.contains(thing)).collect();
+            if things.iter().any(|thing| thing.0 == NoveltyKind::Service) {
+                things.retain(|thing| thing.0 == NoveltyKind::Service);
+            }
+            things.sort();
+            let scores = things.into_iter().map(|thing| {
+                shown.push((facts.sender(), facts.time_ns, thing.clone()));
+                let lately = shown.iter().filter(|(sender, time_ns, other)| {
+                    *sender == facts.sender()
+                        && facts.time_ns - time_ns <= 10_000_000_000
+                        && (&other.0, &other.1) == (&thing.0, &thing.1)
+                });
+                let different: std::collections::BTreeSet<&String> = lately.map(|(_, _, other)| &other.2).collect();
+                (thing.0 as u8, different.len() as f32)
+            });
+            expected.push(scores.collect());
+        }
+        expected
+    }
+
+    fn scored(found: Vec<Vec<Signal>>) -> Vec<Vec<(u8, f32)>> {
+        found.iter().map(|signals| signals.iter().map(|signal| (signal.aspect, signal.score)).collect()).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn new_is_what_is_not_among_all_that_was_seen(seen in traffic(0..30), new in traffic(1..40)) {
+            let novelty = NoveltyConfig::default().fit(&samples(&seen)).unwrap();
+            let again = Novelty::from_arrays(novelty.config(), 4, &novelty.numbers()).unwrap();
+            for novelty in [novelty, again] {
+                prop_assert_eq!(scored(signals(&novelty, &samples(&new), 0.0, |_| None)), expected(&seen, &new));
+            }
+        }
+
+        #[test]
+        fn a_block_that_is_held_out_was_not_seen(all in traffic(3..40), held_out in 0u32..3) {
+            let novelty = NoveltyConfig::default().fit(&samples(&all).in_blocks(3)).unwrap();
+            let packets = Blocks::new(all.len(), 3).packets(held_out);
+            let others = [&all[..packets.start], &all[packets.end..]].concat();
+            let block = &all[packets];
+            let found = signals(&novelty, &samples(block), 0.0, |_| Some(held_out));
+            prop_assert_eq!(scored(found), expected(&others, block));
+        }
+    }
+
+    #[test]
+    fn the_last_hardware_address_of_a_host_is_known_and_survives_the_file() {
+        let moved = PacketFacts { link_source: Some([2, 0, 0, 0, 7, 7]), ..packet(1, 2, 502, 60) };
+        let novelty = NoveltyConfig::default().fit(&samples(&[packet(1, 2, 502, 60), moved])).unwrap();
+        let again = Novelty::from_arrays(novelty.config(), 4, &novelty.numbers()).unwrap();
+        for novelty in [&novelty, &again] {
+            assert_eq!(novelty.hardware_of(moved.sender()), Some([2, 0, 0, 0, 7, 7]));
+            assert_eq!(novelty.hardware_of(moved.receiver()), None);
+        }
+        // In normal traffic both addresses were seen.
+        assert_eq!(novelty.score(&samples(&[packet(1, 2, 502, 60), moved])).unwrap(), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn only_wanted_kinds_count() {
+        let config = NoveltyConfig { kinds: vec![NoveltyKind::Length], window_seconds: 1.0 };
+        let novelty = config.fit(&samples(&[packet(1, 2, 502, 60)])).unwrap();
+        let found = signals(&novelty, &samples(&[packet(3, 2, 502, 61), packet(3, 2, 503, 61)]), 0.0, |_| None);
+        assert_eq!(scored(found), [vec![(NoveltyKind::Length as u8, 1.0)], vec![]]);
+        for refused in
+            [NoveltyConfig { kinds: Vec::new(), ..config.clone() }, NoveltyConfig { window_seconds: 0.0, ..config }]
+        {
+            assert!(refused.check().is_err());
+        }
+    }
+
+    #[test]
+    fn a_sweep_is_counted_up_to_a_limit_and_what_is_remembered_is_bounded() {
+        let novelty = NoveltyConfig::default().fit(&samples(&[packet(1, 2, 502, 60)])).unwrap();
+        let mut stream = NoveltyStream::new(&novelty);
+        let see = |stream: &mut NoveltyStream<'_>, facts: &PacketFacts| {
+            let mut highest = 0.0_f32;
+            stream.packet(PacketRow::new(facts, &[]), None, &mut |signal| {
+                highest = highest.max(signal.score);
+                0.0
+            });
+            highest
+        };
+        let sweep: Vec<f32> = (0..1000).map(|i| see(&mut stream, &packet(9, 2, 502, 100 + i))).collect();
+        assert_eq!((sweep[9], sweep[999]), (10.0, NEW_COUNTED as f32));
+        assert!(stream.recent.iter().all(|(_, recent)| recent.len() <= NEW_COUNTED));
+        for i in 0..SENDERS_REMEMBERED {
+            let [.., b, c] = i.to_be_bytes();
+            let source = Endpoint::Ip(std::net::Ipv4Addr::new(11, 0, b, c).into(), Some(40_000));
+            see(&mut stream, &PacketFacts { source, ..packet(1, 2, 502, 60) });
+            assert!(stream.recent.len() <= SENDERS_REMEMBERED);
+        }
+        assert_eq!(stream.recent.len(), SENDERS_REMEMBERED);
+    }
+
+    #[test]
+    fn numbers_of_strangers_are_refused() {
+        let novelty = NoveltyConfig::default().fit(&samples(&[packet(1, 2, 502, 60)])).unwrap();
+        let refused = |name: &str, shape: &[usize], values: Vec<f64>| {
+            let mut arrays = novelty.numbers();
+            arrays.put_shaped(name, shape, values);
+            Novelty::from_arrays(novelty.config(), 4, &arrays).unwrap_err().to_string()
+        };
+        assert!(refused("tokens", &[3], vec![0.0; 3]).contains("`tokens` has the shape"));
+        assert!(refused("tokens", &[1, 2], vec![0.5, 0.0]).starts_with("`tokens`"));
+        assert!(refused("tokens", &[1, 2], vec![4_294_967_296.0, 0.0]).starts_with("`tokens`"));
+        assert!(refused("hosts", &[1, 6], vec![9.0, 0.0, 0.0, 0.0, 0.0, 0.0]).starts_with("`hosts`"));
+        assert!(refused("hosts", &[1, 6], vec![2.0, 0.0, 0.0, 0.0, 0.0, -1.0]).starts_with("`hosts`"));
+    }
+}

@@ -5,9 +5,10 @@ mod group;
 use std::collections::BTreeMap;
 
 use rayon::prelude::*;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use super::{Detector, PositionSums, Samples, ScoringHead, fact_numbers};
+use super::{Detector, Samples, ScoringHead, fact_numbers};
 use crate::capture::headers::{Direction, PacketFacts, Service};
 use crate::error::{Fault, Place};
 use crate::named_arrays::NamedArrays;
@@ -38,14 +39,14 @@ pub struct PositionHistogramConfig {
     pub head: ScoringHead,
     /// A service and direction with fewer rows than these shares its histograms with all others so rare. Default 16.
     pub rows_min: usize,
-    /// Fewest held-back rows of a service and direction that it is standardised by. With fewer it is standardised by its own rows,
-    /// each as surprising as the others find it. Default 30.
-    pub held_back_min: usize,
+    /// Of no effect, and not written: nothing is held back any more. It is read so that files of former versions are.
+    #[serde(skip_serializing)]
+    pub held_back_min: IgnoredAny,
 }
 
 impl Default for PositionHistogramConfig {
     fn default() -> Self {
-        PositionHistogramConfig { per_service: true, head: ScoringHead::TOP, rows_min: 16, held_back_min: 30 }
+        PositionHistogramConfig { per_service: true, head: ScoringHead::TOP, rows_min: 16, held_back_min: IgnoredAny }
     }
 }
 
@@ -99,7 +100,7 @@ impl PositionHistogramConfig {
             groups,
         };
         if self.head.is_standardised() {
-            fitted.standardise_by(None)?;
+            fitted.groups.iter_mut().for_each(|group| group.usual = Some(group.leave_one_out(DEVIATION_FLOOR)));
         }
         Ok(fitted)
     }
@@ -180,29 +181,6 @@ impl PositionHistogram {
         Some(group)
     }
 
-    fn standardise_by(&mut self, held_back: Option<&Samples>) -> Result<()> {
-        let mut sums: Vec<PositionSums> = vec![PositionSums::default(); self.groups.len()];
-        if let Some(samples) = held_back {
-            let looked_at = self.config.looked_at(samples)?;
-            let mut surprises = Vec::new();
-            for i in 0..samples.len() {
-                if let Some(group) = self.surprises(looked_at, i, &mut surprises) {
-                    sums[group].add(&surprises);
-                }
-            }
-        }
-        let held_back_min = self.config.held_back_min.max(1);
-        for (group, sums) in self.groups.iter_mut().zip(&sums) {
-            let usual = if sums.rows() >= held_back_min {
-                sums.standardisation(DEVIATION_FLOOR)
-            } else {
-                group.leave_one_out(DEVIATION_FLOOR)
-            };
-            group.usual = Some(usual);
-        }
-        Ok(())
-    }
-
     /// The surprise of each position of a row of an unknown service and direction.
     fn surprise_of_unknown(&self) -> f32 {
         ((self.rows + symbols(self.lengths_known)) as f64).ln() as f32
@@ -253,10 +231,6 @@ impl PositionHistogram {
 }
 
 impl Detector for PositionHistogram {
-    fn standardise(&mut self, held_back: &Samples) -> Result<()> {
-        if self.config.head.is_standardised() { self.standardise_by(Some(held_back)) } else { Ok(()) }
-    }
-
     /// The surprise of every position, standardised where the head standardises. Positions of an unknown service and direction are all as
     /// surprising as can be.
     fn position_values(&self, row: &Samples) -> Option<Vec<f32>> {
@@ -367,13 +341,10 @@ mod tests {
         }
 
         #[test]
-        fn positions_are_standardised_by_rows_held_back_or_by_the_others(
-            seen in traffic(1..40), held_back in traffic(0..40), new in traffic(1..10),
-        ) {
+        fn positions_are_standardised_by_the_other_rows(seen in traffic(1..40), new in traffic(1..10)) {
             let head = ScoringHead::Top { k: 2, standardised: true };
-            let config = PositionHistogramConfig { head, rows_min: 3, held_back_min: 4, ..Default::default() };
-            let mut fitted = config.fit(&seen.samples()).unwrap();
-            fitted.standardise(&held_back.samples()).unwrap();
+            let config = PositionHistogramConfig { head, rows_min: 3, ..Default::default() };
+            let fitted = config.fit(&seen.samples()).unwrap();
             let unknown = (seen.0.len() as f64 + 257.0).ln();
             for ((port, back, data), score) in new.0.iter().zip(fitted.score(&new.samples()).unwrap()) {
                 let like = seen.like(*port, *back, 3);
@@ -381,16 +352,11 @@ mod tests {
                     prop_assert!((score - unknown).abs() < 1e-4);
                     continue;
                 }
-                let of_others: Vec<Vec<f64>> = (0..like.len()).map(|i| {
+                let usual: Vec<Vec<f64>> = (0..like.len()).map(|i| {
                     let mut others = like.clone();
                     let own = others.remove(i);
                     surprises(&others, &own)
                 }).collect();
-                let of_held_back: Vec<Vec<f64>> = held_back.0.iter()
-                    .filter(|other| seen.like(other.0, other.1, 3) == like)
-                    .map(|other| surprises(&like, &symbols_of(&other.2)))
-                    .collect();
-                let usual = if of_held_back.len() >= 4 { of_held_back } else { of_others };
                 let mut z: Vec<f64> = surprises(&like, &symbols_of(data)).iter().enumerate().map(|(i, surprise)| {
                     let (mean, deviation) = mean_and_deviation(&usual.iter().map(|row| row[i]).collect::<Vec<_>>());
                     (surprise - mean) / deviation

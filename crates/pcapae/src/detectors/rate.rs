@@ -163,3 +163,67 @@ impl SignalStream for RateStream {
         signal(2, 0, of_sender, tokens.sender);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::headers::fixtures::packet;
+    use crate::capture::headers::{Endpoint, PacketFacts};
+    use crate::detectors::fixtures::{samples, signals};
+    use proptest::prelude::*;
+
+    /// Of each packet, those of its key in its window: tenths of it, the present one and nine before; time that runs backwards stands still.
+    fn counts<K: PartialEq>(packets: &[PacketFacts], key: impl Fn(&PacketFacts) -> K, part_ns: i64) -> Vec<f32> {
+        let mut parts: Vec<(K, i64)> = Vec::new();
+        let count = |facts: &PacketFacts| {
+            let of_key = |parts: &[(K, i64)]| {
+                parts.iter().filter(|other| other.0 == key(facts)).map(|other| other.1).collect::<Vec<_>>()
+            };
+            let part = of_key(&parts).into_iter().fold(facts.time_ns.div_euclid(part_ns), i64::max);
+            parts.push((key(facts), part));
+            (of_key(&parts).iter().filter(|other| **other > part - 10).count() as f64).log2() as f32
+        };
+        packets.iter().map(count).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn windows_hold_what_counting_in_tenths_gives(
+            drawn in prop::collection::vec((1u8..3, 1u8..3, 60u32..62, prop_oneof![-200_000_000i64..900_000_000, 0i64..6_000_000_000]), 1..80),
+            start in prop_oneof![Just(0), Just(-3_000_000_000i64), Just(1_700_000_000_000_000_000)],
+        ) {
+            let mut time_ns = start;
+            let packets: Vec<PacketFacts> = drawn.into_iter().map(|(a, b, length, later)| {
+                time_ns += later;
+                PacketFacts { time_ns, ..packet(a, b, 502, length) }
+            }).collect();
+            let rate = RateConfig::default().fit(&samples(&packets)).unwrap();
+            let again = Rate::from_arrays(rate.config(), 4, &rate.numbers()).unwrap();
+            let kind = |facts: &PacketFacts| (facts.source, facts.destination, facts.wire_length);
+            let expected = [
+                counts(&packets, kind, 100_000_000),
+                counts(&packets, kind, 1_000_000_000),
+                counts(&packets, |facts| facts.source, 1_000_000_000),
+            ];
+            for (row, found) in signals(&again, &samples(&packets), 0.0, Some).iter().enumerate() {
+                let found: Vec<(u8, f32)> = found.iter().map(|signal| (signal.aspect, signal.score)).collect();
+                prop_assert_eq!(found, [0, 1, 2].map(|aspect| (aspect as u8, expected[aspect][row])));
+            }
+        }
+    }
+
+    #[test]
+    fn extreme_times_do_no_harm_and_what_is_remembered_is_bounded() {
+        let mut stream = RateStream::new();
+        let mut see = |facts: &PacketFacts| stream.packet(PacketRow::new(facts, &[]), None, &mut |_| 0.0);
+        for time_ns in [0, i64::MAX, i64::MIN, -1, i64::MAX] {
+            see(&PacketFacts { time_ns, ..packet(1, 2, 502, 60) });
+        }
+        for i in 0..RATES_REMEMBERED + 3000 {
+            let [.., a, b, c] = i.to_be_bytes();
+            let source = Endpoint::Ip(std::net::Ipv4Addr::new(11, a, b, c).into(), Some(40_000));
+            see(&PacketFacts { source, ..packet(1, 2, 502, 60) });
+        }
+        assert_eq!((stream.kinds.len(), stream.senders.len()), (RATES_REMEMBERED, RATES_REMEMBERED));
+    }
+}

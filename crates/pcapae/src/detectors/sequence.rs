@@ -282,3 +282,197 @@ impl SignalStream for SequenceStream<'_> {
         conversation.sum = conversation.sum.min(2.0 * f64::from(threshold));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capture::headers::fixtures::packet;
+    use crate::capture::headers::{Direction, PacketFacts};
+    use crate::detectors::Blocks;
+    use crate::detectors::fixtures::{samples, signals, traffic};
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    /// What a packet is in a conversation, and the contexts it comes in, in words.
+    type Said = (String, [String; 6]);
+
+    fn to_service(facts: &PacketFacts) -> bool {
+        match facts.service.port {
+            0 => facts.sender() < facts.receiver(),
+            _ => facts.direction == Direction::ToService,
+        }
+    }
+
+    fn group(facts: &PacketFacts) -> String {
+        format!("{:?} {}", facts.service, to_service(facts))
+    }
+
+    fn conversation(facts: &PacketFacts) -> String {
+        let mut hosts = [facts.sender(), facts.receiver()];
+        hosts.sort();
+        format!("{:?} {hosts:?}", facts.service)
+    }
+
+    fn said(packets: &[PacketFacts]) -> Vec<Said> {
+        let symbol = |facts: &PacketFacts| format!("{} {}", to_service(facts), facts.wire_length);
+        let said = |at: usize| {
+            let own = conversation(&packets[at]);
+            let before: Vec<&PacketFacts> = packets[..at].iter().filter(|other| conversation(other) == own).collect();
+            let last = |n: usize| before.len().checked_sub(n).map_or(String::new(), |i| symbol(before[i]));
+            let service = format!("{:?}", packets[at].service);
+            let [a, b, c] = [last(1), last(2), last(3)];
+            let contexts = [
+                String::new(),
+                service.clone(),
+                format!("1 {service} {a}"),
+                format!("2 {service} {a} {b}"),
+                format!("3 {service} {a} {b} {c}"),
+                format!("conversation {own} {a} {b}"),
+            ];
+            (symbol(&packets[at]), contexts)
+        };
+        (0..packets.len()).map(said).collect()
+    }
+
+    /// −ln p, by counting through all that was said.
+    fn surprise(seen: &[&Said], (symbol, contexts): &Said) -> f64 {
+        let p = contexts.iter().enumerate().fold(1e-3, |p, (i, context)| {
+            let of_context: Vec<_> = seen.iter().filter(|seen| seen.1[i] == *context).collect();
+            let so = of_context.iter().filter(|seen| seen.0 == *symbol).count();
+            (so as f64 + p) / (of_context.len() as f64 + 1.0)
+        });
+        -f64::ln(p)
+    }
+
+    /// Median, and what a packet must exceed, of groups of surprises.
+    fn usual(of_groups: impl Iterator<Item = (String, f64)>) -> BTreeMap<String, (f64, f64)> {
+        let mut groups: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        of_groups.for_each(|(group, surprise)| groups.entry(group).or_default().push(surprise));
+        let usual = |mut values: Vec<f64>| {
+            values.sort_by(f64::total_cmp);
+            let n = values.len();
+            let median = (values[(n - 1) / 2] + values[n / 2]) / 2.0;
+            let mean = values.iter().sum::<f64>() / n as f64;
+            let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / n as f64).sqrt();
+            (median, mean + 2.0 * deviation.max(0.3))
+        };
+        groups.into_iter().map(|(group, values)| (group, usual(values))).collect()
+    }
+
+    /// The scores of both aspects, where the group is known.
+    fn scores(packets: &[PacketFacts], surprises: &[f64], usual: &BTreeMap<String, (f64, f64)>) -> Vec<Vec<f64>> {
+        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+        let mut connections: BTreeMap<_, Vec<f64>> = BTreeMap::new();
+        let score = |(facts, surprise): (&PacketFacts, &f64)| {
+            let Some((median, reference)) = usual.get(&group(facts)) else { return Vec::new() };
+            // Of ARP, those who speak; its link addresses are no ends.
+            let mut ends = [facts.source, facts.destination];
+            if let Some(arp) = facts.arp {
+                ends = [arp.sender, arp.target];
+            }
+            ends.sort();
+            let last = connections.entry((facts.service, ends)).or_insert_with(|| vec![*median; 8]);
+            last.push(*surprise);
+            let mean = last[last.len() - 8..].iter().sum::<f64>() / 8.0;
+            let excess = (surprise - reference).min(5.0);
+            let sum = sums.entry(conversation(facts)).or_default();
+            *sum = (*sum + excess).max(0.0);
+            vec![mean, if excess > 0.0 { *sum } else { 0.0 }]
+        };
+        packets.iter().zip(surprises).map(score).collect()
+    }
+
+    fn check(found: &[Vec<Signal>], expected: &[Vec<f64>]) -> std::result::Result<(), TestCaseError> {
+        for (found, expected) in found.iter().zip(expected) {
+            prop_assert_eq!(
+                found.iter().map(|signal| signal.aspect).collect::<Vec<_>>(),
+                (0..expected.len() as u8).collect::<Vec<_>>()
+            );
+            let close =
+                found.iter().zip(expected).all(|(signal, score)| (f64::from(signal.score) - score).abs() < 1e-4);
+            prop_assert!(close, "{:?} {:?}", found, expected);
+        }
+        Ok(())
+    }
+
+    fn left_out(all: &[PacketFacts], blocks: u32) -> Vec<f64> {
+        let (said, blocks) = (said(all), Blocks::new(all.len(), blocks));
+        let surprise = |row: usize| {
+            let own = blocks.packets(blocks.block(row));
+            let others: Vec<&Said> = said[..own.start].iter().chain(&said[own.end..]).collect();
+            surprise(&others, &said[row])
+        };
+        (0..all.len()).map(surprise).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn scores_are_what_counting_gives_and_survive_their_numbers(seen in traffic(1..30), new in traffic(1..30)) {
+            let fitted = SequenceConfig::default().fit(&samples(&seen).in_blocks(3)).unwrap();
+            let again = Sequence::from_arrays(fitted.config(), 4, &fitted.numbers()).unwrap();
+            let usual = usual(seen.iter().map(group).zip(left_out(&seen, 3)));
+            let seen = said(&seen);
+            let surprises: Vec<f64> = said(&new).iter().map(|said| surprise(&seen.iter().collect::<Vec<_>>(), said)).collect();
+            let expected = scores(&new, &surprises, &usual);
+            for fitted in [fitted, again] {
+                check(&signals(&fitted, &samples(&new), f32::INFINITY, |_| None), &expected)?;
+            }
+        }
+
+        #[test]
+        fn what_a_block_that_is_held_out_says_was_not_counted(all in traffic(3..40)) {
+            let fitted = SequenceConfig::default().fit(&samples(&all).in_blocks(3)).unwrap();
+            let surprises = left_out(&all, 3);
+            let usual = usual(all.iter().map(group).zip(surprises.iter().copied()));
+            let found = signals(&fitted, &samples(&all).in_blocks(3), f32::INFINITY, Some);
+            check(&found, &scores(&all, &surprises, &usual))?;
+        }
+    }
+
+    #[test]
+    fn the_sum_is_cut_at_twice_its_threshold_so_that_it_ends_soon() {
+        let usual = |i: usize| packet(1, 2, 502, 60 + (i % 2) as u32);
+        let fitted = SequenceConfig::default().fit(&samples(&(0..400).map(usual).collect::<Vec<_>>())).unwrap();
+        let odd: Vec<PacketFacts> =
+            (0..500).map(|i| if i < 100 { packet(1, 2, 502, 900 + i) } else { usual(i as usize) }).collect();
+        let sums = |threshold| {
+            let found = signals(&fitted, &samples(&odd), threshold, |_| None);
+            found.iter().map(|signals| signals[1].score).collect::<Vec<f32>>()
+        };
+        let (cut, uncut) = (sums(10.0), sums(f32::INFINITY));
+        // Each odd packet adds at most 5.
+        assert!(cut.iter().all(|sum| *sum <= 25.0) && uncut[99] > 400.0, "{cut:?} {}", uncut[99]);
+        assert!(cut[101..].iter().all(|sum| *sum == 0.0), "a usual packet scores");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let fitted = SequenceConfig::default().fit(&samples(&[packet(1, 2, 502, 60)])).unwrap();
+        let mut stream = SequenceStream::new(&fitted);
+        for i in 0..CONVERSATIONS_REMEMBERED + 3000 {
+            let [.., a, b, c] = i.to_be_bytes();
+            let source =
+                crate::capture::headers::Endpoint::Ip(std::net::Ipv4Addr::new(11, a, b, c).into(), Some(40_000));
+            let facts = PacketFacts { source, ..packet(1, 2, 502, 60) };
+            stream.packet(PacketRow::new(&facts, &[]), None, &mut |_| 1.0);
+        }
+        assert_eq!(
+            (stream.conversations.0.len(), stream.connections.len()),
+            (CONVERSATIONS_REMEMBERED, CONVERSATIONS_REMEMBERED)
+        );
+    }
+
+    #[test]
+    fn numbers_of_strangers_are_refused() {
+        let fitted = SequenceConfig::default().fit(&samples(&[packet(1, 2, 502, 60)])).unwrap();
+        let refused = |name: &str, shape: &[usize], values: Vec<f64>| {
+            let mut arrays = fitted.numbers();
+            arrays.put_shaped(name, shape, values);
+            Sequence::from_arrays(fitted.config(), 4, &arrays).unwrap_err().to_string()
+        };
+        assert!(refused("usual", &[2, 3], vec![0.0; 6]).contains("`usual` has the shape"));
+        assert!(refused("usual", &[1, 3], vec![0.0, f64::NAN, 0.0]).contains("finite"));
+        assert!(refused("groups", &[1, 2], vec![-1.0, 0.0]).starts_with("`groups`"));
+        assert!(refused("counts", &[1], vec![1.0]).contains("`counts` has the shape"));
+    }
+}

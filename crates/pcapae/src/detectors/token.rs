@@ -200,7 +200,9 @@ mod tests {
     #[test]
     fn what_a_block_counted_is_not_there_when_it_is_held_out() {
         let mut counts = Counts::default();
-        [(7, 0), (7, 1), (7, 1), (8, 1)].map(|(token, block)| counts.add(token, block));
+        for (token, block) in [(7, 0), (7, 1), (7, 1), (8, 1)] {
+            counts.add(token, block);
+        }
         assert_eq!([None, Some(0), Some(1)].map(|held_out| counts.get(7, held_out)), [3, 2, 1]);
         assert_eq!([None, Some(1)].map(|held_out| counts.get(8, held_out)), [1, 0]);
         counts.forget_blocks();

@@ -294,3 +294,183 @@ impl OpenEvent {
         Event { hosts: self.hosts.len(), anomalous: self.labelled.then_some(self.anomalous), ..self.event }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::calibration::Limit;
+    use crate::capture::headers::Conversation;
+    use crate::detectors::UnknownCell;
+    use crate::monitor::alert::Told;
+    use std::net::Ipv4Addr;
+
+    static NEW_PAIR: Aspect = Aspect {
+        name: "pair",
+        title: "hosts that never spoke so",
+        sentence: "{from} speaks {protocol} to {to}, which it never did",
+        margin: Margin::SecondHighest,
+        unknown_cell: UnknownCell::Highest,
+    };
+    static NEW_ADDRESS: Aspect = Aspect { name: "address", title: "address never seen", ..NEW_PAIR };
+    static RARE_LENGTH: Aspect = Aspect { name: "length", margin: Margin::Gumbel(0.5), ..NEW_PAIR };
+
+    fn conversation(packet: u64, source: [u8; 2], destination: [u8; 2]) -> Conversation {
+        let port = Some(1000 + (packet % 50_000) as u16);
+        let host = |[a, b]: [u8; 2]| Endpoint::Ip(Ipv4Addr::new(10, 0, a, b).into(), port);
+        let (source, destination) = (host(source), host(destination));
+        Conversation { source, destination, protocol: "TCP", service: None }
+    }
+
+    fn finding(aspect: &'static Aspect, cause: u64, score: f32) -> Finding {
+        let limit = Limit { highest: 0.0, threshold: if aspect.margin == Margin::SecondHighest { 0.0 } else { 1.0 } };
+        Finding { detector: "Novelty", aspect, score, limit, cell: 0, cause }
+    }
+
+    fn with_findings(packet: u64, time_ns: i64, hosts: [[u8; 2]; 2], findings: Vec<Finding>) -> Alert {
+        let (conversation, told) = (conversation(packet, hosts[0], hosts[1]), Told::default());
+        Alert { packet, time_ns, findings, conversation, told, label: Label::Unknown }
+    }
+
+    /// An alert at a time in seconds from host 10.0.0.`source` to host 10.0.0.`destination`, who never spoke so; each pair is a cause of its own. The
+    /// score is the packet's number.
+    pub fn alert(packet: u64, seconds: i64, source: u8, destination: u8) -> Alert {
+        let cause = u64::from(source.min(destination)) << 8 | u64::from(source.max(destination));
+        let hosts = [[0, source], [0, destination]];
+        with_findings(packet, seconds * 1_000_000_000, hosts, vec![finding(&NEW_PAIR, cause, packet as f32)])
+    }
+
+    pub fn events(alerts: impl IntoIterator<Item = Alert>) -> Vec<Event> {
+        let mut merger = EventMerger::default();
+        let numbers: Vec<usize> = alerts.into_iter().map(|alert| merger.add(alert)).collect();
+        let events = merger.finish();
+        assert_eq!(events.iter().map(|event| event.packet_count).sum::<u64>(), numbers.len() as u64);
+        assert!(events.iter().zip(1..).all(|(event, number)| event.number == number));
+        events
+    }
+
+    fn merged(alerts: &[Alert]) -> Vec<Vec<u64>> {
+        events(alerts.iter().cloned()).into_iter().map(|event| event.packets).collect()
+    }
+
+    /// One cause alone, of an aspect, in packets at these seconds.
+    fn recurring(aspect: &'static Aspect, seconds: &[i64]) -> Vec<Event> {
+        let alert = |(packet, second): (u64, &i64)| {
+            with_findings(packet, second * 1_000_000_000, [[0, 1], [0, 2]], vec![finding(aspect, 7, 3.0)])
+        };
+        events((1..).zip(seconds).map(alert))
+    }
+
+    #[test]
+    fn a_scan_from_one_host_and_the_answers_to_it_are_one_event() {
+        let found = events([alert(1, 0, 9, 1), alert(2, 1, 9, 2), alert(3, 2, 2, 9), alert(4, 3, 9, 3)]);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].hosts, found[0].peak.packet, found[0].peak.strength()), (4, 4, 5.0));
+        assert_eq!((found[0].opening().packet, found[0].causes.len(), found[0].alerts.len()), (1, 3, 4));
+        assert_eq!(found[0].kind(), ("Novelty", &NEW_PAIR));
+        assert_eq!(found[0].reason, "10.0.0.9 speaks TCP port 1001 to 10.0.0.1, which it never did");
+        // The answer raised the score of a cause that was listed already.
+        assert_eq!(found[0].causes[1].score, 3.0);
+    }
+
+    #[test]
+    fn a_cause_explains_packets_as_long_as_it_comes_back_within_its_hold() {
+        assert_eq!(recurring(&NEW_PAIR, &[0, 60, 120, 180])[0].packets, [1, 2, 3, 4]);
+        assert_eq!(recurring(&RARE_LENGTH, &[0, 20, 40]).len(), 1);
+        let parted = recurring(&RARE_LENGTH, &[0, 21]);
+        assert_eq!((parted.len(), parted[1].again), (2, Some(1)));
+        // Packets more than 10 s after the one before are recurrences, but told in the same event.
+        let found = &recurring(&NEW_PAIR, &[0, 5, 50, 55, 100])[..];
+        assert_eq!((found.len(), found[0].recurrences, found[0].packet_count), (1, 2, 5));
+    }
+
+    #[test]
+    fn the_hold_doubles_each_time_a_cause_comes_back_later_up_to_a_day() {
+        // A minute, then two, then four: 61 s and 122 s are too late, 240 s is not.
+        let found = recurring(&NEW_PAIR, &[0, 61, 183, 423]);
+        assert_eq!(found.iter().map(|event| event.packets.as_slice()).collect::<Vec<_>>(), [&[1][..], &[2], &[3, 4]]);
+        assert_eq!(found.iter().map(|event| event.again).collect::<Vec<_>>(), [None, Some(1), Some(2)]);
+        // Every day and a bit: in the end the hold is a day, and no longer, so that it is told again each time.
+        let days: Vec<i64> = (0..20).map(|day| day * 86_401).collect();
+        assert_eq!(recurring(&NEW_PAIR, &days).len(), 20);
+        // Every 12 hours: after ten or eleven times it is not told any more.
+        let half_days: Vec<i64> = (0..40).map(|half| half * 43_200).collect();
+        assert_eq!(recurring(&NEW_PAIR, &half_days).len(), 11);
+    }
+
+    #[test]
+    fn a_flood_from_forged_addresses_is_one_event_of_bounded_size() {
+        const PACKETS: u64 = 20_000;
+        let forged = |packet: u64| {
+            let [.., high, low] = packet.to_be_bytes();
+            let new = [finding(&NEW_ADDRESS, packet << 1, 1.0), finding(&NEW_PAIR, packet << 1 | 1, 1.0)];
+            with_findings(packet, packet as i64 * 1000, [[high, low], [high ^ 0x80, low]], new.into())
+        };
+        let found = events((1..=PACKETS).map(forged));
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].packet_count, found[0].last_packet, found[0].packets.len()),
+            (PACKETS, PACKETS, PACKETS_LISTED)
+        );
+        assert_eq!(
+            (found[0].alerts.len(), found[0].causes.len(), found[0].more_causes),
+            (ALERTS_KEPT, CAUSES_LISTED, true)
+        );
+        assert_eq!(found[0].hosts, HOSTS_COUNTED);
+    }
+
+    #[test]
+    fn causes_and_open_events_are_bounded() {
+        let mut merger = EventMerger::default();
+        for packet in 1..=(CAUSES_REMEMBERED as u64 + 5000) {
+            // Two seconds apart, so that nothing joins; hosts of their own.
+            let [.., a, b, c] = packet.to_be_bytes();
+            let hosts = [[a ^ b, c], [a ^ b ^ 0x80, c]];
+            merger.add(with_findings(
+                packet,
+                packet as i64 * 2_000_000_000,
+                hosts,
+                vec![finding(&NEW_PAIR, packet, 1.0)],
+            ));
+            assert!(merger.latest.len() <= EVENTS_OPEN);
+        }
+        assert_eq!(merger.causes.len(), CAUSES_REMEMBERED);
+    }
+
+    #[test]
+    fn alerts_of_strangers_or_far_apart_are_events_of_their_own() {
+        assert_eq!(merged(&[alert(1, 0, 1, 2), alert(2, 2, 3, 4), alert(3, 4, 2, 1)]), [vec![1, 3], vec![2]]);
+        assert_eq!(merged(&[alert(1, 0, 1, 2), alert(2, 11, 1, 3)]), [[1], [2]]);
+    }
+
+    #[test]
+    fn a_chain_of_neighbours_without_a_common_host_is_not_one_event() {
+        assert_eq!(merged(&[alert(1, 0, 1, 2), alert(2, 2, 2, 3), alert(3, 4, 3, 4)]), [vec![1, 2], vec![3]]);
+    }
+
+    #[test]
+    fn a_burst_of_strangers_is_no_more_than_16_events() {
+        // Each of a kind of its own, so that nothing but the crowd joins them.
+        const NAMES: &str = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN";
+        let stranger = |(packet, at): (u64, usize)| {
+            let found = Finding { detector: &NAMES[at..=at], ..finding(&NEW_PAIR, packet, 1.0) };
+            with_findings(packet, 0, [[1, packet as u8], [2, packet as u8]], vec![found])
+        };
+        assert_eq!(events((1..).zip(0..NAMES.len()).map(stranger)).len(), EVENTS_OPEN);
+    }
+
+    #[test]
+    fn labels_are_counted_only_where_there_are_any() {
+        let unknown = alert(1, 0, 1, 2);
+        assert_eq!(events([unknown.clone()])[0].anomalous, None);
+        let anomalous = Alert { label: Label::Anomalous, ..alert(2, 0, 1, 2) };
+        assert_eq!(events([unknown, anomalous])[0].anomalous, Some(1));
+    }
+
+    #[test]
+    fn time_that_runs_backwards_is_as_far_as_it_is_forwards() {
+        assert_eq!(
+            merged(&[alert(1, 100, 1, 2), alert(2, 41, 1, 2), alert(3, i64::MIN / 2_000_000_000, 1, 2)]).len(),
+            2
+        );
+    }
+}

@@ -32,6 +32,8 @@ const VERSION: &str = "5";
 /// Versions that it reads. Before 5 p-values of packets were calibrated; before 4 there were four detectors, each with a record of its own form;
 /// before 3, no normal fragments.
 const VERSIONS: [&str; 4] = ["2", "3", "4", VERSION];
+/// Most blocks of normal traffic that a bundle may rest on, after any number of additions.
+const BLOCKS_MAX: u32 = 1 << 16;
 /// Of the normal fragments, their windows, u8 `[n, bytes of a window]`.
 const NORMAL_WINDOWS: &str = "normal.windows";
 /// The first packet of each one's last fragment, u64 `[n]`.
@@ -229,7 +231,10 @@ fn from_parts(
     let of_detector =
         |detector: &FittedDetector| Ok((detector.aspects(), maxima(detector.name(), detector.aspects())?));
     let of_detectors = detectors.fitted.iter().map(of_detector).collect::<Result<_, Fault>>()?;
-    let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks.max(1), of_detectors);
+    if !(1..=BLOCKS_MAX).contains(&record.blocks) {
+        return Err(Place::Entry("blocks".into()).found(record.blocks, format!("1 to {BLOCKS_MAX}")));
+    }
+    let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks, of_detectors);
     decision
         .accept_only(record.accepted.iter().flat_map(|event| &event.causes).map(|cause| (cause.cause, cause.up_to)));
     let Record { id, accepted, training_summary, .. } = record;

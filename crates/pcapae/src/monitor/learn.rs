@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
@@ -158,6 +157,7 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
     if !excluded.is_empty() {
         (bundle, left_out) = fitting(&data.without(&excluded)).learn(progress)?;
     }
+    bundle.id = bundle_id(&bundle)?;
     Ok(Learned { bundle, left_out, skipped, captures })
 }
 
@@ -179,14 +179,10 @@ fn excluded_packets(exclude: &[Exclusion], left_out: &LeftOut) -> Result<BTreeSe
     Ok(left_out.packets.iter().filter(|(_, event)| events.contains(event)).map(|(packet, _)| *packet).collect())
 }
 
-/// What tells a bundle from others: a digest of what it was learned from and when.
-fn bundle_id(summary: &TrainingSummary) -> String {
-    let mut digest = Sha256::new();
-    summary.sources.iter().for_each(|source| digest.update(&source.sha256));
-    digest.update(summary.packets.to_le_bytes());
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    digest.update(since_1970.as_nanos().to_le_bytes());
-    digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+/// What tells a bundle from others: a digest of all that it learned.
+fn bundle_id(bundle: &Bundle) -> Result<String> {
+    let digest = Sha256::digest(bundle.to_bytes()?);
+    Ok(digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// What detectors are fitted to.
@@ -244,8 +240,7 @@ impl Fitting<'_> {
             history,
             left_out_events: left_out.events.len() as u64,
         };
-        let id = bundle_id(&training_summary);
-        let (cutting, accepted) = (self.cutting, Vec::new());
+        let (id, cutting, accepted) = (String::new(), self.cutting, Vec::new());
         Ok((Bundle { id, cutting, detectors, decision, accepted, training_summary, normal }, left_out))
     }
 

@@ -58,7 +58,7 @@ use crate::train::History;
 /// All that detection needs.
 #[derive(Debug, Clone)]
 pub struct Bundle {
-    /// What tells it from others, from when it was learned; empty in bundles of versions before 5.
+    /// What tells it from others: a digest of what it learned; empty in bundles of versions before 5.
     pub id: String,
     /// How captures are cut into fragments.
     pub cutting: Cutting,

@@ -34,3 +34,31 @@ pub(super) fn severity(event: &Event) -> u8 {
         () => 3,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::Alert;
+    use crate::monitor::event::tests::{alert, events};
+
+    #[test]
+    fn a_kind_keeps_its_number_whatever_the_event() {
+        let [one, other] = [[alert(1, 0, 1, 2)], [alert(9, 7, 3, 4)]].map(|alerts| events(alerts).remove(0));
+        assert_eq!((kind_name(&one), signature_id(&one)), ("Novelty/pair".into(), signature_id(&other)));
+        // Rules of collectors rest on this number: it must not change.
+        assert_eq!(signature_id(&one), 0);
+        assert_eq!(signature(&one), "pcapae: hosts that never spoke so");
+    }
+
+    #[test]
+    fn what_is_new_for_several_reasons_is_worst() {
+        let severity_of = |alerts: &[Alert]| severity(&events(alerts.iter().cloned())[0]);
+        let score = |score: f32, mut alert: Alert| {
+            alert.findings.iter_mut().for_each(|finding| finding.score = score);
+            alert
+        };
+        let new: Vec<Alert> = (1..=4).map(|host| score(1.0, alert(u64::from(host), 0, 9, host))).collect();
+        assert_eq!((severity_of(&new[..3]), severity_of(&new)), (2, 1));
+        assert_eq!(severity_of(&[score(3.0, alert(1, 0, 1, 2))]), 1);
+    }
+}

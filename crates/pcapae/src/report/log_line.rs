@@ -78,17 +78,31 @@ fn escaped(text: &str, special: &[char]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::monitor::event::tests::alert;
-    use crate::monitor::events;
+    use crate::monitor::event::tests::{alert, events};
 
     #[test]
     fn lines_say_who_and_why() {
-        let event = &events([alert(4, 1, 9, 1)])[0];
+        let event = &events([alert(4, 1, 9, 1), alert(5, 3, 9, 1)])[0];
         let line = syslog_line(event);
-        let data = "[pcapae@32473 score=\"4\" threshold=\"2\" p=\"0.5\" packet=\"4\" packets=\"1\" protocol=\"TCP\" source=\"10.0.0.9:1004\"";
-        assert!(line.starts_with(&format!("<108>1 1970-01-01T00:00:01.000000Z - pcapae - alert {data}")), "{line}");
+        let reason = "10.0.0.9 speaks TCP port 1004 to 10.0.0.1, which it never did";
+        let data = format!(
+            "[pcapae@32473 number=\"1\" kind=\"Novelty/pair\" reason=\"{reason}\" strength=\"6\" packet=\"4\" packets=\"2\" recurrences=\"0\" \
+             last=\"1970-01-01T00:00:03.000000Z\" protocol=\"TCP\" source=\"10.0.0.9:1004\" destination=\"10.0.0.1:1004\"]"
+        );
+        let expected = format!("<108>1 1970-01-01T00:00:01.000000Z - pcapae - alert {data} pcapae: {reason}");
+        assert_eq!(line, expected);
         let line = cef_line(event);
-        assert!(line.contains("|both|pcapae: packet and connection do not fit normal traffic|8|rt=1000 cnt=1 src=10.0.0.9 spt=1004 dst=10.0.0.1"), "{line}");
+        let version = env!("CARGO_PKG_VERSION");
+        let head =
+            format!("CEF:0|pcapae|pcapae|{version}|{}|pcapae: hosts that never spoke so|10|", signature_id(event));
+        assert!(
+            line.starts_with(&format!("{head}rt=1000 end=3000 cnt=2 src=10.0.0.9 spt=1004 dst=10.0.0.1")),
+            "{line}"
+        );
+        assert!(
+            line.ends_with(" pcapaeDestination=10.0.0.1:1004") && line.contains(&format!("pcapaeReason={reason}")),
+            "{line}"
+        );
     }
 
     #[test]

@@ -34,11 +34,6 @@ impl FalseAlarmRate {
     pub fn share(self) -> f64 {
         self.0
     }
-
-    /// Half of it, for each of two kinds of alerts that together keep it.
-    pub fn halved(self) -> FalseAlarmRate {
-        FalseAlarmRate((self.0 / 2.0).max(f64::MIN_POSITIVE))
-    }
 }
 
 impl Default for FalseAlarmRate {
@@ -88,16 +83,6 @@ impl Threshold {
         let n = scores.len();
         let value = *scores.get(rank(n, rate).min(n).checked_sub(1)?)?;
         Some(Threshold { value, rate, calibrated_on: n })
-    }
-
-    /// The same threshold for scores that are −ln of a conformal p-value from `calibrated_on` scores, see
-    /// [`Conformal`](super::Conformal): p must be at most `rate`, so that the value is −ln rate. With too few calibration scores for
-    /// the rate, p must be the least there is, 1 / (n + 1).
-    pub fn of_surprise(calibrated_on: usize, rate: FalseAlarmRate) -> Threshold {
-        let least = 1.0 / (calibrated_on as f64 + 1.0);
-        // Where p equals the rate, rounding must not make the score fall short.
-        let value = -rate.share().max(least).ln() * (1.0 - 1e-6);
-        Threshold { value: value as f32, rate, calibrated_on }
     }
 
     /// True if there were enough calibration scores for the wanted rate.

@@ -86,13 +86,14 @@ pub(super) fn read(record: &str, tensors: &SafeTensors, is_version_4: bool) -> R
         false => serde_json::from_str::<Record3>(record).map_err(Fault::parser)?.into_record()?,
     };
     let calibrations = arrays(CALIBRATION)?;
-    let maxima = |name: &str, _: &'static [Aspect]| {
+    let maxima = |name: &str, aspects: &'static [Aspect]| {
         let scores = calibrations.get(name, &[None])?;
         let highest =
             scores.values.iter().copied().reduce(f64::max).ok_or_else(|| Place::Array(name.into()).empty())?;
         let mut maxima = BlockMaxima::default();
         maxima.add(NOWHERE, 0, highest as f32);
-        Ok(vec![maxima])
+        // One, where the detector is of a former version.
+        Ok(vec![maxima; aspects.len()])
     };
     let record = Record {
         mode: record.mode,
