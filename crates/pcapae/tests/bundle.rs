@@ -12,7 +12,9 @@ use pcapae::detectors::ScoringHead;
 use pcapae::fragment::Mode;
 use pcapae::label::{Label, Labels};
 use pcapae::model::{Frames, Head, ModelConfig, Side};
-use pcapae::monitor::{Accepted, Bundle, DetectorPlan, Effort, FittedDetector, Keep, LearnConfig, learn};
+use pcapae::monitor::{
+    Accepted, AcceptedCause, Bundle, DetectorPlan, Effort, FittedDetector, Keep, LearnConfig, learn,
+};
 use pcapae::named_arrays::NamedArrays;
 use pcapae::train::TrainConfig;
 use proptest::prelude::*;
@@ -135,8 +137,9 @@ fn a_bundle_survives_its_file() {
     let others = [config(Mode::Byte, 2, 7), config(Mode::Flow, 1, 7)];
     for config in [everything(), alone, wide, categorical].into_iter().chain(others) {
         let mut bundle = learned(&config);
-        let (kind, reason) = ("Novelty/pair".into(), "so it is".into());
-        bundle.accepted.push(Accepted { cause: u64::MAX - 1, up_to: 2.5, kind, reason, time_ns: -1 });
+        let cause = AcceptedCause { kind: "Novelty/pair".into(), cause: u64::MAX - 1, up_to: 2.5 };
+        let (event, reason) = ("it came".into(), "so it is".into());
+        bundle.accepted.push(Accepted { event, reason, time_ns: -1, causes: vec![cause] });
         bundle.decision.accept(u64::MAX - 1, 2.5);
         let bytes = bundle.to_bytes().unwrap();
         let again = Bundle::from_bytes(&bytes).unwrap();
