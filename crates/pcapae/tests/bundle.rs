@@ -195,7 +195,7 @@ fn a_packet_of_its_own_kind_is_an_alert_that_says_why() {
     let detection = detect(Keep::Packets);
     let [event] = detection.events.as_slice() else { panic!("{:?}", detection.events) };
     assert_eq!((&event.packets[..], event.packet_count, detection.alerts, detection.packets), (&[60][..], 1, 1, 60));
-    let odd = event.opening();
+    let odd = &event.told;
     assert!(odd.findings.iter().all(|finding| finding.score > finding.limit.threshold && finding.strength() > 1.0));
     let found = |name: &str| odd.findings.iter().any(|finding| finding.detector == name);
     assert!(found("Autoencoder") && found("PositionHistogram") && found("ClosedPositions"), "{odd:?}");

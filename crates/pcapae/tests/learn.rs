@@ -134,7 +134,7 @@ fn a_dozen_odd_packets_among_the_learned_are_told_and_do_not_hide_an_attack() {
     let detection = detect(&learned.bundle, captures(&merged(&[plant(300), intruder(10 * SECOND)])), Keep::Events);
     let [event] = detection.events.as_slice() else { panic!("{:?}", detection.events) };
     assert_eq!(
-        (event.kind().1.name, event.opening().conversation.source.host().to_string()),
+        (event.kind().1.name, event.told.conversation.source.host().to_string()),
         ("address", "10.0.0.66".into())
     );
     assert!(event.packet_count >= 12, "{event:?}");

@@ -38,6 +38,7 @@ const ASPECTS: [Aspect; 1] = [Aspect {
     name: "values",
     title: "byte values never seen",
     sentence: "{from} → {to} {protocol}: byte values never seen at {score} positions that take few values",
+    rank: Aspect::UNUSUAL,
     margin: Margin::Gumbel(0.5),
     unknown_cell: UnknownCell::Silent,
 }];

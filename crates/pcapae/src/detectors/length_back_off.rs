@@ -18,6 +18,7 @@ const ASPECTS: [Aspect; 1] = [Aspect {
     name: "length",
     title: "rare length",
     sentence: "{from} → {to} {protocol}: a rare length, {length} bytes",
+    rank: Aspect::UNUSUAL,
     margin: Margin::Gumbel(0.7),
     unknown_cell: UnknownCell::Silent,
 }];

@@ -73,36 +73,44 @@ impl NoveltyKind {
     ];
 }
 
-const fn aspect(name: &'static str, title: &'static str, sentence: &'static str) -> Aspect {
+const fn aspect(rank: u8, name: &'static str, title: &'static str, sentence: &'static str) -> Aspect {
     // Where nothing new was ever seen, the first new thing is one.
-    Aspect { name, title, sentence, margin: Margin::SecondHighest, unknown_cell: UnknownCell::Highest }
+    Aspect { name, title, sentence, rank, margin: Margin::SecondHighest, unknown_cell: UnknownCell::Highest }
 }
 
 /// In the order of [`NoveltyKind::ALL`], in which they are told where several are new at once.
 const ASPECTS: [Aspect; 11] = [
-    aspect("address", "address never seen", "{from}, never seen, speaks {protocol} to {to}"),
-    aspect("service", "service never seen", "{from} → {to}: a service never seen, {service}"),
-    aspect("binding", "new hardware address of a known host", "{from} has a new hardware address ({link}, was {was})"),
-    aspect("arp", "ARP of a kind never seen", "{from} sends ARP of a kind never seen, about {to}"),
-    aspect("server", "new server", "{server} serves {protocol}, which it never did"),
-    aspect("pair", "hosts that never spoke so", "{from} speaks {protocol} to {to}, which it never did"),
+    aspect(0, "address", "address never seen", "{from}, never seen, speaks {protocol} to {to}"),
+    aspect(1, "service", "service never seen", "{from} → {to}: a service never seen, {service}"),
     aspect(
+        2,
+        "binding",
+        "new hardware address of a known host",
+        "{from} has a new hardware address ({link}, was {was})",
+    ),
+    aspect(3, "arp", "ARP of a kind never seen", "{from} sends ARP of a kind never seen, about {to}"),
+    aspect(4, "server", "new server", "{server} serves {protocol}, which it never did"),
+    aspect(5, "pair", "hosts that never spoke so", "{from} speaks {protocol} to {to}, which it never did"),
+    aspect(
+        6,
         "source-hardware",
         "hardware address never seen",
         "{from} sends from the hardware address {link}, never seen",
     ),
     aspect(
+        7,
         "destination-hardware",
         "hardware address never sent to",
         "{from} sends {protocol} to the hardware address {to-link}, never seen",
     ),
-    aspect("length", "length never seen", "{from} → {to} {protocol}: a length never seen, {length} bytes"),
+    aspect(8, "length", "length never seen", "{from} → {to} {protocol}: a length never seen, {length} bytes"),
     aspect(
+        9,
         "pair-length",
         "length never seen between hosts",
         "{from} → {to} {protocol}: a length never seen between them, {length} bytes",
     ),
-    aspect("flags", "TCP flags never seen", "{from} → {to} {protocol}: TCP flags never seen there"),
+    aspect(10, "flags", "TCP flags never seen", "{from} → {to} {protocol}: TCP flags never seen there"),
 ];
 
 /// Which kinds count, and how long new things of one sender add up.
@@ -198,7 +206,9 @@ fn things(facts: &PacketFacts, tokens: &Tokens, found: &mut dyn FnMut(Thing)) {
     if let Some(address) = facts.link_destination {
         add(NoveltyKind::DestinationHardware, 0, [hardware(address), 0, 0, 0, 0]);
     }
-    if let Endpoint::Ip(..) = facts.sender() {
+    if let Endpoint::Ip(address, _) = facts.sender()
+        && !address.is_unspecified()
+    {
         add(NoveltyKind::Address, 0, [tokens.sender, 0, 0, 0, 0]);
         if let (sender, Some(address)) = bound(facts) {
             add(NoveltyKind::Binding, 0, [host(sender), hardware(address), 0, 0, 0]);

@@ -21,7 +21,14 @@ pub const RATES_REMEMBERED: usize = 65_536;
 const PARTS: usize = 10;
 
 const fn aspect(name: &'static str, title: &'static str, sentence: &'static str) -> Aspect {
-    Aspect { name, title, sentence, margin: Margin::Gumbel(1.0), unknown_cell: UnknownCell::Highest }
+    Aspect {
+        name,
+        title,
+        sentence,
+        rank: Aspect::UNUSUAL,
+        margin: Margin::Gumbel(1.0),
+        unknown_cell: UnknownCell::Highest,
+    }
 }
 
 const ASPECTS: [Aspect; 3] = [

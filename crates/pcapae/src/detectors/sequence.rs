@@ -29,7 +29,14 @@ const EXCESS_MAX: f64 = 5.0;
 const START: u64 = 0;
 
 const fn aspect(name: &'static str, title: &'static str, sentence: &'static str, floor: f64) -> Aspect {
-    Aspect { name, title, sentence, margin: Margin::Gumbel(floor), unknown_cell: UnknownCell::Silent }
+    Aspect {
+        name,
+        title,
+        sentence,
+        rank: Aspect::UNUSUAL,
+        margin: Margin::Gumbel(floor),
+        unknown_cell: UnknownCell::Silent,
+    }
 }
 
 const ASPECTS: [Aspect; 2] = [

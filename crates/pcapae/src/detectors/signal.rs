@@ -16,6 +16,8 @@ pub struct Aspect {
     /// `{was}` for the hardware address that the sender has and had, `{to-link}` for the receiver's, `{length}` for the bytes on the wire,
     /// `{score}` for the score, `{times}` for 2 to the power of how far it exceeds the highest before, in words.
     pub sentence: &'static str,
+    /// How much it tells, the lowest most: of several findings the lowest is told.
+    pub rank: u8,
     /// How the threshold follows from the highest scores of blocks of normal traffic.
     pub margin: Margin,
     /// What holds in a cell that was not learned.
@@ -23,11 +25,15 @@ pub struct Aspect {
 }
 
 impl Aspect {
+    /// The rank of what is not new, but unusual: the strongest finding is told.
+    pub const UNUSUAL: u8 = 100;
+
     /// The score of a row, of a detector that scores rows.
     pub const SCORE: Aspect = Aspect {
         name: "score",
         title: "packet unlike normal traffic",
         sentence: "{from} → {to} {protocol}: bytes unlike any learned",
+        rank: Aspect::UNUSUAL,
         margin: Margin::Gumbel(0.0),
         unknown_cell: UnknownCell::Highest,
     };

@@ -103,9 +103,23 @@ impl Alert {
         shares
     }
 
-    /// The two hosts.
+    /// The two hosts; one that has no IP address yet by its hardware address.
     pub(crate) fn hosts(&self) -> [Endpoint; 2] {
-        [self.conversation.source.host(), self.conversation.destination.host()]
+        let told = [self.told.link, self.told.to_link].map(|address| address.map(Endpoint::Mac));
+        let ends = [self.conversation.source.host(), self.conversation.destination.host()];
+        let host = |(end, hardware): (Endpoint, Option<Endpoint>)| match end {
+            Endpoint::Ip(address, _) if address.is_unspecified() => hardware.unwrap_or(end),
+            end => end,
+        };
+        [host((ends[0], told[0])), host((ends[1], told[1]))]
+    }
+
+    /// Who takes part: the two hosts, and hardware addresses that a finding names.
+    pub(super) fn takes_part(&self) -> impl Iterator<Item = Endpoint> + '_ {
+        let names = |part: &str| self.findings.iter().any(|finding| finding.aspect.sentence.contains(part));
+        let named = [("{link}", self.told.link), ("{to-link}", self.told.to_link)];
+        let hardware = named.into_iter().filter(move |(part, _)| names(part)).filter_map(|(_, address)| address);
+        self.hosts().into_iter().chain(hardware.filter(|address| address[0] & 1 == 0).map(Endpoint::Mac))
     }
 
     /// The reason in a sentence: that of the first finding.

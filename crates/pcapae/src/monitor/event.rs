@@ -47,6 +47,7 @@ pub struct Event {
     pub number: usize,
     /// The reason in a sentence.
     pub reason: String,
+    kind: (&'static str, &'static Aspect),
     /// The numbers of its packets in order, the one that opened it first, at most [`PACKETS_LISTED`].
     pub packets: Vec<u64>,
     /// How many packets it has.
@@ -59,6 +60,8 @@ pub struct Event {
     pub last_ns: i64,
     /// What was found in the first [`ALERTS_KEPT`] packets.
     pub alerts: Vec<Alert>,
+    /// The alert that the reason tells of: the one that opened the event, or one soon after that says more.
+    pub told: Alert,
     /// The alert with the strongest finding.
     pub peak: Alert,
     /// What explains its packets, each with its highest score, at most [`CAUSES_LISTED`].
@@ -78,15 +81,7 @@ pub struct Event {
 impl Event {
     /// What it is: the detector and aspect that are told.
     pub fn kind(&self) -> (&'static str, &'static Aspect) {
-        // An event has at least the alert that opened it, and an alert at least one finding.
-        self.causes
-            .first()
-            .map_or((crate::residual::AUTOENCODER, &Aspect::SCORE), |first| (first.detector, first.aspect))
-    }
-
-    /// Whom the alert that opened it is about.
-    pub fn opening(&self) -> &Alert {
-        self.alerts.first().unwrap_or(&self.peak)
+        self.kind
     }
 }
 
@@ -210,12 +205,14 @@ impl OpenEvent {
         let event = Event {
             number,
             reason: alert.sentence(told),
+            kind: (told.detector, told.aspect),
             packets: Vec::new(),
             packet_count: 0,
             last_packet: alert.packet,
             first_ns: alert.time_ns,
             last_ns: alert.time_ns,
             alerts: Vec::new(),
+            told: alert.clone(),
             peak: alert.clone(),
             causes: Vec::new(),
             more_causes: false,
@@ -228,7 +225,7 @@ impl OpenEvent {
             event,
             widened_ns: alert.time_ns,
             opened_ns: alert.time_ns,
-            in_all: alert.hosts().to_vec(),
+            in_all: alert.takes_part().collect(),
             hosts: BTreeSet::new(),
             kinds: Vec::new(),
             labelled: false,
@@ -239,7 +236,7 @@ impl OpenEvent {
     fn takes(&self, alert: &Alert, findings: &[Finding]) -> bool {
         let gap = self.widened_ns.abs_diff(alert.time_ns);
         let same_kinds = || findings.iter().all(|finding| self.kinds.contains(&kind(finding)));
-        let shares_host = || alert.hosts().iter().any(|host| self.in_all.contains(host));
+        let shares_host = || alert.takes_part().any(|host| self.in_all.contains(&host));
         let is_flood = || self.hosts.len() > FLOOD_HOSTS;
         (gap <= EVENT_GAP_NS && shares_host()) || (gap <= SAME_KIND_GAP_NS && (is_flood() || same_kinds()))
     }
@@ -247,7 +244,14 @@ impl OpenEvent {
     /// Takes what nothing explained before.
     fn widen(&mut self, alert: &Alert, findings: &[Finding]) {
         self.widened_ns = alert.time_ns;
-        self.in_all.retain(|host| alert.hosts().contains(host));
+        let taking_part: Vec<Endpoint> = alert.takes_part().collect();
+        self.in_all.retain(|host| taking_part.contains(host));
+        let best = findings.iter().min_by_key(|finding| finding.aspect.rank);
+        if let Some(best) = best.filter(|best| best.aspect.rank < self.event.kind.1.rank) {
+            self.event.reason = alert.sentence(best);
+            self.event.kind = (best.detector, best.aspect);
+            self.event.told = alert.clone();
+        }
         for finding in findings {
             if !self.kinds.contains(&kind(finding)) {
                 self.kinds.push(kind(finding));
@@ -308,6 +312,7 @@ pub(crate) mod tests {
         name: "pair",
         title: "hosts that never spoke so",
         sentence: "{from} speaks {protocol} to {to}, which it never did",
+        rank: 5,
         margin: Margin::SecondHighest,
         unknown_cell: UnknownCell::Highest,
     };
@@ -365,7 +370,7 @@ pub(crate) mod tests {
         let found = events([alert(1, 0, 9, 1), alert(2, 1, 9, 2), alert(3, 2, 2, 9), alert(4, 3, 9, 3)]);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].hosts, found[0].peak.packet, found[0].peak.strength()), (4, 4, 5.0));
-        assert_eq!((found[0].opening().packet, found[0].causes.len(), found[0].alerts.len()), (1, 3, 4));
+        assert_eq!((found[0].told.packet, found[0].causes.len(), found[0].alerts.len()), (1, 3, 4));
         assert_eq!(found[0].kind(), ("Novelty", &NEW_PAIR));
         assert_eq!(found[0].reason, "10.0.0.9 speaks TCP port 1001 to 10.0.0.1, which it never did");
         // The answer raised the score of a cause that was listed already.

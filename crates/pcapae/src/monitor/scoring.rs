@@ -7,9 +7,7 @@ use super::{Bundle, Detectors, Finding, PacketScores};
 use crate::Result;
 use crate::calibration::{DecisionRule, DetectorRule, Limit};
 use crate::capture::headers::{Conversation, PacketFacts};
-use crate::detectors::{
-    Aspect, FragmentScorer, GroupedBy, Margin, PacketRow, ScoredFragment, Signal, SignalStream, Tokens,
-};
+use crate::detectors::{Aspect, FragmentScorer, GroupedBy, PacketRow, ScoredFragment, Signal, SignalStream, Tokens};
 use crate::fragment::Fragment;
 use crate::label::Label;
 
@@ -117,14 +115,11 @@ pub(super) fn by_packet(mut findings: Vec<(usize, Finding)>) -> Vec<(usize, Vec<
     findings.chunk_by(|a, b| a.0 == b.0).map(|findings| (findings[0].0, in_order(findings))).collect()
 }
 
-/// The findings of a packet, first what is told first: something new, then the strongest.
+/// The findings of a packet, first what is told first: by rank, then the strongest.
 fn in_order(findings: &[(usize, Finding)]) -> Vec<Finding> {
     let mut findings: Vec<Finding> = findings.iter().map(|(_, finding)| *finding).collect();
-    let is_new = |finding: &Finding| finding.aspect.margin == Margin::SecondHighest;
-    findings.sort_by(|a, b| {
-        let strength = || if is_new(a) { std::cmp::Ordering::Equal } else { b.strength().total_cmp(&a.strength()) };
-        is_new(b).cmp(&is_new(a)).then_with(strength)
-    });
+    let by_strength = |a: &Finding, b: &Finding| b.strength().total_cmp(&a.strength());
+    findings.sort_by(|a, b| a.aspect.rank.cmp(&b.aspect.rank).then_with(|| by_strength(a, b)));
     findings
 }
 

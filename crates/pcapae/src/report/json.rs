@@ -11,12 +11,12 @@ use crate::metrics::{EpisodeMeasures, Summary};
 use crate::monitor::{Event, Finding};
 
 /// One event as a JSON object: `timestamp`, `event_type: "alert"`, source and destination, `proto`, `app_proto`, `pcap_cnt` of the
-/// packet that opened it in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
-/// the event's number, kind, reason and causes, what was found in the packet that opened it, the detectors' shares, the fields that mattered (null
+/// packet that is told of in its capture `pcap_filename`, `community_id` where there are ports, an object `alert`, and an object `pcapae` with
+/// the event's number, kind, reason and causes, what was found in that packet, the detectors' shares, the fields that mattered (null
 /// without evidence) and packets, whose numbers are counted over all captures.
 pub fn event_json(event: &Event, bundle: &str, captures: &CaptureSummary, fields: Option<&[TopField]>) -> Value {
-    let opening = event.opening();
-    let conversation = &opening.conversation;
+    let told = &event.told;
+    let conversation = &told.conversation;
     let mut object = Map::new();
     object.insert("timestamp".into(), timestamp(event.first_ns).into());
     object.insert("event_type".into(), "alert".into());
@@ -29,7 +29,7 @@ pub fn event_json(event: &Event, bundle: &str, captures: &CaptureSummary, fields
     if let Some(id) = community_id(conversation) {
         object.insert("community_id".into(), id.into());
     }
-    let (path, number) = place(opening.packet, captures);
+    let (path, number) = place(told.packet, captures);
     object.insert("pcap_cnt".into(), number.into());
     if let Some(path) = path {
         object.insert("pcap_filename".into(), path.into());
@@ -44,7 +44,7 @@ pub fn event_json(event: &Event, bundle: &str, captures: &CaptureSummary, fields
         "recurrences": event.recurrences,
         "again": event.again,
         "strength": shortest(event.peak.strength()),
-        "findings": opening.findings.iter().map(finding_json).collect::<Vec<Value>>(),
+        "findings": told.findings.iter().map(finding_json).collect::<Vec<Value>>(),
         "causes": event.causes.iter().map(finding_json).collect::<Vec<Value>>(),
         "more_causes": event.more_causes,
         "shares": Value::Object(shares.collect()),

@@ -22,7 +22,7 @@ pub fn syslog_line(event: &Event) -> String {
 /// One event as a line of ArcSight's Common Event Format, version 0. The severity is 4, 7 or 10.
 pub fn cef_line(event: &Event) -> String {
     let severity = [10, 7, 4][usize::from(severity(event) - 1)];
-    let conversation = &event.opening().conversation;
+    let conversation = &event.told.conversation;
     let times = [event.first_ns, event.last_ns].map(|time_ns| time_ns / 1_000_000);
     let mut extension = format!("rt={} end={} cnt={}", times[0], times[1], event.packet_count);
     // IPv6 addresses have keys of their own.
@@ -49,13 +49,13 @@ pub fn cef_line(event: &Event) -> String {
 
 /// Names and values that both forms have.
 fn fields(event: &Event) -> Vec<(String, String)> {
-    let conversation = &event.opening().conversation;
+    let conversation = &event.told.conversation;
     let fields = [
         ("number", event.number.to_string()),
         ("kind", kind_name(event)),
         ("reason", event.reason.clone()),
         ("strength", event.peak.strength().to_string()),
-        ("packet", event.opening().packet.to_string()),
+        ("packet", event.told.packet.to_string()),
         ("packets", event.packet_count.to_string()),
         ("recurrences", event.recurrences.to_string()),
         ("last", timestamp(event.last_ns)),
