@@ -1,6 +1,7 @@
 """The attack log: one JSON line per episode, with what the attack program is answerable for on the wire.
 
-An episode is one occurrence of an attack, as `port_scan_2`. A claim says which frames belong to the attack. There are five kinds:
+An episode is one occurrence of an attack, as `port_scan_2`. A claim says which frames belong to it. There are
+five kinds:
 
   {"kind": "ports", "ip": A, "ports": [p, ...]} TCP segments from and to these ports of A
   {"kind": "echo", "ip": A, "id": n}           ICMP echo of A with this identifier
