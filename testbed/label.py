@@ -150,6 +150,18 @@ def write(capture: Path, log: Path, out: Path) -> None:
             rows.writerow((episode["episode"], places[0], places[-1], len(places), episode["description"]))
 
 
+def write_device(capture: Path, address: str, out: Path) -> None:
+    """OUT.episodes.csv with one row: the device with this MAC address, from its first packet on."""
+    found = enumerate(frames(capture.read_bytes()), start=1)
+    places = [(number, frame) for number, (_, frame) in found if address in (frame.source, frame.destination)]
+    first = next(number for number, frame in places if frame.source == address)
+    description = f"operator's station replaced, same IP address, new MAC address {address}; all packets are normal"
+    with open(f"{out}.episodes.csv", "w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(("episode", "first_packet", "last_packet", "packets", "description"))
+        rows.writerow(("device_replaced", first, places[-1][0], len(places), description))
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit("usage: label.py CAPTURE.pcap ATTACKS.jsonl OUT, writes OUT.labels.csv and OUT.episodes.csv")

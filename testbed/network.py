@@ -29,9 +29,15 @@ PLC = Host("plc", "192.168.10.10", "02:50:4c:43:00:10")
 OPERATOR = Host("operator", "192.168.10.20", "02:48:4d:49:00:20")
 ENGINEERING = Host("engineering", "192.168.10.30", "02:45:4e:47:00:30")
 MONITOR = Host("monitor", "192.168.10.40", "02:4d:4f:4e:00:40")
-ROGUE = Host("rogue", "192.168.10.66", "02:52:4f:47:00:66")
+ROGUES = (
+    Host("rogue-1", "192.168.10.66", "02:52:4f:47:00:66"),
+    Host("rogue-2", "192.168.10.177", "02:52:4f:47:00:77"),
+    Host("rogue-3", "192.168.10.9", "02:52:4f:47:00:09"),
+)
+# Comes and goes; its address is whatever dnsmasq gives it.
+LAPTOP = Host("laptop", "", "02:4c:41:50:00:64")
 
-HOSTS = {host.name: host for host in (PLC, OPERATOR, ENGINEERING, MONITOR, ROGUE)}
+HOSTS = {host.name: host for host in (PLC, OPERATOR, ENGINEERING, MONITOR, LAPTOP, *ROGUES)}
 SWITCH = "switch"
 
 
@@ -86,12 +92,33 @@ class Network:
         for place, device in ((host.name, "eth0"), (SWITCH, port)):
             subprocess.run(self.inside(place, "ethtool", "-K", device, *offloads), check=True, capture_output=True)
         run("ip", "-n", switch, "link", "set", port, "master", "br0", "up")
-        run("ip", "-n", namespace, "address", "add", f"{host.ip}/{PREFIX_LENGTH}", "broadcast", "+", "dev", "eth0")
-        run("ip", "-n", namespace, "link", "set", "eth0", "up")
-        run("ip", "-n", namespace, "route", "add", "224.0.0.0/4", "dev", "eth0")
+        if host.ip:
+            address = f"{host.ip}/{PREFIX_LENGTH}"
+            run("ip", "-n", namespace, "address", "add", address, "broadcast", "+", "dev", "eth0")
+        # An unknown host is not there until its visit.
+        if host.ip and host not in ROGUES:
+            self.link_up(host.name)
         resolver = Path("/etc/netns", namespace, "resolv.conf")
         resolver.parent.mkdir(parents=True, exist_ok=True)
         resolver.write_text(f"nameserver {MONITOR.ip}\noptions timeout:1 attempts:2\n")
+
+    def link_up(self, name: str) -> None:
+        run("ip", "-n", self.namespace(name), "link", "set", "eth0", "up")
+        run("ip", "-n", self.namespace(name), "route", "add", "224.0.0.0/4", "dev", "eth0")
+
+    def link_down(self, name: str) -> None:
+        run("ip", "-n", self.namespace(name), "link", "set", "eth0", "down")
+
+    def forget_address(self, name: str) -> None:
+        run("ip", "-n", self.namespace(name), "address", "flush", "dev", "eth0")
+
+    def has_address(self, name: str) -> bool:
+        show = ("ip", "-n", self.namespace(name), "-4", "-o", "address", "show", "dev", "eth0")
+        return bool(subprocess.run(show, capture_output=True, check=True).stdout)
+
+    def new_hardware(self, name: str, mac: str) -> None:
+        """Another network card; the link must be down."""
+        run("ip", "-n", self.namespace(name), "link", "set", "eth0", "address", mac)
 
     def _remove(self) -> None:
         for name in (*HOSTS, SWITCH):

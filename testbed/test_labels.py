@@ -25,6 +25,11 @@ def tcp(source: str, destination: str, source_ip: str, destination_ip: str, port
     return ethernet(source, destination, 0x0800, header + struct.pack(">HH", *ports) + bytes(16))
 
 
+def udp(source: str, destination: str, source_ip: str, destination_ip: str, ports: tuple[int, int]) -> bytes:
+    header = b"\x45" + bytes(8) + b"\x11" + bytes(2) + address(source_ip) + address(destination_ip)
+    return ethernet(source, destination, 0x0800, header + struct.pack(">HH", *ports) + bytes(4))
+
+
 def arp(source: str, destination: str, operation: int, source_ip: str, destination_ip: str) -> bytes:
     body = bytes(6) + struct.pack(">H", operation) + bytes(6) + address(source_ip) + bytes(6) + address(destination_ip)
     return ethernet(source, destination, 0x0806, body)
@@ -86,6 +91,28 @@ class Rule(unittest.TestCase):
         self.check(HOST, arp(PLC, label.BROADCAST, 1, PLC_IP, ATTACKER_IP), True)
         self.check(HOST, arp(PLC, label.BROADCAST, 1, PLC_IP, OPERATOR_IP), False)
 
+    def test_a_lease_renewed_and_a_start_during_an_attack_are_normal(self):
+        renewal = udp(ATTACKER, OPERATOR, ATTACKER_IP, OPERATOR_IP, (68, 67))
+        start = arp(OPERATOR, label.BROADCAST, 1, OPERATOR_IP, OPERATOR_IP)
+        for claim in (PORTS, SWEEP, HOST | {"mac": "02:00:00:00:00:09", "ip": "10.0.0.9"}):
+            self.check(claim, renewal, False)
+            self.check(claim, start, False)
+
+    def test_a_laptop_of_maintenance_is_normal_unless_the_sweep_asks_for_it(self):
+        laptop, laptop_ip = "02:00:00:00:00:05", "10.0.0.5"
+        self.check(BETWEEN, tcp(laptop, PLC, laptop_ip, PLC_IP, (40000, 502)), False)
+        self.check(SWEEP, arp(laptop, label.BROADCAST, 1, laptop_ip, PLC_IP), False)
+        question = arp(ATTACKER, label.BROADCAST, 1, ATTACKER_IP, laptop_ip)
+        reply = arp(laptop, ATTACKER, 2, laptop_ip, ATTACKER_IP)
+        _, (time, frame) = label.frames(capture_of([question, reply]))
+        self.assertEqual(label.episode_of(time, frame, [episode(SWEEP)]), "attack")
+
+    def test_each_occurrence_of_an_attack_has_its_own_name(self):
+        first, second = (episode(PORTS) | {"episode": f"attack_{number}"} for number in (1, 2))
+        second |= {"start": 200.0, "end": 210.0}
+        frame = label.parse(tcp(ATTACKER, PLC, ATTACKER_IP, PLC_IP, (40000, 502)))
+        names = [label.episode_of(time, frame, [first, second]) for time in (105.0, 150.0, 205.0)]
+        self.assertEqual(names, ["attack_1", None, "attack_2"])
 
     def test_a_reply_belongs_to_the_sweep_if_its_question_was_a_broadcast(self):
         reply = arp(PLC, ATTACKER, 2, PLC_IP, ATTACKER_IP)
@@ -109,6 +136,21 @@ class Files(unittest.TestCase):
             label.write(capture, log, out)
             self.assertEqual(Path(f"{out}.labels.csv").read_text(), "-1,\n1,attack\n-1,\n")
             self.assertEqual(Path(f"{out}.episodes.csv").read_text().splitlines()[1], "attack,2,2,1,")
+
+    def test_a_replaced_device_is_listed_from_its_first_packet_on(self):
+        new = "02:00:00:00:00:22"
+        frames = [
+            tcp(OPERATOR, PLC, OPERATOR_IP, PLC_IP, (35000, 502)),
+            arp(new, label.BROADCAST, 1, OPERATOR_IP, OPERATOR_IP),
+            ethernet(PLC, "01:80:c2:00:00:0e", 0x88CC, bytes(46)),
+            tcp(PLC, new, PLC_IP, OPERATOR_IP, (502, 35000)),
+        ]
+        with tempfile.TemporaryDirectory() as folder:
+            capture, out = Path(folder, "q.pcap"), Path(folder, "q")
+            capture.write_bytes(capture_of(frames))
+            label.write_device(capture, new, out)
+            row = Path(f"{out}.episodes.csv").read_text().splitlines()[1]
+            self.assertTrue(row.startswith("device_replaced,2,4,2,"), row)
 
 
 if __name__ == "__main__":

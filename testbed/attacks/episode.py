@@ -1,6 +1,7 @@
 """The attack log: one JSON line per episode, with what the attack program is answerable for on the wire.
 
-A claim says which frames belong to the attack. There are five kinds:
+An episode is one occurrence of an attack, as `port_scan_2`. A claim says which frames belong to it. There are
+five kinds:
 
   {"kind": "ports", "ip": A, "ports": [p, ...]} TCP segments from and to these ports of A
   {"kind": "echo", "ip": A, "id": n}           ICMP echo of A with this identifier
@@ -30,6 +31,7 @@ def arguments(description: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--log", required=True, help="the attack log, JSON lines")
     parser.add_argument("--loot", required=True, help="file for requests read off the wire")
+    parser.add_argument("--number", type=int, choices=(1, 2, 3), default=1, help="which of its three variants")
     return parser.parse_args()
 
 

@@ -11,7 +11,7 @@ from pymodbus.exceptions import ModbusException
 
 PLC_NAME = "plc.plant.test"
 UNIT = 1
-PAUSE_SECONDS = (4, 14)
+PAUSE_SECONDS = (15, 55)
 
 
 def identify(client: ModbusTcpClient) -> None:

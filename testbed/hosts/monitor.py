@@ -1,4 +1,4 @@
-"""The monitoring host: pings, status page, syslog collector, service discovery by multicast.
+"""The monitoring host: pings, status page, syslog collector, store for backups, service discovery by multicast.
 
 The plant's name and time servers (dnsmasq, chronyd) run on the same host; record.py starts them.
 """
@@ -11,12 +11,13 @@ import subprocess
 import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from network import ENGINEERING, MONITOR, OPERATOR, PLC
 
-PING_SECONDS = 4
-PAGE_SECONDS = 8
-DISCOVERY_SECONDS = 20
+PING_SECONDS = 10
+PAGE_SECONDS = 20
+DISCOVERY_SECONDS = 60
 
 
 def ping_all() -> None:
@@ -46,6 +47,21 @@ def collect_syslog() -> None:
         wire.recv(2048)
 
 
+class Store(BaseHTTPRequestHandler):
+    """Takes files by PUT, and forgets them."""
+
+    server_version = "store/1.0"
+
+    def do_PUT(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(201)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
 def every(seconds: float, call, draw: random.Random) -> None:
     time.sleep(draw.uniform(0, seconds))
     while True:
@@ -58,6 +74,8 @@ def every(seconds: float, call, draw: random.Random) -> None:
 
 def main(seed: int) -> None:
     threading.Thread(target=collect_syslog, daemon=True).start()
+    store = ThreadingHTTPServer((MONITOR.ip, 80), Store)
+    threading.Thread(target=store.serve_forever, daemon=True).start()
     jobs = ((PING_SECONDS, ping_all), (PAGE_SECONDS, fetch_status), (DISCOVERY_SECONDS, discover))
     threads = [
         threading.Thread(target=every, args=(seconds, call, random.Random(seed + i)))

@@ -1,11 +1,13 @@
 """The operator's station: polls the controller at several rates and now and then sets something.
 
-It reconnects every one to two minutes, looking the controller's name up anew, and looks at the status page.
+It reconnects every two to seven minutes, looking the controller's name up anew, and looks at the status page.
+SIGUSR1 is the change of shift: it disconnects, and after a pause the next operator looks around and begins a batch.
 """
 
 import argparse
 import heapq
 import random
+import signal
 import time
 import urllib.request
 
@@ -19,16 +21,19 @@ UNIT = 1
 
 # What is polled: seconds between two polls, function, first address, count.
 POLLS = (
-    (0.5, "read_input_registers", 0, 8),
-    (1.0, "read_discrete_inputs", 0, 12),
-    (1.0, "read_coils", 0, 8),
-    (2.0, "read_input_registers", 8, 8),
-    (2.0, "read_holding_registers", 0, 10),
-    (15.0, "read_holding_registers", 10, 22),
+    (1.0, "read_input_registers", 0, 8),
+    (1.5, "read_discrete_inputs", 0, 12),
+    (2.0, "read_coils", 0, 8),
+    (3.0, "read_input_registers", 8, 8),
+    (5.0, "read_holding_registers", 0, 10),
+    (15.0, "read_input_registers", 16, 2),
+    (30.0, "read_holding_registers", 10, 22),
 )
-PAGE_SECONDS = (20, 40)
-CONNECTION_SECONDS = (60, 120)
-ACTION_SECONDS = (4, 14)
+PAGE_SECONDS = (40, 120)
+CONNECTION_SECONDS = (120, 400)
+ACTION_SECONDS = (8, 30)
+SHIFT_PAUSE_SECONDS = (15, 45)
+PAGES = ("/", "/alarms", "/trend")
 
 
 class Station:
@@ -37,6 +42,7 @@ class Station:
     def __init__(self, seed: int):
         self.random = random.Random(seed)
         self.client = None
+        self.shift_ends = False
 
     def connect(self) -> None:
         self.client = ModbusTcpClient(PLC_NAME, timeout=2, retries=1)
@@ -74,9 +80,23 @@ class Station:
         else:
             client.write_coil(tank.HEATER, True, device_id=UNIT)
 
-    def look_at_page(self) -> None:
-        with urllib.request.urlopen(f"http://{PLC_NAME}/", timeout=3) as page:
+    def look_at_page(self, path: str = "") -> None:
+        path = path or self.random.choices(PAGES, (6, 1, 1))[0]
+        with urllib.request.urlopen(f"http://{PLC_NAME}{path}", timeout=3) as page:
             page.read()
+
+    def change_shift(self) -> None:
+        """The next operator looks at every page, acknowledges what is there and begins a batch."""
+        time.sleep(self.random.uniform(*SHIFT_PAUSE_SECONDS))
+        self.shift_ends = False
+        self.connect()
+        for path in PAGES:
+            self.look_at_page(path)
+            time.sleep(self.random.uniform(1, 4))
+        self.client.read_holding_registers(0, count=32, device_id=UNIT)
+        self.client.write_coil(tank.ACKNOWLEDGE, True, device_id=UNIT)
+        self.client.write_register(tank.BATCH, self.random.randint(418, 999), device_id=UNIT)
+        self.client.close()
 
     def session(self) -> None:
         """One connection to the controller, from the look-up of its name to the disconnect."""
@@ -87,7 +107,7 @@ class Station:
         work.append((now + self.random.uniform(*ACTION_SECONDS), 100, ACTION_SECONDS, self.act, ()))
         work.append((now + self.random.uniform(*PAGE_SECONDS), 101, PAGE_SECONDS, self.look_at_page, ()))
         heapq.heapify(work)
-        while work[0][0] < end:
+        while work[0][0] < end and not self.shift_ends:
             due, order, period, call, arguments = heapq.heappop(work)
             time.sleep(max(0.0, due - time.monotonic()))
             call(*arguments)
@@ -99,8 +119,15 @@ class Station:
 
 def main(seed: int) -> None:
     station = Station(seed)
+
+    def end_shift(*_) -> None:
+        station.shift_ends = True
+
+    signal.signal(signal.SIGUSR1, end_shift)
     while True:
         try:
+            if station.shift_ends:
+                station.change_shift()
             station.session()
         except (ModbusException, OSError) as error:
             print(f"operator: {error}; connects again", flush=True)

@@ -15,7 +15,7 @@ Input registers (read only)          Holding registers (settings)
  13 alarm word
  14 heartbeat                        Coils                  Discrete inputs
  15 supply, 0.1 V                      0 pump enabled         0 pump runs     5 heater on
-                                       1 inlet open           1 inlet open    6 mixer runs
+ 16 clock, Unix time (two registers)   1 inlet open           1 inlet open    6 mixer runs
                                        2 outlet open          2 outlet open   7 alarm
                                        3 heater enabled       3 level high    8 automatic
                                        4 mixer on             4 level low     9 lamp
@@ -44,10 +44,11 @@ class Tank:
         self.inflow = self.outflow = self.speed = 0.0
         self.energy, self.volume, self.time = 183_000.0, 48_211.0, self.random.uniform(2_000, 20_000)
         self.demand = 1.0
+        self.blocked_until = 0.0
         self.holding: list[int] = []
         self.coils: list[bool] = []
         self.commission()
-        self.inputs = [0] * 16
+        self.inputs = [0] * 18
         self.discrete = [False] * 12
         self._publish()
 
@@ -57,13 +58,18 @@ class Tank:
         self.holding[:] = [520, 520, 850, 200, 350, 60, 1, 450, 120, 417, 3, 12, 1800, 75, *plate]
         self.coils[:] = [True, True, True, True, True, True, False, False]
 
+    def block_inlet(self) -> None:
+        """Something sticks in the inlet for about a minute: the level falls until the low alarm comes."""
+        self.blocked_until = self.time + self.random.uniform(55, 75)
+
     def step(self, seconds: float) -> None:
         self.time += seconds
         # Demand follows a slow cycle of two minutes with a wandering part.
         self.demand += self.random.gauss(0, 0.02) * math.sqrt(seconds) - 0.01 * seconds * (self.demand - 1.0)
         demand = max(0.3, self.demand + 0.25 * math.sin(2 * math.pi * self.time / 120))
         self._control(seconds)
-        self.inflow = 0.06 * self.speed if self.coils[INLET] else 0.0
+        flows = self.coils[INLET] and self.time > self.blocked_until
+        self.inflow = 0.06 * self.speed if flows else 0.0
         self.outflow = 0.35 * math.sqrt(max(self.level, 0.0)) * demand if self.coils[OUTLET] else 0.0
         self.level = min(100.0, max(0.0, self.level + 0.25 * seconds * (self.inflow - self.outflow)))
         target = self.holding[TEMPERATURE_SETPOINT] / 10

@@ -1,0 +1,1 @@
+"""What is rare in a plant, and normal; one program each."""
