@@ -62,7 +62,7 @@ fn learned(mode: Mode, frames: usize) -> Bundle {
 }
 
 fn evidence(bundle: &Bundle, wanted: impl IntoIterator<Item = u64>) -> Evidence {
-    bundle.evidence(captures(), &Wanted::all(BTreeSet::from_iter(wanted)), &()).unwrap()
+    bundle.evidence(captures(), &Wanted::all(BTreeSet::from_iter(wanted)), &mut |_| Ok(()), &()).unwrap()
 }
 
 #[test]

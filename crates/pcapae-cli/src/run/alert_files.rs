@@ -5,17 +5,17 @@ use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
 use pcapae::atomic_file::AtomicFile;
-use pcapae::capture::Captures;
-use pcapae::monitor::{Detection, Event};
-use pcapae::report::{alert_capture, cef_line, syslog_line};
+use pcapae::monitor::{Bundle, Detection, Event, Evidence};
+use pcapae::report::{AlertCapture, cef_line, syslog_line};
 use pcapae::{Error, Result};
 
 use super::input::output;
+use super::second_look;
 use crate::args::DetectArgs;
+use crate::progress::Console;
 
 /// The files, begun before the long work so that what cannot be written is refused at once.
 pub struct AlertFiles {
-    captures: Vec<PathBuf>,
     jsonl: AtomicFile,
     pcapng: AtomicFile,
     syslog: Option<AtomicFile>,
@@ -23,26 +23,36 @@ pub struct AlertFiles {
 }
 
 impl AlertFiles {
-    /// Begins the files that are wanted, in a folder that is made if it is not there. Refuses standard input, which cannot be read twice.
+    /// Begins the files that are wanted, in a folder that is made if it is not there. Refuses what cannot be read twice, as standard input.
     pub fn begin(folder: &Path, args: &DetectArgs) -> Result<AlertFiles> {
-        let captures = args.input.captures.clone();
-        if captures.iter().any(|capture| capture == Path::new("-")) {
-            return Err(Error::Setting {
-                setting: "output folder",
-                got: "with standard input".into(),
-                expected: "captures that can be read twice, for alerts.pcapng".into(),
-                remedy: Some("write standard input to a file first, or leave --output out".into()),
-            });
+        let captures = &args.input.captures;
+        if let Some(stream) = captures.iter().find(|capture| !capture.is_file() && !capture.is_dir()) {
+            return Err(unrepeatable(stream));
         }
         std::fs::create_dir_all(folder).map_err(Error::io("create", folder))?;
-        let begin = |name: &str| output(&folder.join(name), args.force, &captures);
+        let begin = |name: &str| output(&folder.join(name), args.force, captures);
         Ok(AlertFiles {
             jsonl: begin("alerts.jsonl")?,
             pcapng: begin("alerts.pcapng")?,
             syslog: args.syslog.then(|| begin("alerts.syslog")).transpose()?,
             cef: args.cef.then(|| begin("alerts.cef")).transpose()?,
-            captures,
         })
+    }
+
+    /// Reads the captures again, for the bytes of alerts and for the capture of alerts, which is written on the way. Refuses captures that are not
+    /// what they were.
+    pub fn second_look(
+        &self,
+        bundle: &Bundle,
+        detection: &Detection,
+        captures: &[PathBuf],
+        console: &Console,
+    ) -> Result<Evidence> {
+        let file = File::create(self.pcapng.path()).map_err(Error::io("write", self.pcapng.place()))?;
+        let mut capture = AlertCapture::new(detection, BufWriter::new(file))?;
+        let evidence = second_look::evidence(bundle, detection, captures, &mut |packet| capture.take(packet), console)?;
+        capture.finish()?;
+        evidence.map_err(|_| unrepeatable(captures.first().map_or(Path::new(""), PathBuf::as_path)))
     }
 
     /// Writes them all; `objects` are the events as JSON.
@@ -50,8 +60,6 @@ impl AlertFiles {
         let lines = |line: &dyn Fn(&Event) -> String| -> Vec<u8> {
             detection.events.iter().flat_map(|event| (line(event) + "\n").into_bytes()).collect()
         };
-        let file = File::create(self.pcapng.path()).map_err(Error::io("write", self.pcapng.place()))?;
-        alert_capture(detection, Captures::open(&self.captures)?, BufWriter::new(file))?;
         self.pcapng.keep()?;
         if let Some(syslog) = self.syslog {
             syslog.write(&lines(&syslog_line))?;
@@ -61,5 +69,15 @@ impl AlertFiles {
         }
         let objects: Vec<u8> = objects.iter().flat_map(|object| format!("{object}\n").into_bytes()).collect();
         self.jsonl.write(&objects)
+    }
+}
+
+/// The error of a capture that cannot be read twice, or is another the second time.
+fn unrepeatable(capture: &Path) -> Error {
+    Error::Setting {
+        setting: "capture",
+        got: capture.display().to_string(),
+        expected: "a file that can be read twice and stays the same, for alerts.pcapng".into(),
+        remedy: Some("write a stream to a file first, or leave --output out".into()),
     }
 }

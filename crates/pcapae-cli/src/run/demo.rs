@@ -47,8 +47,7 @@ pub fn run(args: DemoArgs, console: &Console) -> anyhow::Result<ExitCode> {
     console.say("\ndetecting on attack.pcap: the same plant, attacked from a third host\n");
     let captures = Captures::from_reader("attack.pcap.zst", Cursor::new(ATTACK));
     let truth = PacketLabels::from_reader(Path::new("attack.labels.csv"), LABELS)?;
-    let detection =
-        learned.bundle.detect(captures, Labels::of_packets(truth.clone()), Keep::Packets, console)?;
+    let detection = learned.bundle.detect(captures, Labels::of_packets(truth.clone()), Keep::Packets, console)?;
     console.clear();
     if let Some(records) = &detection.records {
         let (episodes, measures) = episodes(&Observation::of_detection(records, &detection.events, &truth));

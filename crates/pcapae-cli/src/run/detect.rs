@@ -36,9 +36,11 @@ pub fn run(args: DetectArgs, console: &Console) -> anyhow::Result<ExitCode> {
     if let Some((file, records)) = scores.zip(detection.records.as_ref()) {
         file.write(&scores_csv(records)?)?;
     }
-    let evidence = match report.is_some() || files.is_some() {
-        true => second_look::evidence(&bundle, &detection, &args.input.captures, console)?,
-        false => Err(""),
+    let captures = &args.input.captures;
+    let evidence = match (&files, report.is_some()) {
+        (Some(files), _) => Ok(files.second_look(&bundle, &detection, captures, console)?),
+        (None, true) => second_look::evidence(&bundle, &detection, captures, &mut |_| Ok(()), console)?,
+        (None, false) => Err(""),
     };
     let explained = second_look::explained(&bundle, evidence.as_ref().ok(), console)?;
     let evidence = match &evidence {

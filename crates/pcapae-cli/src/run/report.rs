@@ -21,7 +21,7 @@ pub fn run(args: &ReportArgs, console: &Console) -> anyhow::Result<ExitCode> {
     let inputs = args.input.captures.iter().chain(&args.ground_truth).chain([&args.bundle]);
     let file = output(&args.output, args.force, inputs)?;
     let detection = bundle.detect(captures, labels, Keep::Packets, console)?;
-    let evidence = second_look::evidence(&bundle, &detection, &args.input.captures, console)?;
+    let evidence = second_look::evidence(&bundle, &detection, &args.input.captures, &mut |_| Ok(()), console)?;
     let explained = second_look::explained(&bundle, evidence.as_ref().ok(), console)?;
     let evidence = match &evidence {
         Ok(evidence) => ReportEvidence::Shown(evidence, &explained),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use pcapae::capture::Captures;
 use pcapae::explain::{Aim, Composite, ExplainedWindow, Method, explain_windows};
-use pcapae::monitor::{Bundle, Detection, Evidence};
+use pcapae::monitor::{Bundle, Detection, Evidence, PacketSink};
 use pcapae::report::packets_to_show;
 
 use crate::progress::Console;
@@ -14,11 +14,12 @@ const NOT_FILES: &str = "No bytes are shown: they would have to be read again, a
 /// Why there are none where files changed.
 const CHANGED: &str = "No bytes are shown: the captures changed while they were read.";
 
-/// The bytes of alerts, or why there are none.
+/// The bytes of alerts, or why there are none; `each` takes every packet.
 pub fn evidence(
     bundle: &Bundle,
     detection: &Detection,
     captures: &[PathBuf],
+    each: &mut PacketSink<'_>,
     console: &Console,
 ) -> pcapae::Result<Result<Evidence, &'static str>> {
     // Not even opened: a pipe with a name may wait for somebody to write into it.
@@ -30,7 +31,7 @@ pub fn evidence(
         return Ok(Err(NOT_FILES));
     }
     let window_size = bundle.detectors.model.as_ref().map_or(0, |model| model.config().window_size());
-    let evidence = bundle.evidence(captures, &packets_to_show(&detection.events, window_size), console)?;
+    let evidence = bundle.evidence(captures, &packets_to_show(&detection.events, window_size), each, console)?;
     Ok(if evidence.sources == detection.captures.sources { Ok(evidence) } else { Err(CHANGED) })
 }
 

@@ -91,21 +91,33 @@ pub struct Evidence {
 }
 
 impl Bundle {
-    /// Reads the captures of a detection again and shows the packets that are `wanted`.
+    /// Reads the captures of a detection again and shows the packets that are `wanted`. `each` takes every packet as it is read, so that nobody has to
+    /// read the captures once more.
     ///
     /// With one frame to a window only fragments of these packets go through the model; with more, all do, since any may be context.
-    pub fn evidence(&self, mut captures: Captures, wanted: &Wanted, progress: &dyn Progress) -> Result<Evidence> {
+    pub fn evidence(
+        &self,
+        mut captures: Captures,
+        wanted: &Wanted,
+        each: &mut PacketSink<'_>,
+        progress: &dyn Progress,
+    ) -> Result<Evidence> {
         let scorers = self.detectors.byte_scorers(self.cutting.mode);
         let collected =
             Collected { wanted, mode: self.cutting.mode, shown: BTreeMap::new(), windows: (None, Vec::new()) };
-        let mut collector = EvidenceCollector { scorers, facts: None, collected, bytes: 0, bytes_in_fragments: 0 };
+        let mut collector =
+            EvidenceCollector { each, scorers, facts: None, collected, bytes: 0, bytes_in_fragments: 0 };
         self.cutting.cut(&mut captures, Labels::All(Label::Unknown), &mut collector, progress)?;
         collector.finish(captures.into_summary().sources)
     }
 }
 
+/// Takes packets as they are read.
+pub type PacketSink<'a> = dyn FnMut(&Packet<'_>) -> Result<()> + 'a;
+
 /// Keeps what is wanted while packets and fragments go by.
 struct EvidenceCollector<'a> {
+    each: &'a mut PacketSink<'a>,
     scorers: Vec<(&'static str, Box<dyn FragmentScorer + 'a>)>,
     /// Of the last packet, in packet mode, where it is wanted: others go to scorers of windows only, which need none.
     facts: Option<PacketFacts>,
@@ -131,6 +143,7 @@ impl EvidenceCollector<'_> {
 
 impl Receiver for EvidenceCollector<'_> {
     fn packet(&mut self, packet: &Packet<'_>, _masked: &[u8], headers: &Dissection<'_>, _label: Label) -> Result<()> {
+        (self.each)(packet)?;
         self.bytes += packet.data.len() as u64;
         let wanted = self.collected.mode == Mode::Packet && self.collected.wanted.has(packet.number);
         self.facts = wanted.then(|| headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns));

@@ -40,7 +40,7 @@ pub use detection::{Detection, Keep, PacketRecords};
 pub use detectors::{DetectorPlan, Detectors, FittedDetector};
 pub use effort::{DEFAULT_STEPS, Effort};
 pub use event::{ALERTS_KEPT, CAUSES_LISTED, EVENT_GAP_NS, Event, EventMerger, PACKETS_LISTED};
-pub use evidence::{EVIDENCE_BYTES, Evidence, Heat, PacketEvidence, ScoredWindow, Wanted};
+pub use evidence::{EVIDENCE_BYTES, Evidence, Heat, PacketEvidence, PacketSink, ScoredWindow, Wanted};
 pub use exclusion::Exclusion;
 pub use learn::{LearnConfig, Learned, learn};
 pub use left_out::LeftOut;

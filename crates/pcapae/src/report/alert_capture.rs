@@ -2,31 +2,23 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::iter::Peekable;
+use std::vec::IntoIter;
 
 use super::kind::kind_name;
-use crate::capture::{CaptureSummary, Captures, LinkType, Packet, PcapNgWriter};
+use crate::capture::{CaptureSummary, LinkType, Packet, PcapNgWriter};
 use crate::monitor::{Alert, Detection, Event};
 use crate::{Error, Result};
 
-/// Writes a pcapng file of the packets of `captures`, the same that `detection` was made of, that raised alerts: those that its events list, with
-/// their times, bytes and lengths on the wire, and a comment each. Each interface of each capture is an interface here, which names the
-/// capture.
-pub fn alert_capture(detection: &Detection, mut captures: Captures, writer: impl Write) -> Result<()> {
-    let events = detection.events.iter();
-    let mut wanted: Vec<(u64, &Event)> =
-        events.flat_map(|event| event.packets.iter().map(move |packet| (*packet, event))).collect();
-    wanted.sort_unstable_by_key(|(packet, _)| *packet);
-    let unwritable = Error::unwritable::<io::Error>("capture of alerts");
-    let writer = PcapNgWriter::new(writer).map_err(unwritable)?;
-    let mut file = AlertCapture { writer, sources: &detection.captures, interfaces: HashMap::new() };
-    let mut wanted = wanted.into_iter().peekable();
-    while wanted.peek().is_some() {
-        let Some(packet) = captures.next_packet()? else { break };
-        if let Some((_, event)) = wanted.next_if(|(wanted, _)| *wanted == packet.number) {
-            file.packet(&packet, &comment(packet.number, event)).map_err(unwritable)?;
-        }
-    }
-    file.writer.finish().map_err(unwritable)
+/// A pcapng file of the packets that raised alerts: those that the events of a detection list, with their times, bytes and lengths on the wire, and a
+/// comment each. Each interface of each capture is an interface here, which names the capture.
+pub struct AlertCapture<'a, W> {
+    writer: PcapNgWriter<W>,
+    sources: &'a CaptureSummary,
+    /// Packets that are still to come, with their events.
+    wanted: Peekable<IntoIter<(u64, &'a Event)>>,
+    /// By the index of the capture, the interface's number in it, and its link type.
+    interfaces: HashMap<(usize, u32, LinkType), u32>,
 }
 
 /// Why a packet raised an alert, in one line: `pcapae alert 3 (Novelty/pair), packet 12: 10.0.0.9 speaks HTTP to 10.0.0.1, which it never did`; for packets
@@ -41,14 +33,43 @@ fn comment(packet: u64, event: &Event) -> String {
     format!("pcapae alert {} ({}), packet {packet}: {reason}", event.number, kinds.join(", "))
 }
 
-struct AlertCapture<'a, W> {
-    writer: PcapNgWriter<W>,
-    sources: &'a CaptureSummary,
-    /// By the index of the capture, the interface's number in it, and its link type.
-    interfaces: HashMap<(usize, u32, LinkType), u32>,
-}
+impl<'a, W: Write> AlertCapture<'a, W> {
+    /// Begins the file.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn new(detection: &'a Detection, writer: W) -> Result<AlertCapture<'a, W>> {
+        let events = detection.events.iter();
+        let mut wanted: Vec<(u64, &Event)> =
+            events.flat_map(|event| event.packets.iter().map(move |packet| (*packet, event))).collect();
+        wanted.sort_unstable_by_key(|(packet, _)| *packet);
+        let writer = PcapNgWriter::new(writer).map_err(unwritable())?;
+        let (sources, wanted) = (&detection.captures, wanted.into_iter().peekable());
+        Ok(AlertCapture { writer, sources, wanted, interfaces: HashMap::new() })
+    }
 
-impl<W: Write> AlertCapture<'_, W> {
+    /// Takes the next packet of the captures that the detection was made of, and writes it if it raised an alert.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn take(&mut self, packet: &Packet<'_>) -> Result<()> {
+        match self.wanted.next_if(|(wanted, _)| *wanted == packet.number) {
+            Some((_, event)) => self.packet(packet, &comment(packet.number, event)).map_err(unwritable()),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn finish(self) -> Result<()> {
+        self.writer.finish().map_err(unwritable())
+    }
+
     fn packet(&mut self, packet: &Packet<'_>, comment: &str) -> io::Result<()> {
         let (source, path) = self.source(packet.number);
         let key = (source, packet.interface, packet.link);
@@ -75,4 +96,8 @@ impl<W: Write> AlertCapture<'_, W> {
         }
         (self.sources.sources.len(), String::new())
     }
+}
+
+fn unwritable() -> impl Fn(io::Error) -> Error {
+    Error::unwritable::<io::Error>("capture of alerts")
 }

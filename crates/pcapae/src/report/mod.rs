@@ -56,7 +56,7 @@ mod explanation_figure;
 
 mod tensorboard;
 
-pub use alert_capture::alert_capture;
+pub use alert_capture::AlertCapture;
 pub use community_id::community_id;
 pub use evaluation::{EVALUATION_HEADER, EvaluationSources, evaluation_json, evaluation_row};
 pub use explanation::{alert_explanation_json, explanation_json};

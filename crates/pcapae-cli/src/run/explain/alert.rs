@@ -133,7 +133,8 @@ fn evidence(
     detection: &Detection,
     console: &Console,
 ) -> Result<Evidence> {
-    let evidence = bundle.evidence(Captures::open(&args.inputs)?, &Wanted::all(packets.clone()), console)?;
+    let wanted = Wanted::all(packets.clone());
+    let evidence = bundle.evidence(Captures::open(&args.inputs)?, &wanted, &mut |_| Ok(()), console)?;
     if evidence.sources == detection.captures.sources { Ok(evidence) } else { Err(changed(args)) }
 }
 
