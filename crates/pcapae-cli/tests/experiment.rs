@@ -14,11 +14,11 @@ use support::{pcapae, sentence};
 const PLAN: &str = "
 name: small
 captures:
-  train: { files: [normal.pcap.zst], to: 0.1 }
-  validation: { files: [normal.pcap.zst], from: 0.1, to: 0.12 }
-  fit: { files: [normal.pcap.zst], to: 0.1 }
-  predict: { files: [normal.pcap.zst], from: 0.1, to: 0.2 }
-  check: { files: [normal.pcap.zst], from: 0.2, to: 0.3 }
+  train: { files: [normal.pcap.zst], to: 0.0125 }
+  validation: { files: [normal.pcap.zst], from: 0.0125, to: 0.015 }
+  fit: { files: [normal.pcap.zst], to: 0.0125 }
+  predict: { files: [normal.pcap.zst], from: 0.0125, to: 0.025 }
+  check: { files: [normal.pcap.zst], from: 0.025, to: 0.0375 }
   eval: { files: [attack.pcap.zst], labels: attack.labels.csv }
 modes: [packet, flow]
 training: { epochs: 1 }
@@ -127,7 +127,7 @@ fn what_is_wrong_with_a_plan_is_said_before_any_work() {
     refused(&PLAN.replace("seeds: [1, 2]", "seeds: []"), "`seeds` is empty");
     refused(&PLAN.replace("modes:", "modi:"), "modi");
     refused(&PLAN.replace(", labels: attack.labels.csv", ""), "eval: `labels` is missing");
-    refused(&PLAN.replace("to: 0.12", "to: 0.05"), "validation: `from` is 0.1 and `to` is 0.05");
+    refused(&PLAN.replace("to: 0.015", "to: 0.005"), "validation: `from` is 0.0125 and `to` is 0.005");
     refused(&PLAN.replace("n_estimators: 20", "n_estimators: 0"), "n_estimators");
     refused(&PLAN.replace("n_components: 16", "n_components: 0"), "PCA: n_components 0");
     refused(&PLAN.replace("modes:", "cells: []\nmodes:"), "expected a model for `residual`");
