@@ -71,7 +71,10 @@ fn a_line_says_which_packet_of_which_capture() {
     let event = &events[0];
     let detail = &event["pcapae"];
     assert_eq!((&detail["first_packet"], &detail["packets"]), (&(10 + ODD).into(), &vec![10 + ODD].into()), "{event}");
-    assert_eq!((&detail["kind"], &detail["findings"][0]["kind"]), (&detail["causes"][0]["kind"], &"PositionHistogram/score".into()));
+    assert_eq!(
+        (&detail["kind"], &detail["findings"][0]["kind"]),
+        (&detail["causes"][0]["kind"], &"PositionHistogram/score".into())
+    );
     assert!(detail["reason"].as_str().unwrap().starts_with("10.0.0.1 → 10.0.0.2 Modbus"), "{event}");
     assert_eq!(event["pcap_cnt"], ODD);
     assert!(event["pcap_filename"].as_str().unwrap().ends_with("second.pcap"));
@@ -179,7 +182,13 @@ fn tshark_reads_the_odd_packet_with_its_time_and_the_reason() {
     let time = |text: &str| text.trim_end_matches('0').to_owned();
     assert_eq!(time(cells[0]), time(in_capture.lines().nth(ODD - 1).unwrap()));
     assert_eq!((cells[1], cells[3]), ("66", "10.0.0.1"));
-    assert!(cells[2].starts_with(&format!("pcapae alert 1 (PositionHistogram/score), packet {}: 10.0.0.1 → 10.0.0.2 ", 10 + ODD)), "{text}");
+    assert!(
+        cells[2].starts_with(&format!(
+            "pcapae alert 1 (PositionHistogram/score), packet {}: 10.0.0.1 → 10.0.0.2 ",
+            10 + ODD
+        )),
+        "{text}"
+    );
 }
 
 #[test]

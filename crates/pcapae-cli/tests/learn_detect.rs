@@ -118,7 +118,10 @@ fn what_does_not_fit_is_alerted_and_what_fits_is_not() {
     let lines = json_lines(&run);
     let [event, summary] = lines.as_slice() else { panic!("{lines:?}") };
     assert_eq!((&event["event_type"], &event["timestamp"]), (&"alert".into(), &"2023-11-14T22:13:21.000000Z".into()));
-    assert_eq!((&event["src_ip"], &event["proto"], &event["pcap_cnt"]), (&"192.168.7.7".into(), &"UDP".into(), &101.into()));
+    assert_eq!(
+        (&event["src_ip"], &event["proto"], &event["pcap_cnt"]),
+        (&"192.168.7.7".into(), &"UDP".into(), &101.into())
+    );
     let alert = &event["alert"];
     assert_eq!((&alert["signature"], &alert["severity"]), (&"pcapae: service never seen".into(), &2.into()));
     assert!((1_000_000..2_000_000).contains(&alert["signature_id"].as_u64().unwrap()), "{alert}");
@@ -128,7 +131,8 @@ fn what_does_not_fit_is_alerted_and_what_fits_is_not() {
     let reason = "192.168.7.7 → 10.0.0.2: a service never seen, Modbus (UDP port 502)";
     assert_eq!(detail["reason"], reason);
     assert_eq!(detail["packets"], Value::from(ALIENS.collect::<Vec<u64>>()));
-    let counts = ["packet_count", "first_packet", "last_packet", "hosts", "anomalous", "recurrences"].map(|name| &detail[name]);
+    let counts =
+        ["packet_count", "first_packet", "last_packet", "hosts", "anomalous", "recurrences"].map(|name| &detail[name]);
     assert_eq!(counts, [10, 101, 110, 2, 10, 0].map(Value::from).each_ref());
     assert!(detail["again"].is_null() && detail["more_causes"] == false && detail["top_fields"].is_null(), "{detail}");
     assert!(detail["strength"].as_f64().unwrap() > 1.0, "{detail}");
@@ -141,11 +145,21 @@ fn what_does_not_fit_is_alerted_and_what_fits_is_not() {
         assert!(name.len() == digits && name.chars().all(|c| c.is_ascii_hexdigit()), "{name}");
     }
     let metrics = &summary["metrics"];
-    assert_eq!((&summary["event_type"], &summary["alerts"], &summary["events"]), (&"summary".into(), &10.into(), &1.into()));
+    assert_eq!(
+        (&summary["event_type"], &summary["alerts"], &summary["events"]),
+        (&"summary".into(), &10.into(), &1.into())
+    );
     assert_eq!((&metrics["true_positives"], &metrics["false_negatives"]), (&10.into(), &0.into()), "{summary}");
-    assert_eq!((&metrics["recall"], &metrics["precision"], &metrics["average_precision"]), (&1.0.into(), &1.0.into(), &1.0.into()));
+    assert_eq!(
+        (&metrics["recall"], &metrics["precision"], &metrics["average_precision"]),
+        (&1.0.into(), &1.0.into(), &1.0.into())
+    );
     assert_eq!(metrics["base_rate"], 0.05);
-    assert_eq!((&summary["attacks"]["found"], &summary["attacks"]["false_alarms"]), (&1.into(), &0.into()), "{summary}");
+    assert_eq!(
+        (&summary["attacks"]["found"], &summary["attacks"]["false_alarms"]),
+        (&1.into(), &0.into()),
+        "{summary}"
+    );
 }
 
 #[test]
@@ -168,7 +182,12 @@ fn the_table_says_what_happened_and_the_exit_code_that_something_did() {
 fn what_was_not_normal_among_the_learned_is_told_and_can_be_left_out() {
     let plant = plant();
     let learn = |name: &str, further: &[&str]| {
-        let run = pcapae(&["learn", "--explainer", "off"]).args(further).arg("-o").arg(plant.folder.path().join(name)).arg(&plant.odd).output();
+        let run = pcapae(&["learn", "--explainer", "off"])
+            .args(further)
+            .arg("-o")
+            .arg(plant.folder.path().join(name))
+            .arg(&plant.odd)
+            .output();
         let run = run.unwrap();
         assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
         stderr(&run)
@@ -179,11 +198,17 @@ fn what_was_not_normal_among_the_learned_is_told_and_can_be_left_out() {
     };
     let console = learn("all.pcapae", &[]);
     assert!(console.contains("from 200 packets\n") && console.contains("raises 1 event in 0.00 hours"), "{console}");
-    assert!(console.contains("192.168.7.7 → 10.0.0.2: a service never seen") && console.contains("learn again without it"), "{console}");
+    assert!(
+        console.contains("192.168.7.7 → 10.0.0.2: a service never seen") && console.contains("learn again without it"),
+        "{console}"
+    );
     assert_eq!(alarms("all.pcapae"), 0);
     for exclude in ["event:1", "192.168.7.7", "ee:ee:ee:ee:ee:ee", "2023-11-14T22:13:21Z..2023-11-14T22:13:21.095Z"] {
         let console = learn("without.pcapae", &["--exclude", exclude, "--force"]);
-        assert!(console.contains("from 190 packets, 10 packets excluded") && console.contains("raises 0 events"), "{console}");
+        assert!(
+            console.contains("from 190 packets, 10 packets excluded") && console.contains("raises 0 events"),
+            "{console}"
+        );
         assert_eq!(alarms("without.pcapae"), 10, "{exclude}");
     }
 }

@@ -101,7 +101,13 @@ fn the_report_is_whole_and_keeps_to_itself() {
         assert!(heat.iter().all(|heat| heat["hottest"].as_f64().unwrap() > 0.0), "{heat:?}");
         assert!(packet["fields"].as_array().unwrap().iter().any(|field| field[0] == "ip-id"), "{packet}");
     }
-    for counted in ["of 2200</dd>", "such as the ends of long packets", "SHA-256", "plant.pcapae", "by 10 blocks of time, margin 3"] {
+    for counted in [
+        "of 2200</dd>",
+        "such as the ends of long packets",
+        "SHA-256",
+        "plant.pcapae",
+        "by 10 blocks of time, margin 3",
+    ] {
         assert!(page.contains(counted), "{counted} is not in the page");
     }
 }

@@ -50,7 +50,10 @@ fn is_learned_detects_and_is_reported() {
     let events = &detection.events;
     assert_eq!((events.len(), &events[0].packets[..]), (1, &[200][..]));
     let json = event_json(&events[0], &bundle.id, &detection.captures, None);
-    assert_eq!((&json["pcapae"]["kind"], &json["pcapae"]["shares"][NAME]), (&format!("{NAME}/score").into(), &1.0.into()));
+    assert_eq!(
+        (&json["pcapae"]["kind"], &json["pcapae"]["shares"][NAME]),
+        (&format!("{NAME}/score").into(), &1.0.into())
+    );
     let evidence = ReportEvidence::NotKept("");
     let page = HtmlReport { bundle: (&bundle, "plant"), detection: &detection, evidence };
     assert!(page.render().unwrap().contains(NAME));

@@ -402,9 +402,18 @@ fn maxima_of_another_type_or_shape_or_that_are_no_numbers_are_refused() {
     let name = "`LengthRarity/score`";
     refused(&maxima_with(|(_, kind, shape, _)| (*kind, *shape) = (Dtype::F32, vec![20, 4])), "holds F32, expected F64");
     refused(&maxima_with(|(_, _, shape, _)| *shape = vec![40]), &format!("{name} has the shape"));
-    refused(&maxima_with(|tensor| tensor.3[24..32].copy_from_slice(&f64::NAN.to_le_bytes())), "holds NaN, expected finite numbers");
-    refused(&maxima_with(|tensor| tensor.3[..8].copy_from_slice(&0.5_f64.to_le_bytes())), &format!("{name} holds 0.5, expected a whole number"));
-    refused(&maxima_with(|tensor| tensor.3[16..24].copy_from_slice(&(-1.0_f64).to_le_bytes())), &format!("{name} holds -1"));
+    refused(
+        &maxima_with(|tensor| tensor.3[24..32].copy_from_slice(&f64::NAN.to_le_bytes())),
+        "holds NaN, expected finite numbers",
+    );
+    refused(
+        &maxima_with(|tensor| tensor.3[..8].copy_from_slice(&0.5_f64.to_le_bytes())),
+        &format!("{name} holds 0.5, expected a whole number"),
+    );
+    refused(
+        &maxima_with(|tensor| tensor.3[16..24].copy_from_slice(&(-1.0_f64).to_le_bytes())),
+        &format!("{name} holds -1"),
+    );
 }
 
 #[test]

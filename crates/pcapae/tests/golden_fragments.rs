@@ -28,7 +28,13 @@ struct Digests {
 }
 
 impl Receiver for Digests {
-    fn packet(&mut self, _packet: &Packet<'_>, _masked: &[u8], _headers: &Dissection<'_>, _label: Label) -> pcapae::Result<()> {
+    fn packet(
+        &mut self,
+        _packet: &Packet<'_>,
+        _masked: &[u8],
+        _headers: &Dissection<'_>,
+        _label: Label,
+    ) -> pcapae::Result<()> {
         Ok(())
     }
 

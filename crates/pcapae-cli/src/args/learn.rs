@@ -133,7 +133,8 @@ fn exclusion(text: &str) -> Result<Exclusion, String> {
     }
     if let Some((from, to)) = text.split_once("..") {
         let time = |text: &str| {
-            let time: jiff::Timestamp = text.parse().map_err(|_| format!("{text:?} is no time as 2026-03-01T10:00:00Z"))?;
+            let time: jiff::Timestamp =
+                text.parse().map_err(|_| format!("{text:?} is no time as 2026-03-01T10:00:00Z"))?;
             i64::try_from(time.as_nanosecond()).map_err(|_| format!("{text} is out of range"))
         };
         return Ok(Exclusion::Time(time(from)?, time(to)?));

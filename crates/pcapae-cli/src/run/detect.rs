@@ -53,9 +53,9 @@ pub fn run(args: DetectArgs, console: &Console) -> anyhow::Result<ExitCode> {
     say_skipped(&detection.skipped, &detection.captures, console);
     warn_of_flood(&Summary::of(&detection), console);
 
-    let attacks = truth.zip(detection.records.as_ref()).map(|(truth, records)| {
-        episodes(&Observation::of_detection(records, &detection.events, &truth)).1
-    });
+    let attacks = truth
+        .zip(detection.records.as_ref())
+        .map(|(truth, records)| episodes(&Observation::of_detection(records, &detection.events, &truth)).1);
     let objects = objects(&bundle, &detection, evidence);
     if let Some(files) = files {
         files.write(&objects, &detection)?;
@@ -110,8 +110,7 @@ pub fn text(detection: &Detection, attacks: Option<&EpisodeMeasures>, top: usize
         text += &format!("{}\n", event_table(&shown));
     }
     if shown.len() < events.len() {
-        text +=
-            &format!("… and {} weaker events (--top {} shows all)\n", events.len() - shown.len(), events.len());
+        text += &format!("… and {} weaker events (--top {} shows all)\n", events.len() - shown.len(), events.len());
     }
     text += &format!(
         "{}; {} of {} raise alerts\n",

@@ -32,8 +32,7 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
     let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
     let start = timestamp(event.first_ns).replace('T', " ").chars().take(19).collect::<String>();
     let time = if seconds < 1.0 { start } else { format!("{start} +{seconds:.0}s") };
-    let mut row =
-        vec![Cell::new(event.number), Cell::new(time), Cell::new(what(event)), Cell::new(event.packet_count)];
+    let mut row = vec![Cell::new(event.number), Cell::new(time), Cell::new(what(event)), Cell::new(event.packet_count)];
     if labelled {
         row.push(Cell::new(match event.anomalous {
             Some(0) => "no".into(),

@@ -14,8 +14,8 @@ use pcapae::monitor::{DetectorPlan, Effort, Event, LearnConfig, Learned, LeftOut
 use pcapae::report::timestamp;
 use pcapae::train::TrainConfig;
 
-use super::input::{counted, output, say_skipped, warn_of};
 use super::event_table::what;
+use super::input::{counted, output, say_skipped, warn_of};
 use crate::args::{LearnArgs, ModelArgs, ScoringArg, SwitchArg};
 use crate::progress::Console;
 

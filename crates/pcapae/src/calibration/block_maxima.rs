@@ -86,7 +86,8 @@ impl BlockMaxima {
             }
             Margin::Gumbel(floor) => {
                 let limit = |(_, maxima): &(u64, Vec<f32>)| gumbel(maxima, floor, scales);
-                let highest = cells.iter().filter_map(limit).reduce(|a, b| if b.threshold > a.threshold { b } else { a });
+                let highest =
+                    cells.iter().filter_map(limit).reduce(|a, b| if b.threshold > a.threshold { b } else { a });
                 let own = |(cell, maxima): &(u64, Vec<f32>)| {
                     let own = if maxima.len() >= BLOCKS_NEEDED { gumbel(maxima, floor, scales) } else { highest };
                     // Of a block that is held out nothing is known where no other block has packets.
@@ -141,7 +142,8 @@ mod tests {
     #[test]
     fn a_margin_is_as_wide_as_blocks_differ_and_not_narrower_than_its_floor() {
         let rule = |unknown| (Margin::Gumbel(0.5), unknown);
-        let maxima = maxima(&[(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0), (2, 0, 5.0), (3, 0, 0.0), (3, 1, 2.0), (3, 2, 4.0)]);
+        let maxima =
+            maxima(&[(1, 0, 1.0), (1, 1, 1.0), (1, 2, 1.0), (2, 0, 5.0), (3, 0, 0.0), (3, 1, 2.0), (3, 2, 4.0)]);
         let limits = maxima.limits(rule(UnknownCell::Silent), 3.0, 10, None);
         assert_eq!(limits.get(1).unwrap(), Limit { highest: 1.0, threshold: 2.5 });
         let spread = 4.0 + 3.0 * (GUMBEL_SCALE * (8.0_f64 / 3.0).sqrt()) as f32;

@@ -86,7 +86,11 @@ impl DetectorRule {
 impl DecisionRule {
     /// From what the detectors reached in `blocks` blocks of normal traffic: of each its aspects, and the maxima of each of them, or none where
     /// it raises no alerts.
-    pub fn new(scales: MarginScales, blocks: u32, detectors: Vec<(&'static [Aspect], Vec<BlockMaxima>)>) -> DecisionRule {
+    pub fn new(
+        scales: MarginScales,
+        blocks: u32,
+        detectors: Vec<(&'static [Aspect], Vec<BlockMaxima>)>,
+    ) -> DecisionRule {
         Self::with(scales, blocks, detectors, None)
     }
 
@@ -103,7 +107,12 @@ impl DecisionRule {
             let limits = aspects.iter().zip(&maxima).map(limits).collect();
             DetectorRule { aspects, maxima, limits }
         };
-        DecisionRule { scales, blocks, detectors: detectors.into_iter().map(rule).collect(), accepted: IntMap::default() }
+        DecisionRule {
+            scales,
+            blocks,
+            detectors: detectors.into_iter().map(rule).collect(),
+            accepted: IntMap::default(),
+        }
     }
 
     /// Takes a cause as normal up to a score.

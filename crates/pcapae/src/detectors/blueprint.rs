@@ -18,13 +18,13 @@ use serde_json::{Map, Value};
 use super::row_mean::{RowMean, RowMeanConfig};
 use super::{ClosedPositions, ClosedPositionsConfig, LengthBackOff, LengthBackOffConfig, Novelty, NoveltyConfig};
 use super::{Detector, Samples};
-use super::{Rate, RateConfig, Sequence, SequenceConfig};
 use super::{
     InterArrival, InterArrivalConfig, IsolationForest, IsolationForestConfig, LengthRarity, LengthRarityConfig,
 };
 use super::{KNearestNeighbours, KNearestNeighboursConfig, LocalOutlierFactor, LocalOutlierFactorConfig};
 use super::{Mahalanobis, MahalanobisConfig, OneClassSvm, OneClassSvmConfig};
 use super::{PositionHistogram, PositionHistogramConfig, PrincipalComponents, PrincipalComponentsConfig};
+use super::{Rate, RateConfig, Sequence, SequenceConfig};
 use crate::error::{Fault, FileKind, Place, Problem};
 use crate::named_arrays::NamedArrays;
 use crate::{Error, Result};

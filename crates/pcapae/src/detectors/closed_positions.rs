@@ -136,7 +136,8 @@ impl Group {
     /// Finds the closed positions, once all is seen.
     fn close(&mut self) {
         for (open_in, of_position) in self.open_in.iter_mut().zip(self.seen.chunks_exact(SYMBOLS)) {
-            *open_in = of_position.iter().filter(|blocks| blocks.is_power_of_two()).fold(0, |open, blocks| open | blocks);
+            *open_in =
+                of_position.iter().filter(|blocks| blocks.is_power_of_two()).fold(0, |open, blocks| open | blocks);
         }
         self.closed = match self.blocks.count_ones() >= BLOCKS_NEEDED {
             true => (0..self.open_in.len()).filter(|at| self.is_closed(*at, u16::MAX)).map(|at| at as u16).collect(),
@@ -235,7 +236,12 @@ impl ClosedPositions {
         };
         let rows = seen.values.chunks_exact(words).zip(closed.values.chunks_exact(positions.max(1)));
         let groups = rows.map(group).collect::<Result<Vec<Group>, Fault>>()?;
-        Ok(ClosedPositions { config: config.clone(), positions, group_of: services.into_iter().zip(1..).collect(), groups })
+        Ok(ClosedPositions {
+            config: config.clone(),
+            positions,
+            group_of: services.into_iter().zip(1..).collect(),
+            groups,
+        })
     }
 }
 
@@ -256,7 +262,8 @@ impl Detector for ClosedPositions {
         };
         let words = (self.positions * SYMBOLS).div_ceil(WORD);
         let seen = self.groups.iter().flat_map(|group| group.seen.chunks(WORD).map(word)).collect();
-        let is_closed = |group: &Group, at: usize| f64::from(u8::from(group.closed.binary_search(&(at as u16)).is_ok()));
+        let is_closed =
+            |group: &Group, at: usize| f64::from(u8::from(group.closed.binary_search(&(at as u16)).is_ok()));
         let closed = self.groups.iter().flat_map(|group| (0..self.positions).map(|at| is_closed(group, at))).collect();
         let mut arrays = NamedArrays::default();
         put_tokens(&mut arrays, "groups", group_of.iter().map(|(_, service)| *service));
@@ -340,13 +347,23 @@ mod tests {
 
     /// How many closed positions of the packet have a value that is new, by looking through all packets; of one of a block as if it had not been
     /// learned.
-    fn expected(all: &Packets, blocks: Blocks, rows_min: usize, (port, bytes): &(u16, Vec<u8>), own: Option<u32>) -> usize {
+    fn expected(
+        all: &Packets,
+        blocks: Blocks,
+        rows_min: usize,
+        (port, bytes): &(u16, Vec<u8>),
+        own: Option<u32>,
+    ) -> usize {
         let rows = |port: u16| all.iter().filter(|other| other.0 == port).count();
         let is_frequent = |port: u16| rows(port) >= rows_min;
         // The rare ones share.
         let is_alike = |other: u16| if is_frequent(*port) { other == *port } else { !is_frequent(other) };
-        let alike: Vec<(u32, &Vec<u8>)> =
-            all.iter().enumerate().filter(|(_, other)| is_alike(other.0)).map(|(row, other)| (blocks.block(row), &other.1)).collect();
+        let alike: Vec<(u32, &Vec<u8>)> = all
+            .iter()
+            .enumerate()
+            .filter(|(_, other)| is_alike(other.0))
+            .map(|(row, other)| (blocks.block(row), &other.1))
+            .collect();
         let in_blocks = |at: usize, value: Option<u8>| -> BTreeSet<u32> {
             alike.iter().filter(|(_, bytes)| bytes.get(at).copied() == value).map(|(block, _)| *block).collect()
         };

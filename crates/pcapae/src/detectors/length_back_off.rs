@@ -136,8 +136,9 @@ mod tests {
         };
         let group = |facts: &PacketFacts| (facts.service, to_service(facts));
         let hosts = |facts: &PacketFacts| (facts.sender(), facts.receiver());
-        let alike: [&dyn Fn(&PacketFacts) -> bool; 3] =
-            [&|_| true, &|seen| group(seen) == group(new), &|seen| group(seen) == group(new) && hosts(seen) == hosts(new)];
+        let alike: [&dyn Fn(&PacketFacts) -> bool; 3] = [&|_| true, &|seen| group(seen) == group(new), &|seen| {
+            group(seen) == group(new) && hosts(seen) == hosts(new)
+        }];
         let p = alike.iter().fold(1e-3, |p, is_alike| {
             let of_context: Vec<&PacketFacts> = seen.iter().filter(|seen| is_alike(seen)).collect();
             let of_length = of_context.iter().filter(|seen| seen.wire_length == new.wire_length).count();

@@ -86,7 +86,7 @@ pub use scoring_head::{PositionSums, ScoringHead, Standardisation};
 pub use sequence::{Sequence, SequenceConfig};
 pub use signal::{Aspect, Margin, PacketRow, Signal, SignalSink, SignalStream, UnknownCell};
 pub(crate) use stream::RowStream;
-pub(crate) use token::GroupedBy;
 pub use stream::{FragmentScorer, ScoredFragment, ScoredSink, WindowOf};
+pub(crate) use token::GroupedBy;
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -83,10 +83,22 @@ const ASPECTS: [Aspect; 11] = [
     aspect("arp", "ARP of a kind never seen", "{from} sends ARP of a kind never seen, about {to}"),
     aspect("server", "new server", "{server} serves {protocol}, which it never did"),
     aspect("pair", "hosts that never spoke so", "{from} speaks {protocol} to {to}, which it never did"),
-    aspect("source-hardware", "hardware address never seen", "{from} sends from the hardware address {link}, never seen"),
-    aspect("destination-hardware", "hardware address never sent to", "{from} sends {protocol} to the hardware address {to-link}, never seen"),
+    aspect(
+        "source-hardware",
+        "hardware address never seen",
+        "{from} sends from the hardware address {link}, never seen",
+    ),
+    aspect(
+        "destination-hardware",
+        "hardware address never sent to",
+        "{from} sends {protocol} to the hardware address {to-link}, never seen",
+    ),
     aspect("length", "length never seen", "{from} → {to} {protocol}: a length never seen, {length} bytes"),
-    aspect("pair-length", "length never seen between hosts", "{from} → {to} {protocol}: a length never seen between them, {length} bytes"),
+    aspect(
+        "pair-length",
+        "length never seen between hosts",
+        "{from} → {to} {protocol}: a length never seen between them, {length} bytes",
+    ),
     aspect("flags", "TCP flags never seen", "{from} → {to} {protocol}: TCP flags never seen there"),
 ];
 
@@ -339,7 +351,8 @@ mod tests {
         let PacketFacts { service, direction, wire_length, .. } = facts;
         let (from, to) = (facts.sender(), facts.receiver());
         // Without ports, the direction is that of addresses.
-        let group = if service.port > 0 { format!("{service:?} {direction:?}") } else { format!("{service:?} {}", from < to) };
+        let group =
+            if service.port > 0 { format!("{service:?} {direction:?}") } else { format!("{service:?} {}", from < to) };
         let mut told = Vec::new();
         let mut tell = |kind, cell: &str, what: String| told.push((kind, cell.to_owned(), what));
         tell(NoveltyKind::SourceHardware, "", format!("{:?}", facts.link_source));
@@ -380,7 +393,9 @@ mod tests {
             let scores = things.into_iter().map(|thing| {
                 shown.push((facts.sender(), facts.time_ns, thing.clone()));
                 let lately = shown.iter().filter(|(sender, time_ns, other)| {
-                    *sender == facts.sender() && facts.time_ns - time_ns <= 10_000_000_000 && (&other.0, &other.1) == (&thing.0, &thing.1)
+                    *sender == facts.sender()
+                        && facts.time_ns - time_ns <= 10_000_000_000
+                        && (&other.0, &other.1) == (&thing.0, &thing.1)
                 });
                 let different: std::collections::BTreeSet<&String> = lately.map(|(_, _, other)| &other.2).collect();
                 (thing.0 as u8, different.len() as f32)
@@ -434,7 +449,9 @@ mod tests {
         let novelty = config.fit(&samples(&[packet(1, 2, 502, 60)])).unwrap();
         let found = signals(&novelty, &samples(&[packet(3, 2, 502, 61), packet(3, 2, 503, 61)]), 0.0, |_| None);
         assert_eq!(scored(found), [vec![(NoveltyKind::Length as u8, 1.0)], vec![]]);
-        for refused in [NoveltyConfig { kinds: Vec::new(), ..config.clone() }, NoveltyConfig { window_seconds: 0.0, ..config }] {
+        for refused in
+            [NoveltyConfig { kinds: Vec::new(), ..config.clone() }, NoveltyConfig { window_seconds: 0.0, ..config }]
+        {
             assert!(refused.check().is_err());
         }
     }

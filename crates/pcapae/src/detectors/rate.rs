@@ -25,9 +25,21 @@ const fn aspect(name: &'static str, title: &'static str, sentence: &'static str)
 }
 
 const ASPECTS: [Aspect; 3] = [
-    aspect("packets-1s", "more packets in a second than ever", "{from} → {to} {protocol}: {times} as many packets of one length in a second as ever before"),
-    aspect("packets-10s", "more packets in 10 s than ever", "{from} → {to} {protocol}: {times} as many packets of one length in 10 s as ever before"),
-    aspect("host-10s", "a host that sends more than any", "{from} sends {times} as many packets in 10 s as any host before"),
+    aspect(
+        "packets-1s",
+        "more packets in a second than ever",
+        "{from} → {to} {protocol}: {times} as many packets of one length in a second as ever before",
+    ),
+    aspect(
+        "packets-10s",
+        "more packets in 10 s than ever",
+        "{from} → {to} {protocol}: {times} as many packets of one length in 10 s as ever before",
+    ),
+    aspect(
+        "host-10s",
+        "a host that sends more than any",
+        "{from} sends {times} as many packets in 10 s as any host before",
+    ),
 ];
 
 /// It has no parameters.
@@ -159,7 +171,9 @@ mod tests {
     fn counts<K: PartialEq>(packets: &[PacketFacts], key: impl Fn(&PacketFacts) -> K, part_ns: i64) -> Vec<f32> {
         let mut parts: Vec<(K, i64)> = Vec::new();
         let count = |facts: &PacketFacts| {
-            let of_key = |parts: &[(K, i64)]| parts.iter().filter(|other| other.0 == key(facts)).map(|other| other.1).collect::<Vec<_>>();
+            let of_key = |parts: &[(K, i64)]| {
+                parts.iter().filter(|other| other.0 == key(facts)).map(|other| other.1).collect::<Vec<_>>()
+            };
             let part = of_key(&parts).into_iter().fold(facts.time_ns.div_euclid(part_ns), i64::max);
             parts.push((key(facts), part));
             (of_key(&parts).iter().filter(|other| **other > part - 10).count() as f64).log2() as f32

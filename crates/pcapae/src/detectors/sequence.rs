@@ -34,7 +34,12 @@ const fn aspect(name: &'static str, title: &'static str, sentence: &'static str,
 
 const ASPECTS: [Aspect; 2] = [
     aspect("order", "packets in an unusual order", "{from} → {to} {protocol}: packets in an order never seen", 0.35),
-    aspect("drift", "packets in an unusual order for some time", "{from} → {to} {protocol}: for some time, packets in an unusual order", 2.0),
+    aspect(
+        "drift",
+        "packets in an unusual order for some time",
+        "{from} → {to} {protocol}: for some time, packets in an unusual order",
+        2.0,
+    ),
 ];
 
 /// It has no parameters.
@@ -257,12 +262,8 @@ impl SignalStream for SequenceStream<'_> {
         connection.last[connection.next] = surprise;
         connection.next = (connection.next + 1) % PACKETS_AVERAGED;
         let mean = connection.last.iter().sum::<f64>() / PACKETS_AVERAGED as f64;
-        let signal = |aspect, score: f64| Signal {
-            aspect,
-            cell: tokens.group,
-            score: score as f32,
-            cause: tokens.conversation,
-        };
+        let signal =
+            |aspect, score: f64| Signal { aspect, cell: tokens.group, score: score as f32, cause: tokens.conversation };
         sink(signal(0, mean));
 
         // One packet, however odd, is no drift.
@@ -277,8 +278,8 @@ impl SignalStream for SequenceStream<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::headers::{Direction, PacketFacts};
     use crate::capture::headers::fixtures::packet;
+    use crate::capture::headers::{Direction, PacketFacts};
     use crate::detectors::Blocks;
     use crate::detectors::fixtures::{samples, signals, traffic};
     use proptest::prelude::*;
@@ -375,8 +376,12 @@ mod tests {
 
     fn check(found: &[Vec<Signal>], expected: &[Vec<f64>]) -> std::result::Result<(), TestCaseError> {
         for (found, expected) in found.iter().zip(expected) {
-            prop_assert_eq!(found.iter().map(|signal| signal.aspect).collect::<Vec<_>>(), (0..expected.len() as u8).collect::<Vec<_>>());
-            let close = found.iter().zip(expected).all(|(signal, score)| (f64::from(signal.score) - score).abs() < 1e-4);
+            prop_assert_eq!(
+                found.iter().map(|signal| signal.aspect).collect::<Vec<_>>(),
+                (0..expected.len() as u8).collect::<Vec<_>>()
+            );
+            let close =
+                found.iter().zip(expected).all(|(signal, score)| (f64::from(signal.score) - score).abs() < 1e-4);
             prop_assert!(close, "{:?} {:?}", found, expected);
         }
         Ok(())
@@ -420,7 +425,8 @@ mod tests {
     fn the_sum_is_cut_at_twice_its_threshold_so_that_it_ends_soon() {
         let usual = |i: usize| packet(1, 2, 502, 60 + (i % 2) as u32);
         let fitted = SequenceConfig::default().fit(&samples(&(0..400).map(usual).collect::<Vec<_>>())).unwrap();
-        let odd: Vec<PacketFacts> = (0..500).map(|i| if i < 100 { packet(1, 2, 502, 900 + i) } else { usual(i as usize) }).collect();
+        let odd: Vec<PacketFacts> =
+            (0..500).map(|i| if i < 100 { packet(1, 2, 502, 900 + i) } else { usual(i as usize) }).collect();
         let sums = |threshold| {
             let found = signals(&fitted, &samples(&odd), threshold, |_| None);
             found.iter().map(|signals| signals[1].score).collect::<Vec<f32>>()
@@ -437,11 +443,15 @@ mod tests {
         let mut stream = SequenceStream::new(&fitted);
         for i in 0..CONVERSATIONS_REMEMBERED + 3000 {
             let [.., a, b, c] = i.to_be_bytes();
-            let source = crate::capture::headers::Endpoint::Ip(std::net::Ipv4Addr::new(11, a, b, c).into(), Some(40_000));
+            let source =
+                crate::capture::headers::Endpoint::Ip(std::net::Ipv4Addr::new(11, a, b, c).into(), Some(40_000));
             let facts = PacketFacts { source, ..packet(1, 2, 502, 60) };
             stream.packet(PacketRow { facts: &facts, bytes: &[] }, None, &mut |_| 1.0);
         }
-        assert_eq!((stream.conversations.0.len(), stream.connections.len()), (CONVERSATIONS_REMEMBERED, CONVERSATIONS_REMEMBERED));
+        assert_eq!(
+            (stream.conversations.0.len(), stream.connections.len()),
+            (CONVERSATIONS_REMEMBERED, CONVERSATIONS_REMEMBERED)
+        );
     }
 
     #[test]

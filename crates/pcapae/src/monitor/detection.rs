@@ -81,7 +81,8 @@ struct PacketStream<'a> {
 
 impl<'a> PacketStream<'a> {
     fn new(bundle: &'a Bundle, keep: Keep) -> PacketStream<'a> {
-        let raises_alerts = |place: usize| bundle.decision.detectors().get(place).is_some_and(DetectorRule::raises_alerts);
+        let raises_alerts =
+            |place: usize| bundle.decision.detectors().get(place).is_some_and(DetectorRule::raises_alerts);
         let keep = keep == Keep::Packets;
         let scorers = Scorers::new(&bundle.detectors, |place| keep || raises_alerts(place));
         let waits = bundle.detectors.fragment_scorers().any(|(place, _)| raises_alerts(place));
@@ -163,7 +164,9 @@ impl<'a> PacketStream<'a> {
         for (packet, findings) in by_packet(all) {
             let packet = packet as u64;
             let Some(records) = &mut self.records else { return };
-            let told = facts.get(&packet).map(|facts| super::alert::Told::of(facts, self.bundle.detectors.hardware_of(facts.sender())));
+            let told = facts
+                .get(&packet)
+                .map(|facts| super::alert::Told::of(facts, self.bundle.detectors.hardware_of(facts.sender())));
             let alert = super::Alert {
                 packet,
                 time_ns: records.log.time_ns(packet),

@@ -202,7 +202,6 @@ impl FittedDetector {
 }
 
 impl Detectors {
-
     /// Their names, in order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'static str> + '_ {
         self.fitted.iter().map(FittedDetector::name)

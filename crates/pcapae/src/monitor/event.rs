@@ -76,7 +76,9 @@ impl Event {
     /// What it is: the detector and aspect that are told.
     pub fn kind(&self) -> (&'static str, &'static Aspect) {
         // An event has at least the alert that opened it, and an alert at least one finding.
-        self.causes.first().map_or((crate::residual::AUTOENCODER, &Aspect::SCORE), |first| (first.detector, first.aspect))
+        self.causes
+            .first()
+            .map_or((crate::residual::AUTOENCODER, &Aspect::SCORE), |first| (first.detector, first.aspect))
     }
 
     /// Whom the alert that opened it is about.
@@ -401,8 +403,14 @@ pub(crate) mod tests {
         };
         let found = events((1..=PACKETS).map(forged));
         assert_eq!(found.len(), 1);
-        assert_eq!((found[0].packet_count, found[0].last_packet, found[0].packets.len()), (PACKETS, PACKETS, PACKETS_LISTED));
-        assert_eq!((found[0].alerts.len(), found[0].causes.len(), found[0].more_causes), (ALERTS_KEPT, CAUSES_LISTED, true));
+        assert_eq!(
+            (found[0].packet_count, found[0].last_packet, found[0].packets.len()),
+            (PACKETS, PACKETS, PACKETS_LISTED)
+        );
+        assert_eq!(
+            (found[0].alerts.len(), found[0].causes.len(), found[0].more_causes),
+            (ALERTS_KEPT, CAUSES_LISTED, true)
+        );
         assert_eq!(found[0].hosts, HOSTS_COUNTED);
     }
 
@@ -413,7 +421,12 @@ pub(crate) mod tests {
             // Two seconds apart, so that nothing joins; hosts of their own.
             let [.., a, b, c] = packet.to_be_bytes();
             let hosts = [[a ^ b, c], [a ^ b ^ 0x80, c]];
-            merger.add(with_findings(packet, packet as i64 * 2_000_000_000, hosts, vec![finding(&NEW_PAIR, packet, 1.0)]));
+            merger.add(with_findings(
+                packet,
+                packet as i64 * 2_000_000_000,
+                hosts,
+                vec![finding(&NEW_PAIR, packet, 1.0)],
+            ));
             assert!(merger.latest.len() <= EVENTS_OPEN);
         }
         assert_eq!(merger.causes.len(), CAUSES_REMEMBERED);
@@ -451,6 +464,9 @@ pub(crate) mod tests {
 
     #[test]
     fn time_that_runs_backwards_is_as_far_as_it_is_forwards() {
-        assert_eq!(merged(&[alert(1, 100, 1, 2), alert(2, 41, 1, 2), alert(3, i64::MIN / 2_000_000_000, 1, 2)]).len(), 2);
+        assert_eq!(
+            merged(&[alert(1, 100, 1, 2), alert(2, 41, 1, 2), alert(3, i64::MIN / 2_000_000_000, 1, 2)]).len(),
+            2
+        );
     }
 }

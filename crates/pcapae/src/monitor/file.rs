@@ -20,8 +20,8 @@ use crate::error::{Fault, FileKind, Place};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics, Shape};
 use crate::model::{Autoencoder, ModelConfig, TrainedOn};
 use crate::named_arrays::NamedArrays;
-use crate::residual::{AUTOENCODER, ResidualScore};
 use crate::numeric::whole;
+use crate::residual::{AUTOENCODER, ResidualScore};
 use crate::tensor_file::{self, FileTensor};
 use crate::{Error, Result};
 
@@ -226,7 +226,8 @@ fn from_parts(
     let normal = model.as_ref().map(|model| normal_fragments(model, size, tensors)).transpose()?.flatten();
     let detectors = Detectors { model, fitted };
     check_names(&detectors)?;
-    let of_detector = |detector: &FittedDetector| Ok((detector.aspects(), maxima(detector.name(), detector.aspects())?));
+    let of_detector =
+        |detector: &FittedDetector| Ok((detector.aspects(), maxima(detector.name(), detector.aspects())?));
     let of_detectors = detectors.fitted.iter().map(of_detector).collect::<Result<_, Fault>>()?;
     if !(1..=BLOCKS).contains(&record.blocks) {
         return Err(Place::Entry("blocks".into()).found(record.blocks, format!("1 to {BLOCKS}")));

@@ -136,9 +136,7 @@ impl TrainingData {
         let (bytes, flows) = (self.fragments.bytes(), self.fragments.flows());
         let all = Windows::within_flows(bytes, self.cutting.size.bytes(), frames, flows);
         let is_wanted = |packet| self.row(packet).is_some_and(&wanted);
-        all.only(|window| {
-            is_wanted(self.first_packet(window.start)) && is_wanted(self.last_packet(window.end - 1))
-        })
+        all.only(|window| is_wanted(self.first_packet(window.start)) && is_wanted(self.last_packet(window.end - 1)))
     }
 
     /// All packets, a row each, in blocks.

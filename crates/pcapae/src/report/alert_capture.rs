@@ -33,7 +33,10 @@ pub fn alert_capture(detection: &Detection, mut captures: Captures, writer: impl
 fn comment(packet: u64, event: &Event) -> String {
     let alert = event.alerts.iter().find(|alert| alert.packet == packet);
     let reason = alert.map_or_else(|| event.reason.clone(), Alert::reason);
-    let kinds = alert.map_or_else(|| vec![kind_name(event)], |alert| alert.findings.iter().map(|finding| format!("{}/{}", finding.detector, finding.aspect.name)).collect());
+    let kinds = alert.map_or_else(
+        || vec![kind_name(event)],
+        |alert| alert.findings.iter().map(|finding| format!("{}/{}", finding.detector, finding.aspect.name)).collect(),
+    );
     format!("pcapae alert {} ({}), packet {packet}: {reason}", event.number, kinds.join(", "))
 }
 

@@ -93,9 +93,16 @@ mod tests {
         assert_eq!(line, expected);
         let line = cef_line(event);
         let version = env!("CARGO_PKG_VERSION");
-        let head = format!("CEF:0|pcapae|pcapae|{version}|{}|pcapae: hosts that never spoke so|10|", signature_id(event));
-        assert!(line.starts_with(&format!("{head}rt=1000 end=3000 cnt=2 src=10.0.0.9 spt=1004 dst=10.0.0.1")), "{line}");
-        assert!(line.ends_with(" pcapaeDestination=10.0.0.1:1004") && line.contains(&format!("pcapaeReason={reason}")), "{line}");
+        let head =
+            format!("CEF:0|pcapae|pcapae|{version}|{}|pcapae: hosts that never spoke so|10|", signature_id(event));
+        assert!(
+            line.starts_with(&format!("{head}rt=1000 end=3000 cnt=2 src=10.0.0.9 spt=1004 dst=10.0.0.1")),
+            "{line}"
+        );
+        assert!(
+            line.ends_with(" pcapaeDestination=10.0.0.1:1004") && line.contains(&format!("pcapaeReason={reason}")),
+            "{line}"
+        );
     }
 
     #[test]

@@ -31,7 +31,13 @@ pub struct Expected {
 }
 
 impl Receiver for Expected {
-    fn packet(&mut self, packet: &Packet<'_>, _masked: &[u8], headers: &Dissection<'_>, _label: Label) -> pcapae::Result<()> {
+    fn packet(
+        &mut self,
+        packet: &Packet<'_>,
+        _masked: &[u8],
+        headers: &Dissection<'_>,
+        _label: Label,
+    ) -> pcapae::Result<()> {
         self.times.push(packet.time_ns);
         self.facts.push(headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns));
         Ok(())

@@ -88,7 +88,8 @@ pub(super) fn read(record: &str, tensors: &SafeTensors, is_version_4: bool) -> R
     let calibrations = arrays(CALIBRATION)?;
     let maxima = |name: &str, aspects: &'static [Aspect]| {
         let scores = calibrations.get(name, &[None])?;
-        let highest = scores.values.iter().copied().reduce(f64::max).ok_or_else(|| Place::Array(name.into()).empty())?;
+        let highest =
+            scores.values.iter().copied().reduce(f64::max).ok_or_else(|| Place::Array(name.into()).empty())?;
         let mut maxima = BlockMaxima::default();
         maxima.add(NOWHERE, 0, highest as f32);
         // One, where the detector is of a former version.
