@@ -411,11 +411,11 @@ fn maxima_of_another_type_or_shape_or_that_are_no_numbers_are_refused() {
     );
     refused(
         &maxima_with(|tensor| tensor.3[..8].copy_from_slice(&0.5_f64.to_le_bytes())),
-        &format!("{name}: found 0.5"),
+        &format!("{name} holds 0.5, expected a whole number"),
     );
     refused(
         &maxima_with(|tensor| tensor.3[16..24].copy_from_slice(&(-1.0_f64).to_le_bytes())),
-        &format!("{name}: found -1"),
+        &format!("{name} holds -1"),
     );
 }
 

@@ -38,7 +38,7 @@ fn plant(requests: usize) -> Vec<Packet> {
 
 /// What a new host sends at a time: a scan of the stations.
 fn intruder(time_ns: i64) -> Vec<Packet> {
-    (0..12).map(|i| (time_ns + i64::from(i) * SECOND / 100, frame(66, 2 + i % 3, [50_000, 502], &[1, 43, i]))).collect()
+    (0..12).map(|i| (time_ns + i64::from(i) * SECOND / 200, frame(66, 2 + i % 3, [50_000, 502], &[1, 43, i]))).collect()
 }
 
 /// Packets in the order of their times.
@@ -106,7 +106,7 @@ fn what_is_excluded_is_counted_and_not_learned() {
     // A tenth of a second has a request and its answer beside the intruder.
     let time = Exclusion::Time(at, at + SECOND / 10 - 1);
     for (exclude, excluded) in
-        [(&[host][..], 12), (&[hardware], 12), (&[event], 12), (&[time], 12), (&[host, time], 14)]
+        [(&[host][..], 12), (&[hardware], 12), (&[event], 12), (&[time], 14), (&[host, time], 14)]
     {
         let without = learned_with(&traffic, exclude);
         let summary = &without.bundle.training_summary;
@@ -128,7 +128,7 @@ fn a_dozen_odd_packets_among_the_learned_are_told_and_do_not_hide_an_attack() {
     let learned = learned(&merged(&[plant(600), odd.collect()]));
     let events = &learned.left_out.events;
     assert_eq!(events.len(), 1, "{events:?}");
-    assert!(events[0].packet_count == 12 && events[0].reason.contains("10.0.0.3"), "{:?}", events[0]);
+    assert!(events[0].packet_count >= 12 && events[0].reason.contains("10.0.0.3"), "{:?}", events[0]);
     assert_eq!(learned.bundle.training_summary.left_out_events, 1);
 
     let detection = detect(&learned.bundle, captures(&merged(&[plant(300), intruder(10 * SECOND)])), Keep::Events);
@@ -180,11 +180,15 @@ fn events_are_the_same_however_captures_are_split_kept_and_computed() {
         pool.install(|| detect(&bundle, captures, keep))
     };
     let whole = on_threads(1, captures(&traffic), Keep::Events);
-    let names: Vec<_> = kinds(&whole).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(names, ["address", "address", "binding"], "{:?}", whole.events);
     let events = &whole.events;
-    // Half a minute later the causes still explain the intruder; two and a half minutes later not, but they are known.
-    assert_eq!((events[0].recurrences, events[0].again, events[1].again), (1, None, Some(1)));
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| (event.first_ns / SECOND, event.kind().1.name, event.again, event.recurrences))
+        .collect();
+    // Half a minute later what is new still explains the intruder's packets, but not all that is unusual; after 150 s nothing does.
+    let expected =
+        [(20, "address", None, 1), (50, "order", Some(1), 0), (200, "address", Some(1), 0), (230, "binding", None, 0)];
+    assert_eq!(told, expected);
     assert_eq!(whole.alerts, events.iter().map(|event| event.packet_count).sum::<u64>());
 
     let folder = tempfile::tempdir().unwrap();

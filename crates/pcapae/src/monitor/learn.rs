@@ -16,6 +16,7 @@ use super::{
 use crate::calibration::{DecisionRule, MarginScales};
 use crate::capture::headers::SkipCounts;
 use crate::capture::{CaptureSummary, Captures, Source};
+use crate::dataset::Windows;
 use crate::detectors::{BLOCKS, Fitted, Input, Rows, Samples, ScoringHead};
 use crate::fragment::{Cutting, FragmentSize, Mask, Mode, Semantics};
 use crate::label::{Label, Labels};
@@ -226,8 +227,7 @@ impl Fitting<'_> {
         let left_out = blocks.events(&decision)?;
         detectors.fitted.iter_mut().for_each(FittedDetector::forget_blocks);
 
-        let windows = |role: Role| data.windows(config.model.window_frames(), |row| data.role(row, |_| false) == role);
-        let training = windows(Role::Training);
+        let (training, validation) = self.windows(&|_| false);
         let normal = detectors.model.as_ref().filter(|model| model.config().predict_frames.count() == 0);
         let normal = normal.and_then(|model| NormalFragments::sample(model, &training, data, config.normal_fragments));
         let training_summary = TrainingSummary {
@@ -236,7 +236,7 @@ impl Fitting<'_> {
             excluded: data.excluded,
             seconds: left_out.seconds,
             training_windows: training.len(),
-            validation_windows: windows(Role::Validation).len(),
+            validation_windows: validation.len(),
             history,
             left_out_events: left_out.events.len() as u64,
         };
@@ -256,11 +256,25 @@ impl Fitting<'_> {
         plans
     }
 
+    /// Windows to train on, and windows that decide when to stop: the last of each block or, where none fits there, the last tenth of all.
+    fn windows(&self, held_out: &dyn Fn(u32) -> bool) -> (Windows<'_>, Windows<'_>) {
+        let (frames, data) = (self.config.model.window_frames(), self.data);
+        let of = |role: Role| data.windows(frames, |row| data.role(row, held_out) == role);
+        let (training, validation) = (of(Role::Training), of(Role::Validation));
+        if !validation.is_empty() {
+            return (training, validation);
+        }
+        let all = data.windows(frames, |row| data.role(row, held_out) != Role::HeldOut);
+        let training = all.front(0.9);
+        let last = training.len().checked_sub(1).map(|last| training.first_fragment(last));
+        let validation = all.only(|window| Some(window.start) > last);
+        (training, validation)
+    }
+
     /// A new model, trained on all blocks but those held out, with the effort that is wanted.
     fn train(&self, held_out: &dyn Fn(u32) -> bool, progress: &dyn Progress) -> Result<(Autoencoder, History)> {
         let (config, data) = (self.config, self.data);
-        let windows = |role: Role| data.windows(config.model.window_frames(), |row| data.role(row, held_out) == role);
-        let (training, validation) = (windows(Role::Training), windows(Role::Validation));
+        let (training, validation) = self.windows(held_out);
         if training.is_empty() || validation.is_empty() {
             let (training, validation) = (training.len(), validation.len());
             return Err(Error::TooLittle { packets: data.packets(), training, validation });
