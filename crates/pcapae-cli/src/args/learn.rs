@@ -32,7 +32,7 @@ pub struct LearnArgs {
     /// Add the captures to this bundle instead, without the captures that it was learned from; the bundle is replaced unless --output names
     /// another file. How it cuts and what raises alerts stay as they are.
     #[arg(long, value_name = "PLANT.pcapae", conflicts_with_all = ["mode", "fragment_size", "mask", "detectors", "explainer", "model", "loss",
-        "frames", "epochs"])]
+        "frames", "epochs", "margin", "scoring", "normal_fragments", "batch", "learning_rate", "seed"])]
     pub update: Option<PathBuf>,
 
     /// How packets become fragments [default: packet, or as the model of --model was trained].

@@ -31,7 +31,7 @@ impl Limit {
     /// How far a score exceeds the highest, in margins: above 1 it is an alert. Of counts, how many more there are than in normal traffic.
     pub fn strength(&self, score: f32) -> f32 {
         let margin = self.threshold - self.highest;
-        if margin > 0.0 { (score - self.highest) / margin } else { 1.0 + (score - self.highest).max(0.0) }
+        if margin > 0.0 { (score - self.highest) / margin } else { 1.0 + (score - self.highest) }
     }
 }
 

@@ -86,6 +86,8 @@ struct Group {
     /// In which blocks there are packets.
     blocks: u16,
     closed: Vec<u16>,
+    /// The positions that were closed in traffic learned before; `None` where nothing is known of it.
+    closed_before: Option<Vec<u16>>,
 }
 
 impl ClosedPositionsConfig {
@@ -104,17 +106,28 @@ impl ClosedPositionsConfig {
 
     /// Finds the closed positions in `samples`, whose facts and bytes it looks at.
     pub fn fit(&self, samples: &Samples) -> Result<ClosedPositions> {
+        self.fit_after(samples, None)
+    }
+
+    /// The same, beside what was learned before.
+    fn fit_after(&self, samples: &Samples, former: Option<&ClosedPositions>) -> Result<ClosedPositions> {
         self.check()?;
         let positions = samples.width().min(POSITIONS);
-        let mut rows: BTreeMap<u64, usize> = BTreeMap::new();
-        for (row, _) in samples.packets(NAME)? {
-            *rows.entry(row.tokens.group).or_default() += 1;
+        let mut group_of = former.map_or_else(TokenMap::default, |former| former.group_of.clone());
+        for group in self.frequent(samples)? {
+            let next = group_of.len() + 1;
+            if group_of.contains_key(&group) || next <= GROUPS {
+                group_of.entry(group).or_insert(next);
+            }
         }
-        let mut frequent: Vec<(u64, usize)> = rows.into_iter().filter(|(_, rows)| *rows >= self.rows_min).collect();
-        frequent.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
-        frequent.truncate(GROUPS);
-        let group_of: TokenMap<usize> = frequent.into_iter().map(|(group, _)| group).zip(1..).collect();
-        let mut groups = vec![Group::new(positions); group_of.len() + 1];
+        let group = |index: usize| match former {
+            // A group that was rare before has its former packets among the rare ones.
+            Some(former) => {
+                Group::after(former.groups.get(index).unwrap_or(&former.groups[0]), index < former.groups.len())
+            }
+            None => Group::new(positions),
+        };
+        let mut groups: Vec<Group> = (0..=group_of.len()).map(group).collect();
         let mut symbols = [0; POSITIONS];
         for (row, block) in samples.packets(NAME)? {
             let group = group_of.get(&row.tokens.group).copied().unwrap_or(0);
@@ -123,11 +136,36 @@ impl ClosedPositionsConfig {
         groups.iter_mut().for_each(Group::close);
         Ok(ClosedPositions { config: self.clone(), positions, group_of, groups })
     }
+
+    /// The services and directions of which there are enough packets, the most frequent first.
+    fn frequent(&self, samples: &Samples) -> Result<Vec<u64>> {
+        let mut rows: BTreeMap<u64, usize> = BTreeMap::new();
+        for (row, _) in samples.packets(NAME)? {
+            *rows.entry(row.tokens.group).or_default() += 1;
+        }
+        let mut frequent: Vec<(u64, usize)> = rows.into_iter().filter(|(_, rows)| *rows >= self.rows_min).collect();
+        frequent.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        Ok(frequent.into_iter().map(|(group, _)| group).collect())
+    }
 }
 
 impl Group {
     fn new(positions: usize) -> Group {
-        Group { seen: vec![0; positions * SYMBOLS], open_in: vec![0; positions], blocks: 0, closed: Vec::new() }
+        Group {
+            seen: vec![0; positions * SYMBOLS],
+            open_in: vec![0; positions],
+            blocks: 0,
+            closed: Vec::new(),
+            closed_before: None,
+        }
+    }
+
+    /// A group that has seen what another saw before; its positions can only be closed where those of its `own` former traffic were.
+    fn after(former: &Group, own: bool) -> Group {
+        let seen = former.seen.iter().map(|blocks| if *blocks != 0 { FORMER } else { 0 }).collect();
+        // Closed positions take enough blocks: where there are none, nothing is known of the former ones.
+        let closed_before = (own && !former.closed.is_empty()).then(|| former.closed.clone());
+        Group { seen, closed_before, ..Group::new(former.open_in.len()) }
     }
 
     fn see(&mut self, symbols: &[u16], block: u32) {
@@ -139,43 +177,31 @@ impl Group {
 
     /// Finds the closed positions, once all is seen.
     fn close(&mut self) {
+        let of_one_block = |blocks: &&u16| blocks.is_power_of_two() && **blocks != FORMER;
         for (open_in, of_position) in self.open_in.iter_mut().zip(self.seen.chunks_exact(SYMBOLS)) {
-            *open_in =
-                of_position.iter().filter(|blocks| blocks.is_power_of_two()).fold(0, |open, blocks| open | blocks);
+            *open_in = of_position.iter().filter(of_one_block).fold(0, |open, blocks| open | blocks);
         }
-        self.closed = self.closed_by(u16::MAX);
-    }
-
-    fn add_former(&mut self, former: &Group) {
-        for (seen, former) in self.seen.iter_mut().zip(&former.seen) {
-            *seen |= if *former != 0 { FORMER } else { 0 };
+        if let Some(before) = &self.closed_before {
+            // What was open before is known, and says nothing of its neighbours again.
+            let was_closed = |at: usize| before.binary_search(&(at as u16)).is_ok();
+            let open = self.open_in.iter_mut().enumerate().filter(|(at, _)| !was_closed(*at));
+            open.for_each(|(_, open_in)| *open_in = 0);
         }
-        self.open_in.fill(0);
-        self.blocks |= if former.closed.is_empty() { 0 } else { FORMER };
-        self.close();
-        for at in 0..self.open_in.len() {
-            // What only the former traffic had is not new.
-            self.open_in[at] &= !FORMER;
-            if former.closed.binary_search(&(at as u16)).is_err() {
-                self.open_in[at] |= FORMER;
-            }
-        }
-        self.closed = self.closed_by(u16::MAX);
+        self.closed = match self.has_closed_positions() {
+            true => (0..self.open_in.len()).filter(|at| self.is_closed(*at, u16::MAX)).map(|at| at as u16).collect(),
+            false => Vec::new(),
+        };
     }
 
     fn has_closed_positions(&self) -> bool {
-        self.blocks & FORMER != 0 || self.blocks.count_ones() >= BLOCKS_NEEDED
+        self.closed_before.is_some() || self.blocks.count_ones() >= BLOCKS_NEEDED
     }
 
-    fn closed_by(&self, blocks: u16) -> Vec<u16> {
-        let all = (0..self.open_in.len()).filter(|_| self.has_closed_positions());
-        all.filter(|at| self.is_closed(*at, blocks)).map(|at| at as u16).collect()
-    }
-
-    /// Whether a position is closed by what these blocks show.
+    /// Whether a position is closed by what these blocks show, and by what was learned before.
     fn is_closed(&self, at: usize, blocks: u16) -> bool {
+        let before = self.closed_before.as_ref().is_none_or(|closed| closed.binary_search(&(at as u16)).is_ok());
         let neighbours = at..(at + NEIGHBOURS).min(self.open_in.len());
-        self.open_in[neighbours].iter().all(|open_in| open_in & blocks == 0)
+        before && self.open_in[neighbours].iter().all(|open_in| open_in & blocks == 0)
     }
 
     /// At how many closed positions there is a symbol that was not seen.
@@ -185,7 +211,7 @@ impl Group {
             None => self.closed.iter().filter(|at| is_new(usize::from(**at), 0)).count(),
             // Whether a position is closed must not follow from the block itself, or nothing would be new there.
             Some(block) if self.has_closed_positions() => {
-                let others = FORMER | if block % 2 == 0 { 0xaaaa } else { 0x5555 };
+                let others = if block % 2 == 0 { 0xaaaa } else { 0x5555 };
                 (0..symbols.len()).filter(|at| is_new(*at, 1 << block) && self.is_closed(*at, others)).count()
             }
             Some(_) => 0,
@@ -259,6 +285,7 @@ impl ClosedPositions {
                 open_in: vec![0; positions],
                 blocks: u16::MAX,
                 closed: closed.map(|(at, _)| at as u16).collect(),
+                closed_before: None,
             })
         };
         let rows = seen.values.chunks_exact(words).zip(closed.values.chunks_exact(positions.max(1)));
@@ -313,21 +340,8 @@ impl Detector for ClosedPositions {
     }
 
     /// A position stays closed where neither the former traffic nor this one shows it open.
-    fn add_former(&mut self, former: &dyn Detector) -> bool {
-        let Ok(former) = ClosedPositions::from_arrays(&self.config, self.positions, &former.numbers()) else {
-            return false;
-        };
-        for (service, former_group) in former.group_of.iter().map(|(service, group)| (*service, &former.groups[*group]))
-        {
-            let next = self.groups.len();
-            let group = *self.group_of.entry(service).or_insert(next);
-            if group == next {
-                self.groups.push(Group::new(self.positions));
-            }
-            self.groups[group].add_former(former_group);
-        }
-        self.groups[0].add_former(&former.groups[0]);
-        true
+    fn fit_further(&self, samples: &Samples) -> Result<Option<Box<dyn Detector>>> {
+        Ok(Some(Box::new(self.config.fit_after(samples, Some(self))?)))
     }
 
     fn aspects(&self) -> &'static [Aspect] {

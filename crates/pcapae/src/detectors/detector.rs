@@ -57,9 +57,13 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// Adds what a detector of the same kind learned before from other traffic; false where that cannot be added.
-    fn add_former(&mut self, _former: &dyn Detector) -> bool {
-        false
+    /// A detector that knows what this one knows and what is in `samples`, which are in blocks; `None` where samples cannot be added.
+    ///
+    /// # Errors
+    ///
+    /// The samples are not what it looks at.
+    fn fit_further(&self, _samples: &Samples) -> Result<Option<Box<dyn Detector>>> {
+        Ok(None)
     }
 
     /// Forgets what came in which block of the recording, once nothing needs to be held out any more.

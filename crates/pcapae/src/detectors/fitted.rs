@@ -7,7 +7,7 @@ pub(crate) use file::FittedRecord;
 use std::path::Path;
 
 use super::sample_file::score_row;
-use super::{Blueprint, Detector, Rows, SampleFile, Samples};
+use super::{Blueprint, Detector, Input, Rows, SampleFile, Samples};
 use crate::progress::Progress;
 use crate::scores::ScoreRow;
 use crate::{Error, Result};
@@ -44,10 +44,17 @@ impl Fitted {
         Ok(Fitted { blueprint: blueprint.clone(), rows, count: samples.len() as u64, sources: None, detector })
     }
 
-    /// Adds what another of the same kind learned before; false where that cannot be added.
-    pub(crate) fn add_former(&mut self, former: &Fitted) -> bool {
-        self.count += former.count;
-        self.detector.add_former(former.detector())
+    /// Whether it looks at packets one by one.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.blueprint.input() == Input::Stream
+    }
+
+    /// The detector that knows what this one knows and what is in `samples`; `None` where samples cannot be added.
+    pub(crate) fn fit_further(&self, samples: &Samples) -> Result<Option<Fitted>> {
+        let (blueprint, rows, sources) = (self.blueprint.clone(), self.rows.clone(), self.sources.clone());
+        let count = self.count.saturating_add(samples.len() as u64);
+        let detector = self.detector.fit_further(samples)?;
+        Ok(detector.map(|detector| Fitted { blueprint, rows, count, sources, detector }))
     }
 
     /// Forgets what came in which block of the recording that it was fitted to.

@@ -101,10 +101,10 @@ impl Detector for LengthBackOff {
         Some(Box::new(LengthStream(self)))
     }
 
-    fn add_former(&mut self, former: &dyn Detector) -> bool {
-        let Ok(former) = Counts::from_arrays(&former.numbers()) else { return false };
-        self.counts.merge(&former);
-        true
+    fn fit_further(&self, samples: &Samples) -> Result<Option<Box<dyn Detector>>> {
+        let mut all = self.config.fit(samples)?;
+        all.counts.merge(&self.counts);
+        Ok(Some(Box::new(all)))
     }
 
     fn forget_blocks(&mut self) {

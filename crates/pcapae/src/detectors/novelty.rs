@@ -292,13 +292,15 @@ impl Detector for Novelty {
         Some(Box::new(NoveltyStream::new(self)))
     }
 
-    fn add_former(&mut self, former: &dyn Detector) -> bool {
-        let Ok(former) = Novelty::from_arrays(&self.config, 0, &former.numbers()) else { return false };
-        former.seen.keys().for_each(|token| *self.seen.entry(*token).or_default() |= FORMER);
-        for (host, address) in former.hardware_of {
-            self.hardware_of.entry(host).or_insert(address);
+    fn fit_further(&self, samples: &Samples) -> Result<Option<Box<dyn Detector>>> {
+        let mut all = self.config.fit(samples)?;
+        self.seen.keys().for_each(|token| *all.seen.entry(*token).or_default() |= FORMER);
+        for (host, address) in &self.hardware_of {
+            if all.hardware_of.len() < HOSTS_KEPT {
+                all.hardware_of.entry(*host).or_insert(*address);
+            }
         }
-        true
+        Ok(Some(Box::new(all)))
     }
 
     fn hardware_of(&self, host: Endpoint) -> Option<[u8; 6]> {
@@ -328,7 +330,7 @@ impl NoveltyStream<'_> {
         let key = token(48 + thing.kind as u8, [thing.cell, sender]);
         let recent = self.recent.get_or_insert_mut(key, Recent::new);
         let window_ns = self.window_ns;
-        recent.retain(|(_, last_ns)| time_ns.saturating_sub(*last_ns) <= window_ns);
+        recent.retain(|(_, last_ns)| time_ns.abs_diff(*last_ns) <= window_ns.unsigned_abs());
         match recent.iter_mut().find(|(token, _)| *token == thing.token) {
             Some((_, last_ns)) => *last_ns = time_ns,
             None => recent.push((thing.token, time_ns)),
@@ -348,10 +350,10 @@ impl SignalStream for NoveltyStream<'_> {
                 new.push(thing);
             }
         });
+        new.retain(|thing| self.novelty.config.kinds.contains(&thing.kind));
         if new.iter().any(|thing| thing.kind == NoveltyKind::Service) {
             new.retain(|thing| thing.kind == NoveltyKind::Service);
         }
-        new.retain(|thing| self.novelty.config.kinds.contains(&thing.kind));
         new.sort_unstable_by_key(|thing| thing.kind);
         for thing in new {
             let score = self.count(&thing, tokens.sender, packet.facts.time_ns) as f32;

@@ -106,8 +106,8 @@ impl Detector for Rate {
     }
 
     /// There is nothing to add.
-    fn add_former(&mut self, _former: &dyn Detector) -> bool {
-        true
+    fn fit_further(&self, samples: &Samples) -> Result<Option<Box<dyn Detector>>> {
+        Ok(Some(Box::new(self.config.fit(samples)?)))
     }
 
     fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
@@ -125,9 +125,14 @@ struct Window<const PART_NS: i64> {
 impl<const PART_NS: i64> Window<PART_NS> {
     const EMPTY: Window<PART_NS> = Window { part: i64::MIN, counts: [0; PARTS] };
 
-    /// Counts one more packet, and gives all of the window. Time that runs backwards stands still.
+    /// Counts one more packet, and gives all of the window. Time that runs backwards a little stands still; by more than a
+    /// window, it begins anew.
     fn add(&mut self, time_ns: i64) -> u32 {
-        let part = time_ns.div_euclid(PART_NS).max(self.part);
+        let now = time_ns.div_euclid(PART_NS);
+        if self.part.saturating_sub(now) >= PARTS as i64 {
+            *self = Window { part: now, counts: [0; PARTS] };
+        }
+        let part = now.max(self.part);
         let passed = part.saturating_sub(self.part).min(PARTS as i64);
         for at in 1..=passed {
             self.counts[(part - passed + at).rem_euclid(PARTS as i64) as usize] = 0;

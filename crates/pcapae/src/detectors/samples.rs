@@ -43,7 +43,7 @@ impl Samples {
 
     /// The same rows, of a recording in blocks. Without, of [`BLOCKS`].
     pub fn in_blocks(self, count: u32) -> Samples {
-        let blocks = Some(Blocks::new(self.len(), count));
+        let blocks = Some(Blocks::new(self.len(), count.clamp(1, BLOCKS)));
         Samples { blocks, ..self }
     }
 

@@ -184,11 +184,11 @@ impl Detector for Sequence {
     }
 
     /// What is usual in a service and direction stays as it was learned first.
-    fn add_former(&mut self, former: &dyn Detector) -> bool {
-        let Ok(former) = Sequence::from_arrays(&self.config, 0, &former.numbers()) else { return false };
-        self.counts.merge(&former.counts);
-        self.usual.extend(former.usual);
-        true
+    fn fit_further(&self, samples: &Samples) -> Result<Option<Box<dyn Detector>>> {
+        let mut all = self.config.fit(samples)?;
+        all.counts.merge(&self.counts);
+        all.usual.extend(&self.usual);
+        Ok(Some(Box::new(all)))
     }
 
     fn forget_blocks(&mut self) {
@@ -206,6 +206,8 @@ fn symbol(tokens: &Tokens) -> u64 {
 struct Conversation {
     last: [u64; 3],
     sum: f64,
+    /// The block that the sum began in, while learning: what one block adds up is not the next one's.
+    block: Option<u32>,
 }
 
 impl Conversation {
@@ -240,7 +242,7 @@ impl Conversations {
     }
 
     fn get(&mut self, tokens: &Tokens) -> &mut Conversation {
-        self.0.get_or_insert_mut(tokens.conversation, || Conversation { last: [START; 3], sum: 0.0 })
+        self.0.get_or_insert_mut(tokens.conversation, || Conversation { last: [START; 3], sum: 0.0, block: None })
     }
 }
 
@@ -282,6 +284,9 @@ impl SignalStream for SequenceStream<'_> {
         sink(signal(0, mean));
 
         // One packet, however odd, is no drift.
+        if conversation.block != held_out {
+            (conversation.block, conversation.sum) = (held_out, 0.0);
+        }
         let excess = (surprise - usual.reference()).min(EXCESS_MAX);
         conversation.sum = (conversation.sum + excess).max(0.0);
         // A packet that is as usual is no alert, however high the sum still is.
@@ -381,6 +386,9 @@ mod tests {
             let last = connections.entry((facts.service, ends)).or_insert_with(|| vec![*median; 8]);
             last.push(*surprise);
             let mean = last[last.len() - 8..].iter().sum::<f64>() / 8.0;
+            if conversation.block != held_out {
+                (conversation.block, conversation.sum) = (held_out, 0.0);
+            }
             let excess = (surprise - reference).min(5.0);
             let sum = sums.entry(conversation(facts)).or_default();
             *sum = (*sum + excess).max(0.0);

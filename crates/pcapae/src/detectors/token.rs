@@ -140,7 +140,7 @@ impl Counts {
     pub fn get(&self, token: u64, held_out: Option<u32>) -> u32 {
         let Some(total) = self.totals.get(&token) else { return 0 };
         let own = held_out.and_then(|block| self.of_blocks.get(&in_block(token, block)));
-        total - own.copied().unwrap_or(0)
+        total.saturating_sub(own.copied().unwrap_or(0))
     }
 
     /// Forgets what came in which block: nothing can be held out any more.

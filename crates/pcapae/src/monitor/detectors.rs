@@ -173,6 +173,14 @@ impl FittedDetector {
         }
     }
 
+    /// Whether the detector looks at packets one by one.
+    pub(super) fn is_stream(&self) -> bool {
+        match self {
+            FittedDetector::Autoencoder(_) => false,
+            FittedDetector::Rows(fitted) => fitted.is_stream(),
+        }
+    }
+
     /// The detector at work on packets one by one; `None` of one that looks at fragments.
     pub(super) fn signals(&self) -> Option<Box<dyn SignalStream + '_>> {
         match self {
@@ -209,13 +217,13 @@ impl Detectors {
 
     /// The detectors that look at fragments, at work, with their places.
     pub(super) fn fragment_scorers(&self) -> impl Iterator<Item = (usize, Box<dyn FragmentScorer + '_>)> {
-        let of_fragments = self.fitted.iter().enumerate().filter(|(_, detector)| detector.signals().is_none());
+        let of_fragments = self.fitted.iter().enumerate().filter(|(_, detector)| !detector.is_stream());
         of_fragments.filter_map(|(place, detector)| Some((place, detector.scorer(self.model.as_ref())?)))
     }
 
     /// All detectors that can say which bytes of a fragment mattered, at work, with their names.
     pub(super) fn byte_scorers(&self, mode: Mode) -> Vec<(&'static str, Box<dyn FragmentScorer + '_>)> {
-        let scorer = |detector: &'_ FittedDetector| detector.signals().is_none() || mode == Mode::Packet;
+        let scorer = |detector: &'_ FittedDetector| !detector.is_stream() || mode == Mode::Packet;
         let scorers = self.fitted.iter().filter(|detector| scorer(detector));
         scorers.filter_map(|detector| Some((detector.name(), detector.scorer(self.model.as_ref())?))).collect()
     }

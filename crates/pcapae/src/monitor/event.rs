@@ -147,7 +147,7 @@ impl EventMerger {
         let index = if unexplained.is_empty() {
             known.iter().flatten().map(|cause| cause.event).next().unwrap_or(0)
         } else {
-            self.unexplained(&alert, &unexplained, known.iter().flatten().next())
+            self.unexplained(&alert, &unexplained, known.iter().flatten().find(|cause| !explains(cause)))
         };
         for (finding, cause) in alert.findings.iter().zip(known) {
             let cause = match cause {
@@ -255,6 +255,9 @@ impl OpenEvent {
         for finding in findings {
             if !self.kinds.contains(&kind(finding)) {
                 self.kinds.push(kind(finding));
+            }
+            if self.event.causes.iter().any(|known| known.cause == finding.cause) {
+                continue;
             }
             if self.event.causes.len() < CAUSES_LISTED {
                 self.event.causes.push(*finding);

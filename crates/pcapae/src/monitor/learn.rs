@@ -334,6 +334,7 @@ impl Fitting<'_> {
     ) -> Result<LeftOutScores> {
         let fixed = match plan {
             DetectorPlan::Fit(blueprint) if blueprint.input() == Input::Stream => return Ok(LeftOutScores::Stream),
+            DetectorPlan::Fitted(fitted) if fitted.is_stream() => return Ok(LeftOutScores::FixedStream),
             DetectorPlan::Fit(_) => false,
             DetectorPlan::Fitted(_) => true,
             DetectorPlan::Autoencoder => self.config.trained.is_some(),
@@ -354,7 +355,9 @@ impl Fitting<'_> {
             let fitted = self.fit(plan, model.as_ref(), samples, &held_out)?;
             let fold = Detectors { model, fitted: vec![fitted] };
             let wanted = |row| scored(self.data.blocks().block(row));
-            for (packet, score) in self.data.scores(&fold, wanted)?.iter().flat_map(|(_, scores)| scores.iter()) {
+            for (packet, score) in
+                self.data.scores(&fold, |_| true, wanted)?.iter().flat_map(|(_, scores)| scores.iter())
+            {
                 all.put(packet, score);
             }
         }

@@ -7,7 +7,7 @@ use super::training_data::TrainingData;
 use super::{Bundle, Detectors, Exclusion, FittedDetector, Learned, PacketScores, TrainingSummary};
 use crate::calibration::{BlockMaxima, DecisionRule};
 use crate::capture::{CaptureSummary, Captures};
-use crate::detectors::{BLOCKS, Fitted, Samples};
+use crate::detectors::{BLOCKS, Samples};
 use crate::label::{Label, Labels};
 use crate::progress::Progress;
 use crate::{Error, Result};
@@ -51,10 +51,10 @@ impl Bundle {
         let former = &self.training_summary;
         let training_summary = TrainingSummary {
             sources: former.sources.iter().chain(&captures.sources).cloned().collect(),
-            packets: former.packets + data.packets(),
-            excluded: former.excluded + data.excluded,
+            packets: former.packets.saturating_add(data.packets()),
+            excluded: former.excluded.saturating_add(data.excluded),
             seconds: former.seconds + left_out.seconds,
-            left_out_events: former.left_out_events + left_out.events.len() as u64,
+            left_out_events: former.left_out_events.saturating_add(left_out.events.len() as u64),
             ..former.clone()
         };
         let bundle = Bundle { detectors, decision, training_summary, ..self.clone() };
@@ -92,13 +92,13 @@ impl Bundle {
 
     /// The detectors with the new traffic added, and how each scores it as if it were not.
     fn detectors_further(&self, data: &TrainingData, samples: &Samples) -> Result<(Detectors, Vec<LeftOutScores>)> {
-        let of_fragments = data.scores(&self.detectors, |_| true)?;
+        let raises_alerts = |place: usize| self.decision.detectors()[place].raises_alerts();
+        let of_fragments = data.scores(&self.detectors, raises_alerts, |_| true)?;
         let (mut fitted, mut scores) = (Vec::new(), Vec::new());
         for (place, (former, rule)) in self.detectors.fitted.iter().zip(self.decision.detectors()).enumerate() {
             let added = match former {
-                FittedDetector::Rows(former) if former.detector().signals().is_some() => {
-                    let mut added = Fitted::fit_samples(former.blueprint(), samples, former.rows().clone())?;
-                    added.add_former(former).then_some(FittedDetector::Rows(Arc::new(added)))
+                FittedDetector::Rows(former) if former.is_stream() => {
+                    former.fit_further(samples)?.map(|added| FittedDetector::Rows(Arc::new(added)))
                 }
                 _ => None,
             };
@@ -106,10 +106,10 @@ impl Bundle {
                 let scores = of_fragments.iter().find(|(detector, _)| *detector == place);
                 scores.map_or_else(PacketScores::default, |(_, scores)| scores.clone())
             };
-            scores.push(match (rule.raises_alerts(), former.signals()) {
+            scores.push(match (rule.raises_alerts(), former.is_stream()) {
                 (false, _) => LeftOutScores::None,
-                (true, Some(_)) => LeftOutScores::Stream,
-                (true, None) => LeftOutScores::Fitted(of_detector()),
+                (true, true) => LeftOutScores::Stream,
+                (true, false) => LeftOutScores::Fitted(of_detector()),
             });
             fitted.push(added.unwrap_or_else(|| former.clone()));
         }

@@ -39,6 +39,8 @@ impl LeftOut {
 pub(super) enum LeftOutScores {
     /// Packets one by one, as if their block had not been learned.
     Stream,
+    /// Packets one by one, by a detector that did not learn them at all.
+    FixedStream,
     /// By detectors that were fitted to the other blocks: the scores of all packets.
     Fitted(PacketScores),
     /// Not at all: the detector raises no alerts.
@@ -61,10 +63,11 @@ impl LeftOutBlocks<'_> {
         let (fitted, blocks) = (&self.detectors.fitted[detector], self.data.blocks());
         match &self.scores[detector] {
             LeftOutScores::None => {}
-            LeftOutScores::Stream => {
+            scores @ (LeftOutScores::Stream | LeftOutScores::FixedStream) => {
                 let Some(mut stream) = fitted.signals() else { return Ok(()) };
                 for (row, (packet, block)) in self.samples.packets(fitted.name())?.enumerate() {
-                    stream.packet(packet, Some(block), &mut |signal| sink(row, &blocks, signal));
+                    let held_out = matches!(scores, LeftOutScores::Stream).then_some(block);
+                    stream.packet(packet, held_out, &mut |signal| sink(row, &blocks, signal));
                 }
             }
             LeftOutScores::Fitted(scores) => {
@@ -104,7 +107,10 @@ impl LeftOutBlocks<'_> {
                 let aspect = usize::from(signal.aspect);
                 let Some(limit) = rule.limits()[aspect].get(signal.cell) else { return f32::INFINITY };
                 if signal.score > limit.threshold {
-                    found.push((row, Finding::new((name, &rule.aspects()[aspect]), limit, &signal)));
+                    let finding = Finding::new((name, &rule.aspects()[aspect]), limit, &signal);
+                    if !decision.accepts(finding.cause, finding.score) {
+                        found.push((row, finding));
+                    }
                 }
                 limit.threshold
             })?;

@@ -133,15 +133,15 @@ impl Stream<'_> {
             at_work.packet(row, None, &mut |signal| {
                 let aspect = usize::from(signal.aspect);
                 let Some(limit) = rule.limits()[aspect].get(signal.cell) else { return f32::INFINITY };
+                let mut strength = limit.strength(signal.score);
                 if signal.score > limit.threshold {
                     let finding = Finding::new((name, &rule.aspects()[aspect]), limit, &signal);
-                    if !decision.accepts(finding.cause, finding.score) {
-                        found.findings.push((packet, finding));
+                    match decision.accepts(finding.cause, finding.score) {
+                        true => strength = strength.min(1.0),
+                        false => found.findings.push((packet, finding)),
                     }
                 }
-                if keep_strengths {
-                    strongest = strongest.max(limit.strength(signal.score));
-                }
+                strongest = strongest.max(strength);
                 limit.threshold
             });
             if keep_strengths {

@@ -183,8 +183,13 @@ impl TrainingData {
     }
 
     /// The scores of the fragments that begin with packets of rows that are wanted, as detection would give them of these alone.
-    pub fn scores(&self, detectors: &Detectors, wanted: impl Fn(usize) -> bool) -> Result<Vec<(usize, PacketScores)>> {
-        let mut scorers = Scorers::new(detectors, |_| true);
+    pub fn scores(
+        &self,
+        detectors: &Detectors,
+        of: impl Fn(usize) -> bool,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Result<Vec<(usize, PacketScores)>> {
+        let mut scorers = Scorers::new(detectors, of);
         for (row, fragment) in self.fragments(wanted) {
             let facts = (self.cutting.mode == Mode::Packet).then_some(&self.facts[row]);
             scorers.push(fragment, facts)?;
