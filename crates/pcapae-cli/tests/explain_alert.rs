@@ -48,7 +48,7 @@ fn plant(options: &[&str]) -> Plant {
     };
     let capture = write("today.pcap", &(1..=2200).map(odd).collect::<Vec<_>>());
     let plant = Plant { folder, capture };
-    let run = pcapae(&["learn", "--epochs", "12", "-o"])
+    let run = pcapae(&["learn", "--epochs", "12", "--margin", "1", "-o"])
         .arg(plant.path("plant.pcapae"))
         .arg(normal)
         .args(options)
