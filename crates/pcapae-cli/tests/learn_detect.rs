@@ -128,7 +128,7 @@ fn what_does_not_fit_is_alerted_and_what_fits_is_not() {
 
     let detail = &event["pcapae"];
     assert_eq!((&detail["number"], &detail["kind"]), (&1.into(), &"Novelty/service".into()));
-    let reason = "192.168.7.7 → 10.0.0.2: a service never seen, Modbus (UDP port 502)";
+    let reason = "192.168.7.7 → 10.0.0.2: a service never seen, Modbus/TCP (UDP port 502)";
     assert_eq!(detail["reason"], reason);
     assert_eq!(detail["packets"], Value::from(ALIENS.collect::<Vec<u64>>()));
     let counts =

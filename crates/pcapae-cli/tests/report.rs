@@ -92,7 +92,7 @@ fn the_report_is_whole_and_keeps_to_itself() {
         let mut packets = events.iter().flat_map(|event| event["packets"].as_array().unwrap());
         packets.find(|packet| packet["number"] == number).unwrap()
     };
-    for number in [101, 102, 103, 104, 2000] {
+    for number in [101, 102, 103, 104] {
         let packet = of_packet(number);
         assert_eq!((&packet["length"], &packet["label"]), (&odd().len().into(), &"anomalous".into()));
         let heat = packet["heat"].as_array().unwrap();

@@ -361,6 +361,12 @@ impl Fitting<'_> {
                 all.put(packet, score);
             }
         }
+        // The detector that learned all has scores of its own, which may be higher: of what it learned, nothing is an alert.
+        let model = detectors.model.clone();
+        let learned = Detectors { model, fitted: detectors.fitted.last().cloned().into_iter().collect() };
+        for (packet, score) in self.data.scores(&learned, |_| true)?.iter().flat_map(|(_, scores)| scores.iter()) {
+            all.put(packet, score);
+        }
         Ok(LeftOutScores::Fitted(all))
     }
 }
