@@ -87,7 +87,7 @@ fn hint_for_file(kind: FileKind, fault: &Fault) -> Option<&'static str> {
         FileKind::Reducer => "reducers are made by `pcapae reduce` with --save",
         FileKind::Bundle => "bundles are made by `pcapae learn`; those of another version must be learned again",
         FileKind::Model if missing("number of frames") => "say how many frames the model was trained with (--frames)",
-        FileKind::Model if missing("model") => "learn with Autoencoder among --detectors",
+        FileKind::Model if missing("model") => "learn again with --explainer on",
         _ => return None,
     })
 }

@@ -165,7 +165,10 @@ fn what_cannot_be_explained_is_refused_and_leaves_nothing() {
     let plant = self::plant(&[]);
     let picture = plant.path("a.png");
     assert_eq!(plant.events().len(), 1);
-    plant.refused(&["--alert", "0", "-o", picture.to_str().unwrap()], "alert 0: expected 1, the only one that detect raises");
+    plant.refused(
+        &["--alert", "0", "-o", picture.to_str().unwrap()],
+        "alert 0: expected 1, the only one that detect raises",
+    );
     plant.refused(&["--alert", "99"], "alert 99");
     assert!(!picture.exists());
     assert_eq!(plant.explain(&["--alert", "1", "--packet", "1"]).status.code(), Some(2));

@@ -16,7 +16,7 @@ pub fn run(args: &AcceptArgs, console: &Console) -> anyhow::Result<ExitCode> {
     if let Some(place) = args.revoke {
         let revoked = bundle.revoke(place)?;
         bundle.save(&args.bundle)?;
-        console.say(format_args!("no longer normal: {}", revoked.event));
+        console.say(format_args!("no longer normal: {}", printable(&revoked.event)));
     }
     if let Some(path) = &args.alerts {
         let events = RaisedEvent::read_all(path)?;
@@ -28,7 +28,7 @@ pub fn run(args: &AcceptArgs, console: &Console) -> anyhow::Result<ExitCode> {
         bundle.save(&args.bundle)?;
         for event in chosen {
             let causes = counted(event.causes.len() as u64, "cause");
-            console.say(format_args!("normal from now on: {} ({causes})", event.reason));
+            console.say(format_args!("normal from now on: {} ({causes})", printable(&event.reason)));
         }
     }
     if args.list {
@@ -53,7 +53,13 @@ fn list(bundle: &Bundle) -> String {
     let line = |(place, accepted): (usize, &pcapae::monitor::Accepted)| {
         let reason = if accepted.reason.is_empty() { String::new() } else { format!(": {}", accepted.reason) };
         let time = timestamp(accepted.time_ns).replace('T', " ").chars().take(19).collect::<String>();
-        format!("{place:>3}  {time}  {}{reason}\n", accepted.event)
+        printable(&format!("{place:>3}  {time}  {}{reason}", accepted.event)) + "\n"
     };
     (1..).zip(&bundle.accepted).map(line).collect()
+}
+
+/// A text out of a file, with control characters escaped.
+fn printable(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }

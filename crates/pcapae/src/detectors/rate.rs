@@ -184,14 +184,19 @@ mod tests {
     use crate::detectors::fixtures::{samples, signals};
     use proptest::prelude::*;
 
-    /// Of each packet, those of its key in its window: tenths of it, the present one and nine before; time that runs backwards stands still.
+    /// Of each packet, those of its key in its window: tenths of it, the present one and nine before; time that runs backwards stands still, or by more than the window
+    /// begins anew.
     fn counts<K: PartialEq>(packets: &[PacketFacts], key: impl Fn(&PacketFacts) -> K, part_ns: i64) -> Vec<f32> {
         let mut parts: Vec<(K, i64)> = Vec::new();
         let count = |facts: &PacketFacts| {
             let of_key = |parts: &[(K, i64)]| {
                 parts.iter().filter(|other| other.0 == key(facts)).map(|other| other.1).collect::<Vec<_>>()
             };
-            let part = of_key(&parts).into_iter().fold(facts.time_ns.div_euclid(part_ns), i64::max);
+            let now = facts.time_ns.div_euclid(part_ns);
+            if of_key(&parts).into_iter().max().is_some_and(|latest| latest - now >= 10) {
+                parts.retain(|other| other.0 != key(facts));
+            }
+            let part = of_key(&parts).into_iter().fold(now, i64::max);
             parts.push((key(facts), part));
             (of_key(&parts).iter().filter(|other| **other > part - 10).count() as f64).log2() as f32
         };

@@ -372,10 +372,15 @@ mod tests {
     }
 
     /// The scores of both aspects, where the group is known.
-    fn scores(packets: &[PacketFacts], surprises: &[f64], usual: &BTreeMap<String, (f64, f64)>) -> Vec<Vec<f64>> {
-        let mut sums: BTreeMap<String, f64> = BTreeMap::new();
+    fn scores(
+        packets: &[PacketFacts],
+        surprises: &[f64],
+        usual: &BTreeMap<String, (f64, f64)>,
+        block: impl Fn(usize) -> Option<u32>,
+    ) -> Vec<Vec<f64>> {
+        let mut sums: BTreeMap<(Option<u32>, String), f64> = BTreeMap::new();
         let mut connections: BTreeMap<_, Vec<f64>> = BTreeMap::new();
-        let score = |(facts, surprise): (&PacketFacts, &f64)| {
+        let score = |(row, (facts, surprise)): (usize, (&PacketFacts, &f64))| {
             let Some((median, reference)) = usual.get(&group(facts)) else { return Vec::new() };
             // Of ARP, those who speak; its link addresses are no ends.
             let mut ends = [facts.source, facts.destination];
@@ -386,15 +391,13 @@ mod tests {
             let last = connections.entry((facts.service, ends)).or_insert_with(|| vec![*median; 8]);
             last.push(*surprise);
             let mean = last[last.len() - 8..].iter().sum::<f64>() / 8.0;
-            if conversation.block != held_out {
-                (conversation.block, conversation.sum) = (held_out, 0.0);
-            }
             let excess = (surprise - reference).min(5.0);
-            let sum = sums.entry(conversation(facts)).or_default();
+            // What one block adds up is not the next one's.
+            let sum = sums.entry((block(row), conversation(facts))).or_default();
             *sum = (*sum + excess).max(0.0);
             vec![mean, if excess > 0.0 { *sum } else { 0.0 }]
         };
-        packets.iter().zip(surprises).map(score).collect()
+        packets.iter().zip(surprises).enumerate().map(score).collect()
     }
 
     fn check(found: &[Vec<Signal>], expected: &[Vec<f64>]) -> std::result::Result<(), TestCaseError> {
@@ -428,7 +431,7 @@ mod tests {
             let usual = usual(seen.iter().map(group).zip(left_out(&seen, 3)));
             let seen = said(&seen);
             let surprises: Vec<f64> = said(&new).iter().map(|said| surprise(&seen.iter().collect::<Vec<_>>(), said)).collect();
-            let expected = scores(&new, &surprises, &usual);
+            let expected = scores(&new, &surprises, &usual, |_| None);
             for fitted in [fitted, again] {
                 check(&signals(&fitted, &samples(&new), f32::INFINITY, |_| None), &expected)?;
             }
@@ -440,7 +443,8 @@ mod tests {
             let surprises = left_out(&all, 3);
             let usual = usual(all.iter().map(group).zip(surprises.iter().copied()));
             let found = signals(&fitted, &samples(&all).in_blocks(3), f32::INFINITY, Some);
-            check(&found, &scores(&all, &surprises, &usual))?;
+            let blocks = Blocks::new(all.len(), 3);
+            check(&found, &scores(&all, &surprises, &usual, |row| Some(blocks.block(row))))?;
         }
     }
 

@@ -87,7 +87,7 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// Another bundle raised the event, or not all of its causes are listed.
+    /// Another bundle raised the event, it was accepted already, or not all of its causes are listed.
     pub fn accept(&mut self, event: &RaisedEvent, reason: &str, time_ns: i64) -> Result<()> {
         let refuse = |got: String, expected: String, remedy: &str| {
             Err(Error::Setting { setting: "event", got, expected, remedy: Some(remedy.into()) })
@@ -104,6 +104,20 @@ impl Bundle {
                 format!("{}, which has more causes than are listed", event.number),
                 format!("an event of at most {} causes", super::CAUSES_LISTED),
                 "learn the traffic, if all of it is normal",
+            );
+        }
+        if event.causes.is_empty() {
+            return refuse(
+                format!("{}, without a cause", event.number),
+                "an event as detect writes it".into(),
+                "detect again",
+            );
+        }
+        if event.causes.iter().all(|cause| self.decision.accepts(cause.cause, cause.up_to)) {
+            return refuse(
+                format!("{}", event.number),
+                "an event that is not accepted already".into(),
+                "list what is accepted",
             );
         }
         let causes = event.causes.clone();

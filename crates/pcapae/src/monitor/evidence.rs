@@ -8,7 +8,7 @@ use crate::Result;
 use crate::capture::headers::{Dissection, HeaderField, PacketFacts};
 use crate::capture::{Captures, LinkType, Packet, Source};
 use crate::detectors::{FragmentScorer, ScoredFragment};
-use crate::fragment::{Fragment, Mode, Receiver, Segment};
+use crate::fragment::{Fragment, Mask, Mode, Receiver, Segment};
 use crate::label::{Label, Labels};
 use crate::progress::Progress;
 
@@ -105,8 +105,15 @@ impl Bundle {
         let scorers = self.detectors.byte_scorers(self.cutting.mode);
         let collected =
             Collected { wanted, mode: self.cutting.mode, shown: BTreeMap::new(), windows: (None, Vec::new()) };
-        let mut collector =
-            EvidenceCollector { each, scorers, facts: None, collected, bytes: 0, bytes_in_fragments: 0 };
+        let mut collector = EvidenceCollector {
+            each,
+            mask: self.cutting.mask,
+            scorers,
+            facts: None,
+            collected,
+            bytes: 0,
+            bytes_in_fragments: 0,
+        };
         self.cutting.cut(&mut captures, Labels::All(Label::Unknown), &mut collector, progress)?;
         collector.finish(captures.into_summary().sources)
     }
@@ -118,6 +125,7 @@ pub type PacketSink<'a> = dyn FnMut(&Packet<'_>) -> Result<()> + 'a;
 /// Keeps what is wanted while packets and fragments go by.
 struct EvidenceCollector<'a> {
     each: &'a mut PacketSink<'a>,
+    mask: Mask,
     scorers: Vec<(&'static str, Box<dyn FragmentScorer + 'a>)>,
     /// Of the last packet, in packet mode, where it is wanted: others go to scorers of windows only, which need none.
     facts: Option<PacketFacts>,
@@ -146,7 +154,8 @@ impl Receiver for EvidenceCollector<'_> {
         (self.each)(packet)?;
         self.bytes += packet.data.len() as u64;
         let wanted = self.collected.mode == Mode::Packet && self.collected.wanted.has(packet.number);
-        self.facts = wanted.then(|| headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns));
+        self.facts = wanted
+            .then(|| self.mask.facts(headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns)));
         if self.collected.wanted.shown.contains(&packet.number) {
             self.collected.shown.insert(packet.number, PacketEvidence::of(packet, headers));
         }

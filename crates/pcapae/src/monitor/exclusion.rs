@@ -1,5 +1,6 @@
 //! Packets that are not learned from, though they are in the captures.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::capture::headers::{Endpoint, PacketFacts};
@@ -31,6 +32,18 @@ impl Exclusion {
                 [facts.link_source, facts.link_destination, claimed].contains(&Some(*address))
             }
             Exclusion::Event(_) => false,
+        }
+    }
+}
+
+/// A host by its address, a time in nanoseconds since 1970, an event by its number.
+impl fmt::Display for Exclusion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Exclusion::Time(first, last) => write!(f, "of packets from {first} to {last} ns since 1970"),
+            Exclusion::Address(address) => write!(f, "of the host {address}"),
+            Exclusion::Hardware(address) => write!(f, "of the host {}", Endpoint::Mac(*address)),
+            Exclusion::Event(number) => write!(f, "of event {number}"),
         }
     }
 }

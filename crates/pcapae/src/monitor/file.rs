@@ -237,6 +237,9 @@ fn from_parts(
     let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks, of_detectors);
     decision
         .accept_only(record.accepted.iter().flat_map(|event| &event.causes).map(|cause| (cause.cause, cause.up_to)));
+    if !decision.detectors().iter().any(crate::calibration::DetectorRule::raises_alerts) {
+        return Err(Place::Part(MAXIMA.into()).missing());
+    }
     let Record { id, accepted, training_summary, .. } = record;
     Ok(Bundle { id, cutting, detectors, decision, accepted, training_summary, normal })
 }

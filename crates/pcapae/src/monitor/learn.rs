@@ -152,6 +152,8 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
     let mut data = TrainingData::new(cutting, &config.exclude);
     let skipped = cutting.cut(&mut captures, Labels::All(Label::Normal), &mut data, progress)?;
     let captures = captures.into_summary();
+    check_once(&captures.sources)?;
+    data.check_exclusions()?;
     let fitting = |data| Fitting { config, data, cutting, sources: &captures.sources };
     let (mut bundle, mut left_out) = fitting(&data).learn(progress)?;
     let excluded = excluded_packets(&config.exclude, &left_out)?;
@@ -160,6 +162,20 @@ pub fn learn(mut captures: Captures, config: &LearnConfig, progress: &dyn Progre
     }
     bundle.id = bundle_id(&bundle)?;
     Ok(Learned { bundle, left_out, skipped, captures })
+}
+
+/// Refuses a capture that is given twice: what is left out of one copy would stand in the other.
+pub(super) fn check_once(sources: &[Source]) -> Result<()> {
+    let mut seen = BTreeSet::new();
+    match sources.iter().find(|source| source.packets > 0 && !seen.insert(&source.sha256)) {
+        None => Ok(()),
+        Some(twice) => Err(Error::Setting {
+            setting: "capture",
+            got: twice.path.display().to_string(),
+            expected: "each capture once: this one has the SHA-256 of another".into(),
+            remedy: None,
+        }),
+    }
 }
 
 /// The packets of the events that are excluded.
@@ -266,8 +282,8 @@ impl Fitting<'_> {
         }
         let all = data.windows(frames, |row| data.role(row, held_out) != Role::HeldOut);
         let training = all.front(0.9);
-        let last = training.len().checked_sub(1).map(|last| training.first_fragment(last));
-        let validation = all.only(|window| Some(window.start) > last);
+        let end = training.len().checked_sub(1).map_or(0, |last| training.first_fragment(last) + frames);
+        let validation = all.only(|window| window.start >= end);
         (training, validation)
     }
 
@@ -319,8 +335,10 @@ impl Fitting<'_> {
 
     /// The score of the model's residual, standardised by packets that the model was not trained on where the head standardises.
     fn residual_score(&self, model: &Autoencoder, held_out: &dyn Fn(u32) -> bool) -> Result<FittedDetector> {
-        let validation = |row| self.data.role(row, held_out) == Role::Validation;
-        let sums = || Ok(residual_sums(model, self.data.fragments(validation).map(|(_, fragment)| fragment)));
+        let of = |role: Role| self.data.fragments(move |row| self.data.role(row, held_out) == role);
+        let validates = of(Role::Validation).next().is_some();
+        let role = if validates { Role::Validation } else { Role::Training };
+        let sums = || Ok(residual_sums(model, of(role).map(|(_, fragment)| fragment)));
         ResidualScore::new(self.config.head, model.config().head, sums).map(FittedDetector::Autoencoder)
     }
 
@@ -364,7 +382,9 @@ impl Fitting<'_> {
         // The detector that learned all has scores of its own, which may be higher: of what it learned, nothing is an alert.
         let model = detectors.model.clone();
         let learned = Detectors { model, fitted: detectors.fitted.last().cloned().into_iter().collect() };
-        for (packet, score) in self.data.scores(&learned, |_| true)?.iter().flat_map(|(_, scores)| scores.iter()) {
+        for (packet, score) in
+            self.data.scores(&learned, |_| true, |_| true)?.iter().flat_map(|(_, scores)| scores.iter())
+        {
             all.put(packet, score);
         }
         Ok(LeftOutScores::Fitted(all))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::learn::check_once;
 use super::left_out::{LeftOutBlocks, LeftOutScores};
 use super::training_data::TrainingData;
 use super::{Bundle, Detectors, Exclusion, FittedDetector, Learned, PacketScores, TrainingSummary};
@@ -65,6 +66,8 @@ impl Bundle {
         let refuse = |setting, got: String, expected: &str| {
             Err(Error::Setting { setting, got, expected: expected.into(), remedy: None })
         };
+        check_once(&captures.sources)?;
+        data.check_exclusions()?;
         let learned = |sha256: &String| self.training_summary.sources.iter().any(|known| known.sha256 == *sha256);
         if let Some(known) = captures.sources.iter().find(|source| learned(&source.sha256)) {
             let expected = "captures that the bundle was not learned from: this one is among them, by its SHA-256";
@@ -130,5 +133,87 @@ impl Bundle {
         decision
             .accept_only(self.accepted.iter().flat_map(|event| &event.causes).map(|cause| (cause.cause, cause.up_to)));
         decision
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::capture::{LinkType, Packet, PcapNgWriter};
+    use crate::monitor::{DetectorPlan, Keep, LearnConfig, learn};
+
+    /// A capture of frames from host to host; the tenth byte of the payload says which, and the last counts up from `first`.
+    fn captures(first: u64, frames: &[(u8, u8)]) -> Captures {
+        let mut file = Vec::new();
+        let mut capture = PcapNgWriter::new(&mut file).unwrap();
+        let interface = capture.interface(LinkType::ETHERNET, "").unwrap();
+        for (number, (from, kind)) in (1..).zip(frames) {
+            let count = (first + number) as u8;
+            let header = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, *from, 0x88, 0xb8];
+            let data = [&header[..], &[7; 9], &[*kind], &[7; 9], &[count]].concat();
+            let time_ns = (first + number) as i64 * 100_000_000;
+            let link = LinkType::ETHERNET;
+            let packet = Packet { number, time_ns, link, interface, wire_length: data.len() as u32, data: &data };
+            capture.packet(interface, &packet, "").unwrap();
+        }
+        capture.finish().unwrap();
+        Captures::from_reader("plant.pcapng", Cursor::new(file))
+    }
+
+    fn learned(first: u64, frames: &[(u8, u8)]) -> Bundle {
+        let config = LearnConfig { detectors: DetectorPlan::defaults(), explain: false, ..LearnConfig::default() };
+        learn(captures(first, frames), &config, &()).unwrap().bundle
+    }
+
+    fn events(bundle: &Bundle, frames: &[(u8, u8)]) -> Vec<String> {
+        let labels = Labels::All(Label::Unknown);
+        let detection = bundle.detect(captures(5000, frames), labels, Keep::Events, &()).unwrap();
+        detection.events.into_iter().map(|event| event.reason).collect()
+    }
+
+    fn numbers(bundle: &Bundle, name: &str) -> crate::named_arrays::NamedArrays {
+        let detector = bundle.detectors.fitted.iter().find(|detector| detector.name() == name).unwrap();
+        let FittedDetector::Rows(fitted) = detector else { panic!("{name}") };
+        fitted.detector().numbers()
+    }
+
+    /// What is counted is as if all had been learned at once.
+    #[test]
+    fn counts_are_those_of_learning_everything_anew() {
+        let (first, more) = ([(2, 1); 300], [(3, 1); 300]);
+        let further = learned(0, &first).learn_further(captures(300, &more), &[], &()).unwrap().bundle;
+        let anew = learned(0, &[first, more].concat());
+        for name in ["Novelty", "LengthBackOff"] {
+            assert_eq!(numbers(&further, name), numbers(&anew, name), "{name}");
+        }
+        assert_eq!((further.training_summary.packets, further.decision.blocks()), (600, 20));
+    }
+
+    #[test]
+    fn what_is_added_is_no_alert_any_more_and_all_else_is_as_before() {
+        let bundle = learned(0, &[(2, 1); 400]);
+        let new = [(9, 1); 40];
+        assert_eq!(events(&bundle, &new).len(), 1);
+        let mut further = bundle;
+        for round in 0..3 {
+            further = further.learn_further(captures(1000 + 40 * round, &new), &[], &()).unwrap().bundle;
+        }
+        let further = Bundle::from_bytes(&further.to_bytes().unwrap()).unwrap();
+        assert!(events(&further, &new).is_empty(), "{:?}", events(&further, &new));
+        assert_eq!(events(&further, &[(8, 1); 40]).len(), 1);
+        // The constant bytes are still known as such: what breaks them is told, though captures were added three times.
+        let closed = |bundle: &Bundle| {
+            numbers(bundle, "ClosedPositions").get("closed", &[None, None]).unwrap().values.iter().sum::<f64>()
+        };
+        assert_eq!(closed(&further), closed(&learned(0, &[(2, 1); 400])));
+    }
+
+    #[test]
+    fn a_capture_that_was_learned_is_refused() {
+        let bundle = learned(0, &[(2, 1); 400]);
+        let refusal = bundle.learn_further(captures(0, &[(2, 1); 400]), &[], &()).unwrap_err().to_string();
+        assert!(refusal.contains("SHA-256"), "{refusal}");
     }
 }

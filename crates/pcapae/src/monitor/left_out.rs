@@ -15,7 +15,7 @@ use crate::detectors::{Blocks, GroupedBy, Samples, Signal};
 pub struct LeftOut {
     /// The events that each block raises, with what the other blocks taught.
     pub events: Vec<Event>,
-    /// From the first packet to the last, in seconds.
+    /// How long was recorded, in seconds: without gaps of more than an hour between packets.
     pub seconds: f64,
     /// Of each packet with an alert, its number and that of its event.
     pub packets: Vec<(u64, usize)>,
@@ -124,8 +124,7 @@ impl LeftOutBlocks<'_> {
             let alert = self.alert(row, findings);
             packets.push((alert.packet, merger.add(alert)));
         }
-        let seconds = self.data.time_range_ns().map_or(0.0, |(first, last)| last.abs_diff(first) as f64 / 1e9);
-        Ok(LeftOut { events: merger.finish(), seconds, packets })
+        Ok(LeftOut { events: merger.finish(), seconds: self.data.seconds(), packets })
     }
 
     fn alert(&self, row: usize, findings: Vec<Finding>) -> Alert {

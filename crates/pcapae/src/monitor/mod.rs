@@ -83,7 +83,7 @@ pub struct TrainingSummary {
     pub packets: u64,
     /// Packets of them that were excluded.
     pub excluded: u64,
-    /// From the first packet to the last, in seconds.
+    /// How long was recorded, in seconds: without gaps of more than an hour between packets.
     pub seconds: f64,
     /// Windows that the weights were fitted to, or where there are very many, an even selection of them.
     pub training_windows: usize,

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use super::scoring::Scorers;
 use super::{Detectors, Exclusion, PacketLog, PacketScores};
-use crate::Result;
 use crate::capture::Packet;
 use crate::capture::headers::{Dissection, PacketFacts};
 use crate::dataset::Windows;
@@ -13,14 +12,19 @@ use crate::engine::Engine;
 use crate::fragment::{Cutting, Fragment, FragmentTable, Mode, Receiver};
 use crate::label::Label;
 use crate::model::{Autoencoder, CODE_SIZE};
+use crate::{Error, Result};
 
 /// Of the packets of each block, the share at its end that decides when to stop training: a tenth.
 const VALIDATION_PARTS: usize = 10;
 
+/// A longer time without a packet, one hour, is a gap in the recording.
+const GAP_MAX_NS: i64 = 3_600_000_000_000;
+
 /// All fragments, and of all packets that are not excluded the facts, the first bytes, and who talked to whom.
 pub(super) struct TrainingData {
     cutting: Cutting,
-    exclude: Vec<Exclusion>,
+    /// What is excluded, and how many packets that was.
+    exclude: Vec<(Exclusion, u64)>,
     blocks: u32,
     fragments: FragmentTable,
     /// The number of each packet, in order.
@@ -46,7 +50,7 @@ impl TrainingData {
     pub fn new(cutting: Cutting, exclude: &[Exclusion]) -> TrainingData {
         TrainingData {
             cutting,
-            exclude: exclude.to_vec(),
+            exclude: exclude.iter().map(|exclusion| (*exclusion, 0)).collect(),
             blocks: BLOCKS,
             fragments: FragmentTable::new(cutting.size.bytes()),
             numbers: Vec::new(),
@@ -78,6 +82,20 @@ impl TrainingData {
         rest
     }
 
+    /// Refuses what excludes no packet: it is not what was meant.
+    pub fn check_exclusions(&self) -> Result<()> {
+        let is_event = |exclusion: &Exclusion| matches!(exclusion, Exclusion::Event(_));
+        match self.exclude.iter().find(|(exclusion, count)| *count == 0 && !is_event(exclusion)) {
+            None => Ok(()),
+            Some((exclusion, _)) => Err(Error::Setting {
+                setting: "exclusion",
+                got: exclusion.to_string(),
+                expected: "one that concerns packets of the captures".into(),
+                remedy: None,
+            }),
+        }
+    }
+
     /// How many packets there are.
     pub fn packets(&self) -> u64 {
         self.facts.len() as u64
@@ -98,10 +116,10 @@ impl TrainingData {
         &self.facts[row]
     }
 
-    /// First and last capture time.
-    pub fn time_range_ns(&self) -> Option<(i64, i64)> {
-        let times = || self.facts.iter().map(|facts| facts.time_ns);
-        times().min().zip(times().max())
+    /// How long was recorded, in seconds: the times between packets that follow each other, but for gaps of more than an hour, as between captures.
+    pub fn seconds(&self) -> f64 {
+        let gaps = self.facts.windows(2).map(|pair| pair[1].time_ns.saturating_sub(pair[0].time_ns));
+        gaps.filter(|gap| (0..=GAP_MAX_NS).contains(gap)).map(|gap| gap as f64 / 1e9).sum()
     }
 
     /// The packets in blocks of time.
@@ -201,7 +219,14 @@ impl TrainingData {
 impl Receiver for TrainingData {
     fn packet(&mut self, packet: &Packet<'_>, masked: &[u8], headers: &Dissection<'_>, label: Label) -> Result<()> {
         let facts = headers.facts(packet.data.len() as u32, packet.wire_length, packet.time_ns);
-        if self.exclude.iter().any(|exclusion| exclusion.excludes(&facts)) {
+        let mut excludes = false;
+        for (exclusion, count) in &mut self.exclude {
+            if exclusion.excludes(&facts) {
+                *count += 1;
+                excludes = true;
+            }
+        }
+        if excludes {
             self.excluded += 1;
             return Ok(());
         }

@@ -162,7 +162,7 @@ impl EventView {
             more.push(format!("{} hosts take part", event.hosts));
         }
         if event.recurrences > 0 {
-            more.push(format!("came back {} times", event.recurrences));
+            more.push(format!("came back {} time{}", event.recurrences, if event.recurrences == 1 { "" } else { "s" }));
         }
         if let Some(before) = event.again {
             more.push(format!("as in event {before}"));
@@ -233,7 +233,7 @@ fn training_summary(bundle: &Bundle) -> Vec<(&'static str, String)> {
         ("header fields read as zeros", mask),
         ("learned from", format!("{} packets{excluded}", training_summary.packets)),
         ("limits", format!("by {} blocks of time, margin {}", decision.blocks(), decision.scales().get())),
-        ("accepted as normal", format!("{} causes", accepted.len())),
+        ("accepted as normal", format!("{} events", accepted.len())),
     ];
     if let Some(best) = training_summary.history.best_epoch() {
         let epochs = training_summary.history.epochs.len();
