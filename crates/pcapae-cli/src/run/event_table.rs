@@ -5,7 +5,8 @@ use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table};
 use pcapae::monitor::Event;
 use pcapae::report::timestamp;
 
-use super::input::counted;
+/// How wide the table is where there is no terminal.
+const WIDTH: u16 = 120;
 
 /// The events, one a row; a column for the labels where they are known.
 pub fn event_table(events: &[&Event]) -> Table {
@@ -16,6 +17,9 @@ pub fn event_table(events: &[&Event]) -> Table {
     }
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic);
+    if table.width().is_none() {
+        table.set_width(WIDTH);
+    }
     table.set_header(header.into_iter().map(|title| Cell::new(title).add_attribute(Attribute::Bold)));
     for event in events {
         table.add_row(row(event, labelled));
@@ -46,15 +50,5 @@ fn row(event: &Event, labelled: bool) -> Vec<Cell> {
 
 /// The reason, and what else an operator wants to know at a glance.
 pub fn what(event: &Event) -> String {
-    let mut parts = vec![event.reason.clone()];
-    if event.hosts > 2 {
-        parts.push(format!("{} hosts take part", event.hosts));
-    }
-    if event.recurrences > 0 {
-        parts.push(format!("came back {}", counted(event.recurrences, "time")));
-    }
-    if let Some(before) = event.again {
-        parts.push(format!("as in event {before}"));
-    }
-    parts.join("; ")
+    [vec![event.reason.clone()], event.remarks()].concat().join("; ")
 }

@@ -66,6 +66,11 @@ pub trait Detector: Send + Sync + std::fmt::Debug {
         Ok(None)
     }
 
+    /// The host that had a hardware address in normal traffic, of a detector that knows it.
+    fn host_of(&self, _hardware: [u8; 6]) -> Option<Endpoint> {
+        None
+    }
+
     /// Forgets what came in which block of the recording, once nothing needs to be held out any more.
     fn forget_blocks(&mut self) {}
 }

@@ -86,7 +86,7 @@ const ASPECTS: [Aspect; 11] = [
         2,
         "binding",
         "new hardware address of a known host",
-        "{from} has a new hardware address ({link}, was {was})",
+        "{from} has a new hardware address ({link}{whose}, was {was})",
     ),
     aspect(3, "arp", "ARP of a kind never seen", "{from} sends ARP of a kind never seen, about {to}"),
     aspect(4, "server", "new server", "{server} serves {protocol}, which it never did"),
@@ -147,7 +147,12 @@ impl NoveltyConfig {
     /// Remembers all that is there in `samples`, whose facts it looks at.
     pub fn fit(&self, samples: &Samples) -> Result<Novelty> {
         self.check()?;
-        let mut novelty = Novelty { config: self.clone(), seen: TokenMap::default(), hardware_of: BTreeMap::new() };
+        let mut novelty = Novelty {
+            config: self.clone(),
+            seen: TokenMap::default(),
+            hardware_of: BTreeMap::new(),
+            host_of: BTreeMap::new(),
+        };
         for (row, block) in samples.packets(NAME)? {
             things(row.facts, &row.tokens, &mut |thing| {
                 *novelty.seen.entry(thing.token).or_default() |= 1_u32 << block;
@@ -158,6 +163,7 @@ impl NoveltyConfig {
                 novelty.hardware_of.insert(host, hardware);
             }
         }
+        novelty.host_of = hosts_of(&novelty.hardware_of);
         Ok(novelty)
     }
 }
@@ -178,6 +184,13 @@ pub struct Novelty {
     seen: TokenMap<u32>,
     /// The hardware address that each host had last.
     hardware_of: BTreeMap<Endpoint, [u8; 6]>,
+    /// The first host of each hardware address.
+    host_of: BTreeMap<[u8; 6], Endpoint>,
+}
+
+/// The first host of each hardware address.
+fn hosts_of(hardware_of: &BTreeMap<Endpoint, [u8; 6]>) -> BTreeMap<[u8; 6], Endpoint> {
+    hardware_of.iter().rev().map(|(host, address)| (*address, *host)).collect()
 }
 
 /// One thing about a packet that may be new.
@@ -257,7 +270,8 @@ impl Novelty {
         };
         let hardware_of: Result<BTreeMap<_, _>, Fault> = hosts.values.chunks_exact(6).map(binding).collect();
         let hardware_of = hardware_of.map_err(|fault| fault.within(Place::Array("hosts".into())))?;
-        Ok(Novelty { config: config.clone(), seen, hardware_of })
+        let host_of = hosts_of(&hardware_of);
+        Ok(Novelty { config: config.clone(), seen, hardware_of, host_of })
     }
 }
 
@@ -300,11 +314,16 @@ impl Detector for Novelty {
                 all.hardware_of.entry(*host).or_insert(*address);
             }
         }
+        all.host_of = hosts_of(&all.hardware_of);
         Ok(Some(Box::new(all)))
     }
 
     fn hardware_of(&self, host: Endpoint) -> Option<[u8; 6]> {
         self.hardware_of.get(&host).copied()
+    }
+
+    fn host_of(&self, hardware: [u8; 6]) -> Option<Endpoint> {
+        self.host_of.get(&hardware).copied()
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Aspect {
     /// What an event of it is, in a few words that are the same for all such events.
     pub title: &'static str,
     /// What an event of it says. `{from}` and `{to}` stand for hosts, `{server}` for the one that serves, `{protocol}` for the protocol, `{service}` for it with the lower port, `{link}` and
-    /// `{was}` for the hardware address that the sender has and had, `{to-link}` for the receiver's, `{length}` for the bytes on the wire,
+    /// `{was}` for the hardware address that the sender has and had, `{whose}` for the host that had it, `{to-link}` for the receiver's, `{length}` for the bytes on the wire,
     /// `{score}` for the score, `{times}` for 2 to the power of how far it exceeds the highest before, in words.
     pub sentence: &'static str,
     /// How much it tells, the lowest most: of several findings the lowest is told.
@@ -32,7 +32,7 @@ impl Aspect {
     pub const SCORE: Aspect = Aspect {
         name: "score",
         title: "packet unlike normal traffic",
-        sentence: "{from} → {to} {protocol}: bytes unlike any learned",
+        sentence: "{from} → {to} {protocol}: unlike what was learned",
         rank: Aspect::UNUSUAL,
         margin: Margin::Gumbel(0.0),
         unknown_cell: UnknownCell::Highest,

@@ -61,6 +61,8 @@ pub struct Told {
     pub link: Option<[u8; 6]>,
     /// The sender's hardware address in normal traffic.
     pub was: Option<[u8; 6]>,
+    /// Another host that had this hardware address in normal traffic.
+    pub whose: Option<Endpoint>,
     /// The receiver's hardware address.
     pub to_link: Option<[u8; 6]>,
     /// Whether the packet goes to the one that serves.
@@ -70,11 +72,12 @@ pub struct Told {
 }
 
 impl Told {
-    /// Of a packet with these facts, whose sender had the hardware address `was`.
-    pub fn of(facts: &PacketFacts, was: Option<[u8; 6]>) -> Told {
+    /// What its facts say of a packet.
+    pub fn of(facts: &PacketFacts) -> Told {
         Told {
             link: facts.arp.map(|arp| arp.sender_hardware).or(facts.link_source),
-            was,
+            was: None,
+            whose: None,
             to_link: facts.link_destination,
             to_server: facts.direction == Direction::ToService,
             length: facts.wire_length,
@@ -144,7 +147,8 @@ impl Alert {
             ("{protocol}", port_named(conversation, protocol)),
             ("{service}", service_named(conversation)),
             ("{link}", hardware(told.link)),
-            ("{was}", hardware(told.was)),
+            ("{whose}", told.whose.map_or_else(String::new, |host| format!(", that of {host}"))),
+            ("{was}", told.was.map_or_else(|| "another".to_owned(), |was| hardware(Some(was)))),
             ("{to-link}", hardware(told.to_link)),
             ("{length}", told.length.to_string()),
             ("{score}", format!("{:.0}", finding.score)),

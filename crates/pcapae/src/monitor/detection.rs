@@ -150,7 +150,7 @@ impl<'a> Decider<'a> {
         }
         for (at, findings) in found {
             let facts = &batch.facts[at];
-            let told = Told::of(facts, self.bundle.detectors.hardware_of(facts.sender()));
+            let told = self.bundle.detectors.told(facts);
             let packet = batch.first + at as u64;
             match &mut self.waiting {
                 Some(waiting) => waiting.push((packet, findings, told)),

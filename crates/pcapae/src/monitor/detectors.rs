@@ -4,7 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::capture::headers::Endpoint;
+use super::Told;
+use crate::capture::headers::PacketFacts;
 use crate::detectors::{Aspect, Blueprint, Fitted, FragmentScorer, Input, RowStream, Rows, SignalStream, plain};
 use crate::encode::model_description;
 use crate::fragment::{Cutting, Mode};
@@ -228,12 +229,18 @@ impl Detectors {
         scorers.filter_map(|detector| Some((detector.name(), detector.scorer(self.model.as_ref())?))).collect()
     }
 
-    /// The hardware address that a host had in normal traffic, where a detector knows it.
-    pub(super) fn hardware_of(&self, host: Endpoint) -> Option<[u8; 6]> {
-        self.fitted.iter().find_map(|detector| match detector {
-            FittedDetector::Autoencoder(_) => None,
-            FittedDetector::Rows(fitted) => fitted.detector().hardware_of(host),
-        })
+    /// What is told of a packet with these facts.
+    pub(super) fn told(&self, facts: &PacketFacts) -> Told {
+        let known = || {
+            self.fitted.iter().filter_map(|detector| match detector {
+                FittedDetector::Autoencoder(_) => None,
+                FittedDetector::Rows(fitted) => Some(fitted.detector()),
+            })
+        };
+        let told = Told::of(facts);
+        let was = known().find_map(|detector| detector.hardware_of(facts.sender()));
+        let whose = told.link.and_then(|link| known().find_map(|detector| detector.host_of(link)));
+        Told { was, whose: whose.filter(|host| *host != facts.sender()), ..told }
     }
 }
 

@@ -23,7 +23,7 @@ pub const ALERTS_KEPT: usize = 64;
 pub const CAUSES_LISTED: usize = 256;
 
 /// Most hosts of an event that are told apart.
-const HOSTS_COUNTED: usize = 1024;
+const HOSTS_COUNTED: usize = 1000;
 
 /// Most causes that are remembered at a time; those not seen for longest are forgotten.
 const CAUSES_REMEMBERED: usize = 65_536;
@@ -72,13 +72,29 @@ pub struct Event {
     pub recurrences: u64,
     /// The event in which the same cause was told before.
     pub again: Option<usize>,
-    /// How many different hosts take part, up to 1,024.
+    /// How many different hosts take part, up to 1,000.
     pub hosts: usize,
     /// How many of the packets are labelled anomalous; `None` where no label is known.
     pub anomalous: Option<u64>,
 }
 
 impl Event {
+    /// What is worth a glance beside the reason: how many hosts take part, how often it came back, and which event had the same cause.
+    pub fn remarks(&self) -> Vec<String> {
+        let hosts = match self.hosts {
+            0..=2 => None,
+            HOSTS_COUNTED.. => Some(format!("more than {HOSTS_COUNTED} hosts take part")),
+            hosts => Some(format!("{hosts} hosts take part")),
+        };
+        let recurrences = match self.recurrences {
+            0 => None,
+            1 => Some("came back once".to_owned()),
+            times => Some(format!("came back {times} times")),
+        };
+        let again = self.again.map(|before| format!("as in event {before}"));
+        [hosts, recurrences, again].into_iter().flatten().collect()
+    }
+
     /// What it is: the detector and aspect that are told.
     pub fn kind(&self) -> (&'static str, &'static Aspect) {
         self.kind

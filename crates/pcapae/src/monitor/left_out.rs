@@ -2,7 +2,6 @@
 
 use rayon::prelude::*;
 
-use super::alert::Told;
 use super::scoring::{by_packet, signal_of_score};
 use super::training_data::TrainingData;
 use super::{Alert, Detectors, Event, EventMerger, Finding, PacketScores};
@@ -134,7 +133,7 @@ impl LeftOutBlocks<'_> {
             time_ns: facts.time_ns,
             findings,
             conversation: *self.data.log.conversation(packet),
-            told: Told::of(facts, self.detectors.hardware_of(facts.sender())),
+            told: self.detectors.told(facts),
             label: self.data.log.label(packet),
         }
     }

@@ -157,20 +157,10 @@ impl CaptureView {
 impl EventView {
     fn of(event: &Event) -> EventView {
         let seconds = event.last_ns.abs_diff(event.first_ns) as f64 / 1e9;
-        let mut more = Vec::new();
-        if event.hosts > 2 {
-            more.push(format!("{} hosts take part", event.hosts));
-        }
-        if event.recurrences > 0 {
-            more.push(format!("came back {} time{}", event.recurrences, if event.recurrences == 1 { "" } else { "s" }));
-        }
-        if let Some(before) = event.again {
-            more.push(format!("as in event {before}"));
-        }
         EventView {
             number: event.number,
             reason: event.reason.clone(),
-            more: more.join(", "),
+            more: event.remarks().join(", "),
             kind: kind_name(event),
             time: readable(event.first_ns),
             duration: (seconds >= 1.0).then(|| format!("{seconds:.0} s")),
