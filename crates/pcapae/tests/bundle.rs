@@ -357,7 +357,13 @@ fn a_record_that_contradicts_itself_is_refused() {
     refused(&record_with(r#""mode":"packet""#, r#""mode":"colour""#), "colour");
     refused(&record_with(r#""margin":3.0"#, r#""margin":-1.5"#), "margin");
     refused(&record_with(r#""blocks":10"#, r#""blocks":4000000000"#), "blocks");
-    refused(&record_with(r#""accepted":[]"#, r#""accepted":[{"cause":"12g"}]"#), "invalid digit");
+    refused(
+        &record_with(
+            r#""accepted":[]"#,
+            r#""accepted":[{"event":"","reason":"","time_ns":0,"causes":[{"kind":"","cause":"12g","accept_up_to":1}]}]"#,
+        ),
+        "invalid digit",
+    );
     refused(&record_with(r#""mode":"packet""#, r#""mode":"flow""#), "expected fragments of 256 bytes in flow mode");
     refused(
         &record_with(r#""blueprint":{"LengthRarity""#, r#""blueprint":{"LengthRarities""#),

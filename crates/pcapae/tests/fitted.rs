@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use fixtures::{cutting, packets, write, write_codes};
 use pcapae::Error;
 use pcapae::dataset::Layout;
-use pcapae::detectors::{Blueprint, Fitted, Rows, SampleFile, Samples};
+use pcapae::detectors::{Blueprint, Fitted, Input, Rows, SampleFile, Samples};
 use pcapae::fragment::{Mode, Shape};
 use pcapae::grid_search::{Criterion, Grid, SearchConfig, search};
 use pcapae::label::Label;
@@ -63,7 +63,7 @@ fn every_example_is_fitted_kept_and_read_back_with_the_same_scores() {
     for path in examples("") {
         let blueprint = Blueprint::open(&path).unwrap();
         seen.push(blueprint.name());
-        let on_bytes_only = ["PositionHistogram", "LengthRarity", "InterArrival"].contains(&blueprint.name());
+        let on_bytes_only = blueprint.input() != Input::Numbers;
         for name in ["in.h5", "codes.h5"] {
             let file = files.open(name);
             let fitted = match Fitted::fit(&blueprint, &file) {

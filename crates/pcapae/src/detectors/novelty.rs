@@ -491,7 +491,8 @@ mod tests {
         let config = NoveltyConfig { kinds: vec![NoveltyKind::Length], window_seconds: 1.0 };
         let novelty = config.fit(&samples(&[packet(1, 2, 502, 60)])).unwrap();
         let found = signals(&novelty, &samples(&[packet(3, 2, 502, 61), packet(3, 2, 503, 61)]), 0.0, |_| None);
-        assert_eq!(scored(found), [vec![(NoveltyKind::Length as u8, 1.0)], vec![]]);
+        // Without the kind of services, a length of a service never seen is a length never seen.
+        assert_eq!(scored(found), [vec![(NoveltyKind::Length as u8, 1.0)], vec![(NoveltyKind::Length as u8, 1.0)]]);
         for refused in
             [NoveltyConfig { kinds: Vec::new(), ..config.clone() }, NoveltyConfig { window_seconds: 0.0, ..config }]
         {

@@ -347,13 +347,22 @@ mod tests {
         let benign = [(0.1, -1), (0.2, 0)];
         assert_eq!(said(&[], &benign), "the scores cannot be evaluated: there is no row");
         assert!(said(&[(1.0, 0)], &benign).ends_with("none of their 1 rows has a label"));
-        assert!(said(&[(1.0, -1), (1.0, 0)], &benign).ends_with("all 1 rows with a label are normal"));
-        assert!(said(&[(1.0, 1)], &benign).ends_with("all 1 rows with a label are anomalous"));
         let both = [(0.1, -1), (0.2, 1)];
         let expected =
             "the scores cannot be evaluated: row 2 (packet 2) of the calibration scores is labelled anomalous";
         assert_eq!(said(&both, &both), expected);
         assert!(said(&both, &[]).ends_with("there is none"));
+    }
+
+    #[test]
+    fn with_labels_of_one_kind_what_needs_both_is_undefined() {
+        let measured = |rows: &[(f64, i8)]| {
+            let (scores, calibration) = (table(rows), table(&[(0.1, -1), (0.2, 0)]));
+            let Evaluated { evaluation, .. } = evaluate(input(&scores, &calibration), &at(0.5)).unwrap();
+            (evaluation.rows.false_positive_rate, evaluation.rows.recall, evaluation.rows.roc_auc)
+        };
+        assert_eq!(measured(&[(1.0, -1), (0.1, -1), (1.0, 0)]), (Some(0.5), None, None));
+        assert_eq!(measured(&[(1.0, 1), (0.1, 1)]), (None, Some(0.5), None));
     }
 
     #[test]

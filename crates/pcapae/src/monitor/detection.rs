@@ -130,7 +130,7 @@ impl<'a> Decider<'a> {
         let records = PacketRecords { of_detectors: names.collect(), ..PacketRecords::default() };
         Decider {
             bundle,
-            streams: Streams::new(bundle, keep == Keep::Packets),
+            streams: Streams::new(&bundle.detectors, &bundle.decision, keep == Keep::Packets),
             merger: EventMerger::default(),
             alerts: 0,
             records: (keep == Keep::Packets).then_some(records),

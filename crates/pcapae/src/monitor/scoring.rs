@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 use twox_hash::XxHash3_64;
 
-use super::{Bundle, Detectors, Finding, PacketScores};
+use super::{Detectors, Finding, PacketScores};
 use crate::Result;
 use crate::calibration::{DecisionRule, DetectorRule, Limit};
 use crate::capture::headers::{Conversation, PacketFacts};
@@ -84,15 +84,15 @@ struct Stream<'a> {
 }
 
 impl<'a> Streams<'a> {
-    /// Those of a bundle that raise alerts.
-    pub fn new(bundle: &'a Bundle, keep_strengths: bool) -> Streams<'a> {
+    /// Those that raise alerts.
+    pub fn new(detectors: &'a Detectors, decision: &'a DecisionRule, keep_strengths: bool) -> Streams<'a> {
         let stream = |(detector, rule): (usize, &'a DetectorRule)| {
-            let fitted = &bundle.detectors.fitted[detector];
+            let fitted = &detectors.fitted[detector];
             let at_work = fitted.signals().filter(|_| rule.raises_alerts())?;
             Some(Stream { detector, name: fitted.name(), rule, at_work, found: Found::default() })
         };
-        let streams = bundle.decision.detectors().iter().enumerate().filter_map(stream).collect();
-        Streams { decision: &bundle.decision, streams, keep_strengths }
+        let streams = decision.detectors().iter().enumerate().filter_map(stream).collect();
+        Streams { decision, streams, keep_strengths }
     }
 
     /// Scores a batch, every detector on a thread of its own, and gives the findings of each packet that has any, in order.
