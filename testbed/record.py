@@ -82,7 +82,8 @@ def smoke(recording: str, plant: Plant, ended: threading.Event) -> None:
         if kind not in seen and not ended.is_set():
             seen.add(kind)
             try_step(begin, words, action)
-            time.sleep(3)
+            # The labels need some seconds between two attacks.
+            time.sleep(label.AFTER_SECONDS + 1)
     ended.wait(max(0.0, begin + SMOKE_SECONDS - time.monotonic()))
 
 
