@@ -101,7 +101,7 @@ pub mod scores;
 // Detectors: a registry, fitted ones in files, scores of rows and of streams.
 pub mod detectors;
 
-// p-values, thresholds, and when scores are an alert.
+// Limits by blocks of time, thresholds, and when scores are an alert.
 pub mod calibration;
 
 // The autoencoder as a detector: a fragment's window and its score.

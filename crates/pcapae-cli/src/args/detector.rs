@@ -16,7 +16,8 @@ Examples:
 
 A blueprint is YAML: the name of a detector, and below it its parameters, where they are not to have their defaults.
 The detectors: IsolationForest, LocalOutlierFactor, OneClassSVM, KNearestNeighbours, Mahalanobis, PrincipalComponents,
-PositionHistogram, LengthRarity, InterArrival. The last three look at bytes and packets, so at datasets only.")]
+PositionHistogram, LengthRarity, InterArrival, Novelty, LengthBackOff, Sequence, ClosedPositions, Rate. From PositionHistogram on they look at
+bytes and packets, so at datasets cut by packets only.")]
 pub struct FitArgs {
     /// Which detector, with which parameters.
     #[arg(value_name = "BLUEPRINT.yaml")]

@@ -46,7 +46,7 @@ pub struct ExplainArgs {
     #[arg(long, value_name = "N")]
     pub alert: Option<usize>,
 
-    /// Of an alert, explain at most this many packets: those with the highest scores.
+    /// Of an alert, explain at most this many packets: the strongest.
     #[arg(long, value_name = "N", default_value = "64", conflicts_with_all = ["fragment", "packet"])]
     pub packets: NonZeroUsize,
 

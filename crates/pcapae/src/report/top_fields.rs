@@ -37,10 +37,11 @@ pub fn top_fields(event: &Event, evidence: &Evidence, explained: &[ExplainedWind
     };
     let there = of_detectors.iter().filter(|(_, fields)| !fields.is_empty());
     let all: f64 = there.clone().map(|(name, _)| weight(name)).sum();
+    let count = there.clone().count() as f64;
     let mut sums: BTreeMap<&str, f64> = BTreeMap::new();
     for (name, fields) in there {
         // Where none of them had a share, as of an alert by lengths alone, all count alike.
-        let weight = if all > 0.0 { weight(name) / all } else { 1.0 };
+        let weight = if all > 0.0 { weight(name) / all } else { 1.0 / count };
         for (field, share) in fields {
             *sums.entry(field).or_default() += weight * share;
         }
