@@ -59,6 +59,11 @@ struct Line {
     pcapae: Option<RaisedEvent>,
 }
 
+/// The causes of these events, each with the score up to which it is normal.
+pub(super) fn causes(accepted: &[Accepted]) -> impl Iterator<Item = (u64, f32)> + '_ {
+    accepted.iter().flat_map(|event| &event.causes).map(|cause| (cause.cause, cause.up_to))
+}
+
 impl RaisedEvent {
     /// The events of a file that `detect` wrote, one JSON object a line; lines that are no events, as the summary, are left out.
     ///
@@ -141,7 +146,7 @@ impl Bundle {
             });
         }
         let revoked = self.accepted.remove(place - 1);
-        self.decision.accept_only(self.accepted.iter().flat_map(|event| &event.causes).map(|c| (c.cause, c.up_to)));
+        self.decision.accept_only(causes(&self.accepted));
         Ok(revoked)
     }
 }

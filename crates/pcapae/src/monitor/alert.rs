@@ -23,6 +23,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Detector and aspect: `Novelty/binding`.
+    pub fn kind(&self) -> String {
+        format!("{}/{}", self.detector, self.aspect.name)
+    }
+
     /// How far the score exceeds what normal traffic reached, in margins: 1 at the threshold.
     pub fn strength(&self) -> f32 {
         self.limit.strength(self.score)

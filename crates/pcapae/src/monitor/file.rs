@@ -12,6 +12,7 @@ use safetensors::SafeTensors;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::accept;
 use super::{Accepted, Bundle, Detectors, FittedDetector, NormalFragments, TrainingSummary};
 use crate::atomic_file::{AtomicFile, Existing};
 use crate::calibration::{BlockMaxima, DecisionRule, MarginScales};
@@ -235,8 +236,7 @@ fn from_parts(
         return Err(Place::Entry("blocks".into()).found(record.blocks, format!("1 to {BLOCKS_MAX}")));
     }
     let mut decision = DecisionRule::new(MarginScales::new(record.margin)?, record.blocks, of_detectors);
-    decision
-        .accept_only(record.accepted.iter().flat_map(|event| &event.causes).map(|cause| (cause.cause, cause.up_to)));
+    decision.accept_only(accept::causes(&record.accepted));
     if !decision.detectors().iter().any(crate::calibration::DetectorRule::raises_alerts) {
         return Err(Place::Part(MAXIMA.into()).missing());
     }

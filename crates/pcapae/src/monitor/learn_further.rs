@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::accept;
 use super::learn::check_once;
 use super::left_out::{LeftOutBlocks, LeftOutScores};
 use super::training_data::TrainingData;
@@ -130,8 +131,7 @@ impl Bundle {
         };
         let detectors = self.decision.detectors().iter().zip(maxima).map(of_detector).collect();
         let mut decision = DecisionRule::new(self.decision.scales(), blocks, detectors);
-        decision
-            .accept_only(self.accepted.iter().flat_map(|event| &event.causes).map(|cause| (cause.cause, cause.up_to)));
+        decision.accept_only(accept::causes(&self.accepted));
         decision
     }
 }

@@ -7,7 +7,7 @@ use std::vec::IntoIter;
 
 use super::kind::kind_name;
 use crate::capture::{CaptureSummary, LinkType, Packet, PcapNgWriter};
-use crate::monitor::{Alert, Detection, Event};
+use crate::monitor::{Alert, Detection, Event, Finding};
 use crate::{Error, Result};
 
 /// A pcapng file of the packets that raised alerts: those that the events of a detection list, with their times, bytes and lengths on the wire, and a
@@ -26,10 +26,8 @@ pub struct AlertCapture<'a, W> {
 fn comment(packet: u64, event: &Event) -> String {
     let alert = event.alerts.iter().find(|alert| alert.packet == packet);
     let reason = alert.map_or_else(|| event.reason.clone(), Alert::reason);
-    let kinds = alert.map_or_else(
-        || vec![kind_name(event)],
-        |alert| alert.findings.iter().map(|finding| format!("{}/{}", finding.detector, finding.aspect.name)).collect(),
-    );
+    let kinds =
+        alert.map_or_else(|| vec![kind_name(event)], |alert| alert.findings.iter().map(Finding::kind).collect());
     format!("pcapae alert {} ({}), packet {packet}: {reason}", event.number, kinds.join(", "))
 }
 

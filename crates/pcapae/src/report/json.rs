@@ -65,7 +65,7 @@ pub fn event_json(event: &Event, bundle: &str, captures: &CaptureSummary, fields
 /// What was found: by which detector, of what, the score with its limit, and the hash of the cause.
 fn finding_json(finding: &Finding) -> Value {
     json!({
-        "kind": format!("{}/{}", finding.detector, finding.aspect.name),
+        "kind": finding.kind(),
         "score": shortest(finding.score),
         "threshold": shortest(finding.limit.threshold),
         "strength": shortest(finding.strength()),

@@ -78,8 +78,7 @@ fn of_packet(alert: &Alert, packet_evidence: Option<&PacketEvidence>, explained:
 
 /// What was found, the score and its limit.
 fn of_finding(finding: &Finding) -> (String, f64, f64) {
-    let kind = format!("{}/{}", finding.detector, finding.aspect.name);
-    (kind, shortest(finding.score), shortest(finding.limit.threshold))
+    (finding.kind(), shortest(finding.score), shortest(finding.limit.threshold))
 }
 
 /// `TCP Modbus/TCP`.
